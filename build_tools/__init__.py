@@ -1,0 +1,1 @@
+"""What builds, tests and checks thinc_core. Standard library only."""

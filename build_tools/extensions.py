@@ -1,0 +1,35 @@
+"""The extension modules and their compiler flags. Imported by setup.py."""
+import sys
+from pathlib import Path
+from typing import List
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = "thinc_core/backends"
+DIRECTIVES = {"language_level": 3, "embedsignature": False, "profile": False, "binding": True}
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+
+
+def compile_flags() -> List[str]:
+    """Flags for C++17 without fast-math: NaN and infinity keep their meaning, sums keep their order."""
+    if sys.platform == "win32":
+        return ["/O2", "/EHsc", "/std:c++17", "/fp:precise"]
+    return ["-O3", "-std=c++17", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+
+
+def extensions() -> list:
+    """Every extension module, ready for cythonize."""
+    import numpy
+    from setuptools import Extension
+
+    headers = [str(path.relative_to(ROOT)) for path in (ROOT / "include").rglob("*.*")]
+    headers += [str(path.relative_to(ROOT)) for path in (ROOT / BACKENDS / "cpu").glob("*.h")]
+
+    def extension(name: str, *more_sources: str) -> Extension:
+        source = name.replace(".", "/") + ".pyx"
+        return Extension(name, [source, *more_sources], language="c++", include_dirs=["include", numpy.get_include()],
+                         define_macros=MACROS, extra_compile_args=compile_flags(), depends=headers)
+
+    modules = [extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp")]
+    if (ROOT / BACKENDS / "cblas.pyx").exists():
+        modules.append(extension("thinc_core.backends.cblas", f"{BACKENDS}/cpu/kernels.cpp"))
+    return modules

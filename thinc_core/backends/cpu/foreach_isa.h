@@ -1,0 +1,49 @@
+// Includes kernels_isa.h once per instruction set, each inside a target region. Together with kernels.cpp the only
+// place that names an ISA. Compilers without target regions (MSVC) get the baseline alone.
+#define THINC_STR_(x) #x
+#define THINC_STR(x) THINC_STR_(x)
+
+#if defined(__aarch64__)
+#define THINC_ISA neon
+#include "kernels_isa.h"
+#undef THINC_ISA
+#else
+#define THINC_ISA baseline
+#include "kernels_isa.h"
+#undef THINC_ISA
+#endif
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define THINC_HAS_X86_ISAS 1
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi2")
+#endif
+#define THINC_ISA avx2
+#include "kernels_isa.h"
+#undef THINC_ISA
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push( \
+    __attribute__((target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,prefer-vector-width=512")
+#endif
+#define THINC_ISA avx512
+#include "kernels_isa.h"
+#undef THINC_ISA
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
