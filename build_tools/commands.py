@@ -1,0 +1,48 @@
+"""The setuptools commands of thinc_core. Imported by setup.py."""
+
+import os
+from pathlib import Path
+from typing import List
+
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+from .extensions import DIRECTIVES, ROOT
+
+
+class BuildExt(build_ext):
+    """Runs Cython when the extensions are compiled, not whenever metadata or an sdist is asked for."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extensions(self) -> None:
+        from Cython.Build import cythonize
+
+        # All at once and before the compilers start: Cython itself must not run in several threads. In an editable
+        # build the C++ goes beside the .pyx, so that the next build can see what changed.
+        folder = None if self.inplace or self.editable_mode else self.build_temp
+        made = cythonize(self.extensions, build_dir=folder, compiler_directives=DIRECTIVES, force=bool(self.force))
+        for extension, cythonized in zip(self.extensions, made):
+            extension.sources = cythonized.sources
+        super().build_extensions()
+
+
+class BuildPy(build_py):
+    """Puts the public headers inside the package, where thinc_core.get_include() finds them in a wheel."""
+
+    def headers(self) -> List[Path]:
+        return [] if self.editable_mode else sorted((ROOT / "include" / "thinc_core").glob("*"))
+
+    def header_target(self, header: Path) -> Path:
+        return Path(self.build_lib) / "thinc_core" / "include" / "thinc_core" / header.name
+
+    def run(self) -> None:
+        super().run()
+        for header in self.headers():
+            self.mkpath(str(self.header_target(header).parent))
+            self.copy_file(str(header), str(self.header_target(header)))
+
+    def get_outputs(self, include_bytecode: bool = True) -> List[str]:
+        return super().get_outputs(include_bytecode) + [str(self.header_target(header)) for header in self.headers()]
