@@ -4,6 +4,7 @@ namespace THINC_ISA {
 namespace {
 
 #include "activations.h"
+#include "gemm.h"
 
 template <typename T>
 constexpr Kernels<T> fill() {
