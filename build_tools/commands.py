@@ -1,6 +1,7 @@
 """The setuptools commands of thinc_core. Imported by setup.py."""
 
 import os
+import sys
 from pathlib import Path
 from typing import List
 
@@ -16,16 +17,21 @@ class BuildExt(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+        if self.editable_mode:
+            # pip gives an editable build fresh temporary folders; with lasting ones the next build compiles only what
+            # changed, and no generated C++ lands beside the sources.
+            tag = f"{self.plat_name}-{sys.implementation.cache_tag}"
+            self.build_temp, self.build_lib = str(ROOT / "build" / f"temp.{tag}"), str(ROOT / "build" / f"lib.{tag}")
 
     def build_extensions(self) -> None:
         from Cython.Build import cythonize
 
-        # All at once and before the compilers start: Cython itself must not run in several threads. In an editable
-        # build the C++ goes beside the .pyx, so that the next build can see what changed.
-        folder = None if self.inplace or self.editable_mode else self.build_temp
+        # All at once and before the compilers start: Cython itself must not run in several threads.
+        folder = os.path.relpath(self.build_temp)
         made = cythonize(self.extensions, build_dir=folder, compiler_directives=DIRECTIVES, force=bool(self.force))
         for extension, cythonized in zip(self.extensions, made):
             extension.sources = cythonized.sources
+            extension.depends = [*extension.depends, "build_tools/extensions.py"]  # new flags mean new objects
         super().build_extensions()
 
 
