@@ -1,0 +1,97 @@
+"""The test passes: the whole suite once, then the op suite per instruction set and per BLAS provider, forced by name.
+
+Every pass is a pytest run of its own; its closing line is kept, and the one that matters most is printed last.
+"""
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Dict, List, Sequence, Tuple
+
+from .environment import ROOT, fail, python, say
+
+OPS = "tests/backends"
+CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|no tests ran|deselected)\b.* in [\d.]+s.*=+$")
+PROBE = """
+from thinc_core.backends import supported_isas
+from thinc_core.backends.cblas import providers
+print(*supported_isas()); print(*providers())
+"""
+
+
+@dataclass
+class Pass:
+    """One pytest run: a title, what to set in its environment, what to run; then what came of it."""
+
+    title: str
+    environment: Dict[str, str]
+    arguments: List[str]
+    status: int = -1
+    closing: str = "did not finish"
+    seconds: float = field(default=0.0)
+
+    def run(self) -> None:
+        """Streams pytest's output and remembers its closing line."""
+        say(f"{self.title}: pytest {' '.join(self.arguments)}")
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(python()), "-m", "pytest", *self.arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if CLOSING.match(line.strip()):
+                self.closing = line.strip()
+        self.status = process.wait()
+        self.seconds = time.perf_counter() - started
+
+
+def forced_names() -> Tuple[List[str], List[str]]:
+    """The instruction sets and the BLAS providers that this machine can be forced to, best first."""
+    probe = subprocess.run([str(python()), "-c", PROBE], cwd=ROOT, capture_output=True, encoding="utf-8")
+    if probe.returncode != 0:
+        fail(f"the compiled package cannot be asked for its instruction sets:\n{probe.stderr}")
+    isas, providers = probe.stdout.splitlines()
+    return isas.split(), providers.split()
+
+
+def workers() -> List[str]:
+    """pytest-xdist pays from two cores on; beyond eight the start of the workers costs more than they bring."""
+    cores = min(os.cpu_count() or 1, 8)
+    return ["-n", str(cores)] if cores > 1 else []
+
+
+def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
+    """The passes to run; arguments of the caller make it a single one."""
+    common = ["-q", *workers()]
+    if arguments or quick:
+        return [Pass("chosen tests", {}, [*common, *(["--slow"] if slow else []), *arguments])]
+    plan = [Pass("whole suite", {}, [*common, *(["--slow"] if slow else [])])]
+    isas, providers = forced_names()
+    # The reference backend computes the same whatever is forced, so only the compiled one is asked again.
+    ops = [*common, OPS, "-k", "not reference"]
+    plan += [Pass(f"instruction set {name}", {"THINC_CORE_ISA": name}, ops) for name in isas]
+    plan += [Pass(f"BLAS {name}", {"THINC_CORE_BLAS": name}, ops) for name in providers]
+    return plan
+
+
+def run(quick: bool, slow: bool, arguments: Sequence[str]) -> int:
+    """Runs all passes, prints a summary and, last, the closing line of the first failed pass or else of the suite."""
+    plan = planned(quick, slow, arguments)
+    for one in plan:
+        one.run()
+    if len(plan) > 1:
+        say(f"{len(plan)} passes in {sum(one.seconds for one in plan):.0f} s")
+        for one in plan:
+            print(f"{'ok    ' if one.status == 0 else 'FAILED'}  {one.title:24} {one.closing.strip('= ')}")
+    failed = [one for one in plan if one.status != 0]
+    print((failed or plan)[0].closing, flush=True)
+    return 1 if failed else 0
