@@ -1,4 +1,5 @@
 """The extension modules and their compiler flags. Imported by setup.py."""
+
 import sys
 from pathlib import Path
 from typing import List
@@ -26,10 +27,17 @@ def extensions() -> list:
 
     def extension(name: str, *more_sources: str) -> Extension:
         source = name.replace(".", "/") + ".pyx"
-        return Extension(name, [source, *more_sources], language="c++", include_dirs=["include", numpy.get_include()],
-                         define_macros=MACROS, extra_compile_args=compile_flags(), depends=headers)
+        return Extension(
+            name,
+            [source, *more_sources],
+            language="c++",
+            include_dirs=["include", numpy.get_include()],
+            define_macros=MACROS,
+            extra_compile_args=compile_flags(),
+            depends=headers,
+        )
 
     modules = [extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp")]
     if (ROOT / BACKENDS / "cblas.pyx").exists():
-        modules.append(extension("thinc_core.backends.cblas", f"{BACKENDS}/cpu/kernels.cpp"))
+        modules.append(extension("thinc_core.backends.cblas"))
     return modules

@@ -1,11 +1,75 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
         void (*relu)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_relu)(T* dX, const T* dY, const T* Y, size_t n) noexcept nogil
+        void (*mish)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_mish)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*gelu)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_gelu)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
+        void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
+                ) noexcept nogil
+        void (*maxout)(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size_t P) noexcept nogil
+        void (*backprop_maxout)(T* dX_bop, const T* dY_bo, const int32_t* which_bo, size_t n_bo, size_t P
+                ) noexcept nogil
+        void (*layernorm)(T* Y_bo, T* mu_b, T* rstd_b, const T* X_bo, const T* G_o, const T* b_o, size_t B, size_t O,
+                T eps) noexcept nogil
+        void (*backprop_layernorm)(T* dX_bo, T* dG_o, T* db_o, const T* dY_bo, const T* X_bo, const T* G_o,
+                const T* mu_b, const T* rstd_b, size_t B, size_t O) noexcept nogil
+        void (*seq2col)(T* Y, const T* X_ti, const int32_t* lengths_b, size_t B, size_t I, size_t nW) noexcept nogil
+        void (*backprop_seq2col)(T* dX_ti, const T* dY, const int32_t* lengths_b, size_t B, size_t I, size_t nW
+                ) noexcept nogil
+        void (*gather_add)(T* Y_bo, const T* table_vo, const int32_t* indices_bk, size_t B, size_t O, size_t K
+                ) noexcept nogil
+        void (*scatter_add)(T* table_vo, const int32_t* indices_b, const T* values_bo, size_t B, size_t O
+                ) noexcept nogil
+        void (*hash_embed)(T* Y_bo, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
+                size_t O) noexcept nogil
+        void (*backprop_hash_embed)(T* dtable_vo, const T* dY_bo, const uint64_t* ids_b, uint32_t seed, size_t B,
+                size_t V, size_t O) noexcept nogil
+        void (*reduce_sum)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
+        void (*reduce_mean)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
+        void (*reduce_max)(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O
+                ) noexcept nogil
+        void (*backprop_reduce_sum)(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O
+                ) noexcept nogil
+        void (*backprop_reduce_mean)(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O
+                ) noexcept nogil
+        void (*backprop_reduce_max)(T* dX_to, const T* dY_bo, const int32_t* which_bo, const int32_t* lengths_b,
+                size_t B, size_t O) noexcept nogil
+        void (*adam)(T* weights, T* gradient, T* mom1, T* mom2, size_t n, T beta1, T beta2, T eps, T learn_rate,
+                T mod_rate) noexcept nogil
+        void (*sum_squares)(double* total, const T* X, size_t n) noexcept nogil
+        void (*update_averages)(T* ema, const T* weights, size_t n, T decay) noexcept nogil
+        void (*dropout_mask)(T* mask, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
+        void (*gemm)(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
+                bint trans1, bint trans2, bint accumulate) noexcept nogil
+        void (*affine)(T* Y_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I, size_t ldx
+                ) noexcept nogil
+        void (*affine_relu)(T* Y_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I,
+                size_t ldx) noexcept nogil
+        void (*affine_maxout)(T* Y_bo, int32_t* which_bo, const T* X_bi, const T* W_opi, const T* b_op, size_t B,
+                size_t O, size_t P, size_t I, size_t ldx) noexcept nogil
+        void (*backprop_affine)(T* dX_bi, T* dW_oi, T* db_o, const T* dY_bo, const T* X_bi, const T* W_oi, size_t B,
+                size_t O, size_t I) noexcept nogil
+        void (*backprop_affine_maxout)(T* dX_bi, T* dW_opi, T* db_op, const T* dY_bo, const int32_t* which_bo,
+                const T* X_bi, const T* W_opi, size_t B, size_t O, size_t P, size_t I) noexcept nogil
+        void (*column_sum)(T* S_o, const T* X_bo, size_t B, size_t O, bint accumulate) noexcept nogil
+        void (*axpy)(T* Y, const T* X, T alpha, size_t n) noexcept nogil
+        void (*scal)(T* X, T alpha, size_t n) noexcept nogil
+
+    cdef cppclass CommonKernels:
+        void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil
+        void (*ngrams)(uint64_t* out, const uint64_t* keys, size_t n_keys, size_t n) noexcept nogil
+        void (*largest_index)(uint32_t* largest, const uint32_t* indices, size_t n) noexcept nogil
 
     cdef cppclass KernelTable:
         const char* isa
         Kernels[float] f32
         Kernels[double] f64
+        CommonKernels common
 
     size_t supported_tables(const KernelTable** tables, size_t capacity) noexcept

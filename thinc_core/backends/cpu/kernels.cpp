@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "thinc_core/kernels.h"
+#include "thinc_core/murmur3.h"
 
 #include "foreach_isa.h"
 

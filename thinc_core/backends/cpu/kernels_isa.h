@@ -3,19 +3,43 @@ namespace thinc {
 namespace THINC_ISA {
 namespace {
 
+#include "lanes.h"
+#include "vmath.h"
+
 #include "activations.h"
-#include "gemm.h"
+#include "maxout.h"
+#include "softmax.h"
+#include "layernorm.h"
+#include "gather.h"
+#include "seq2col.h"
+#include "hash.h"
+#include "reduce.h"
+#include "optim.h"
+#include "dropout.h"
+#include "gemm.h"  // last: may call what the others define
 
 template <typename T>
 constexpr Kernels<T> fill() {
   return {
 #define KERNEL(name, params) &name<T>,
+#define COMMON(name, params)
 #include "thinc_core/kernels.def"
 #undef KERNEL
+#undef COMMON
   };
 }
 
-const KernelTable table = {THINC_STR(THINC_ISA), fill<float>(), fill<double>()};
+constexpr CommonKernels fill_common() {
+  return {
+#define KERNEL(name, params)
+#define COMMON(name, params) &name,
+#include "thinc_core/kernels.def"
+#undef KERNEL
+#undef COMMON
+  };
+}
+
+const KernelTable table = {THINC_STR(THINC_ISA), fill<float>(), fill<double>(), fill_common()};
 
 }  // namespace
 }  // namespace THINC_ISA

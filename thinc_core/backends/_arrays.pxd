@@ -1,0 +1,152 @@
+# What numpy_ops.pyx needs to look at arrays: dtype, layout, new arrays, indices. Nothing here raises: a question that
+# has the wrong answer gives -1 or None, and the caller hands its arguments to the reference, which words the error.
+cimport numpy as np
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
+
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState
+    PyThreadState* PyEval_SaveThread() noexcept
+    void PyEval_RestoreThread(PyThreadState* state) noexcept
+
+# Elements of work from which letting other threads run is worth its 0.1 us.
+cdef enum:
+    RELEASE_FROM = 16384
+
+
+cdef inline PyThreadState* release(size_t work) noexcept:
+    """Release the GIL around a kernel, if there is enough work; hand the result to acquire."""
+    if work < RELEASE_FROM:
+        return NULL
+    return PyEval_SaveThread()
+
+
+cdef inline void acquire(PyThreadState* state) noexcept:
+    if state != NULL:
+        PyEval_RestoreThread(state)
+
+
+cdef inline int real(object X) noexcept:
+    """NPY_FLOAT or NPY_DOUBLE when X is an array of that dtype in native byte order, else -1."""
+    cdef int t
+    if not np.PyArray_Check(X):
+        return -1
+    t = np.PyArray_TYPE(<np.ndarray>X)
+    if (t == np.NPY_FLOAT or t == np.NPY_DOUBLE) and np.PyArray_ISNOTSWAPPED(<np.ndarray>X):
+        return t
+    return -1
+
+
+cdef inline int reals(object X, object Y) noexcept:
+    """The same for two arrays of one dtype."""
+    cdef int t = real(X)
+    return t if t == real(Y) else -1
+
+
+cdef inline np.npy_intp dim(object X, int axis) noexcept:
+    return np.PyArray_DIM(<np.ndarray>X, axis)
+
+
+cdef inline bint same_shape(object X, object Y) noexcept:
+    return np.PyArray_SAMESHAPE(<np.ndarray>X, <np.ndarray>Y)
+
+
+cdef inline bint is_2d(object X) noexcept:
+    return np.PyArray_NDIM(<np.ndarray>X) == 2
+
+
+cdef inline bint has_shape1(object X, np.npy_intp d0) noexcept:
+    return np.PyArray_NDIM(<np.ndarray>X) == 1 and dim(X, 0) == d0
+
+
+cdef inline bint has_shape2(object X, np.npy_intp d0, np.npy_intp d1) noexcept:
+    return is_2d(X) and dim(X, 0) == d0 and dim(X, 1) == d1
+
+
+cdef inline bint plain(object X) noexcept:
+    """C order, aligned and writable: a kernel may change it in place."""
+    return np.PyArray_ISCARRAY(<np.ndarray>X)
+
+
+cdef inline np.ndarray contig(object X):
+    """X, or a copy of it in C order."""
+    if np.PyArray_ISCARRAY_RO(<np.ndarray>X):
+        return <np.ndarray>X
+    return np.PyArray_FROMANY(X, np.PyArray_TYPE(<np.ndarray>X), 0, 0, np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_ENSUREARRAY)
+
+
+cdef inline np.ndarray empty_like(object X):
+    """A new array of X's shape and dtype, in C order."""
+    return np.PyArray_EMPTY(np.PyArray_NDIM(<np.ndarray>X), np.PyArray_DIMS(<np.ndarray>X),
+                            np.PyArray_TYPE(<np.ndarray>X), 0)
+
+
+cdef inline np.ndarray empty1(np.npy_intp d0, int t):
+    return np.PyArray_EMPTY(1, &d0, t, 0)
+
+
+cdef inline np.ndarray empty2(np.npy_intp d0, np.npy_intp d1, int t):
+    cdef np.npy_intp[2] dims
+    dims[0], dims[1] = d0, d1
+    return np.PyArray_EMPTY(2, dims, t, 0)
+
+
+cdef inline np.ndarray empty3(np.npy_intp d0, np.npy_intp d1, np.npy_intp d2, int t):
+    cdef np.npy_intp[3] dims
+    dims[0], dims[1], dims[2] = d0, d1, d2
+    return np.PyArray_EMPTY(3, dims, t, 0)
+
+
+cdef inline float* f32(object X) noexcept:
+    return <float*>np.PyArray_DATA(<np.ndarray>X)
+
+
+cdef inline double* f64(object X) noexcept:
+    return <double*>np.PyArray_DATA(<np.ndarray>X)
+
+
+cdef inline int32_t* i32(object X) noexcept:
+    return <int32_t*>np.PyArray_DATA(<np.ndarray>X)
+
+
+cdef inline size_t size(object X) noexcept:
+    return <size_t>np.PyArray_SIZE(<np.ndarray>X)
+
+
+cdef inline bint integral(object X) noexcept:
+    """Whether X is an array of integers (not bool)."""
+    return np.PyArray_Check(X) and np.PyTypeNum_ISINTEGER(np.PyArray_TYPE(<np.ndarray>X))
+
+
+cdef inline np.ndarray cast(object X, int t):
+    """X in C order as integers of type t; what does not fit wraps."""
+    return np.PyArray_FROMANY(X, t, 0, 0, np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_FORCECAST | np.NPY_ARRAY_ENSUREARRAY)
+
+
+cdef inline np.ndarray narrow(object X):
+    """Integers of any width and layout as int32 in C order: X itself where possible. What does not fit becomes -1."""
+    cdef np.ndarray wide, small
+    cdef uint64_t* source
+    cdef size_t i
+    if np.PyArray_ITEMSIZE(<np.ndarray>X) == 4 and np.PyArray_ISCARRAY_RO(<np.ndarray>X):
+        return <np.ndarray>X  # uint32 is read as int32: beyond its range it looks negative
+    wide = cast(X, np.NPY_INT64)
+    small = np.PyArray_EMPTY(np.PyArray_NDIM(wide), np.PyArray_DIMS(wide), np.NPY_INT32, 0)
+    source = <uint64_t*>np.PyArray_DATA(wide)
+    for i in range(size(wide)):
+        i32(small)[i] = <int32_t>source[i] if source[i] <= <uint64_t>INT32_MAX else -1
+    return small
+
+
+cdef inline np.ndarray lengths_of(object values, int32_t minimum, int64_t* total):
+    """Lengths of sequences as int32, and their sum; None when one is below minimum or they are no 1-d integers."""
+    cdef np.ndarray lengths
+    cdef size_t i
+    if not integral(values) or np.PyArray_NDIM(<np.ndarray>values) != 1:
+        return None
+    lengths = narrow(values)
+    total[0] = 0
+    for i in range(size(lengths)):
+        if i32(lengths)[i] < minimum:
+            return None
+        total[0] += i32(lengths)[i]
+    return lengths

@@ -1,0 +1,52 @@
+// Sums of rows found by an index, and the scatter that is their backward.
+
+// Y = row(0) + ... + row(n - 1), added in that order; n >= 1. The counts that models use keep the sum in registers.
+template <typename T, typename R>
+static inline void sum_rows_(T* Y, size_t O, size_t n, R row) {
+  const T* a = row(0);
+  size_t k = 1;
+  if (n >= 4) {
+    const T *b = row(1), *c = row(2), *d = row(3);
+    fill_(Y, O, [=](size_t o) { return ((a[o] + b[o]) + c[o]) + d[o]; });
+    k = 4;
+  } else if (n == 3) {
+    const T *b = row(1), *c = row(2);
+    fill_(Y, O, [=](size_t o) { return (a[o] + b[o]) + c[o]; });
+    k = 3;
+  } else if (n == 2) {
+    const T* b = row(1);
+    fill_(Y, O, [=](size_t o) { return a[o] + b[o]; });
+    k = 2;
+  } else {
+    fill_(Y, O, [=](size_t o) { return a[o]; });
+  }
+  for (; k < n; ++k) {
+    const T* b = row(k);
+    fill_(Y, O, [=](size_t o) { return Y[o] + b[o]; });
+  }
+}
+
+template <typename T>
+static void gather_add(T* Y_bo, const T* table_vo, const int32_t* indices_bk, size_t B, size_t O, size_t K) {
+  for (size_t b = 0; b < B; ++b) {
+    const int32_t* index = indices_bk + b * K;
+    sum_rows_(Y_bo + b * O, O, K, [=](size_t k) { return table_vo + (size_t)index[k] * O; });
+  }
+}
+
+template <typename T>
+static inline void add_row_(T* Y, const T* X, size_t O) {
+  fill_(Y, O, [=](size_t o) { return Y[o] + X[o]; });
+}
+
+template <typename T>
+static void scatter_add(T* table_vo, const int32_t* indices_b, const T* values_bo, size_t B, size_t O) {
+  for (size_t b = 0; b < B; ++b) add_row_(table_vo + (size_t)indices_b[b] * O, values_bo + b * O, O);
+}
+
+// The largest index read as unsigned, so that one comparison with the size of the table also finds negative ones.
+static void largest_index(uint32_t* largest, const uint32_t* indices, size_t n) {
+  *largest = fold_(n, uint32_t(0), [=](size_t i) { return indices[i]; }, [](uint32_t a, uint32_t b) {
+    return a < b ? b : a;
+  });
+}

@@ -1,0 +1,78 @@
+// Reductions over the rows of each sequence, vectorised across the columns.
+
+// Y += rows of X. Blocks of 64 rows are summed apart, so that the rounding error grows with T / 64 and not with T.
+template <typename T>
+static inline void add_rows_(T* Y_o, const T* X_to, size_t rows, size_t O) {
+  for (size_t t = 0; t < rows; ++t) add_row_(Y_o, X_to + t * O, O);
+}
+
+template <typename T>
+static void reduce_sum(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
+  for (size_t b = 0; b < B; ++b) {
+    size_t length = (size_t)lengths_b[b];
+    T* y = Y_bo + b * O;
+    for (size_t o = 0; o < O; ++o) y[o] = T(0);
+    add_rows_(y, X_to, length, O);
+    X_to += length * O;
+  }
+}
+
+template <typename T>
+static void reduce_mean(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
+  reduce_sum(Y_bo, X_to, lengths_b, B, O);
+  for (size_t b = 0; b < B; ++b) {
+    T* y = Y_bo + b * O;
+    T length = lengths_b[b] > 0 ? T(lengths_b[b]) : T(1);
+    fill_(y, O, [=](size_t o) { return y[o] / length; });
+  }
+}
+
+template <typename T>
+static void reduce_max(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
+  for (size_t b = 0; b < B; ++b) {
+    T* y = Y_bo + b * O;
+    int32_t* which = which_bo + b * O;
+    memcpy(y, X_to, O * sizeof(T));
+    for (size_t o = 0; o < O; ++o) which[o] = 0;
+    for (int32_t t = 1; t < lengths_b[b]; ++t) {
+      const T* x = X_to + (size_t)t * O;
+      THINC_INDEPENDENT
+      for (size_t o = 0; o < O; ++o) {
+        bool better = beats_(x[o], y[o]);
+        y[o] = better ? x[o] : y[o];
+        which[o] = better ? t : which[o];
+      }
+    }
+    X_to += (size_t)lengths_b[b] * O;
+  }
+}
+
+template <typename T>
+static void backprop_reduce_sum(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O) {
+  for (size_t b = 0; b < B; ++b)
+    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O) memcpy(dX_to, dY_bo + b * O, O * sizeof(T));
+}
+
+template <typename T>
+static void backprop_reduce_mean(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O) {
+  for (size_t b = 0; b < B; ++b) {
+    const T* dy = dY_bo + b * O;
+    T* first = dX_to;
+    T length = T(lengths_b[b]);
+    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O) {
+      if (t > 0) memcpy(dX_to, first, O * sizeof(T));
+      else fill_(dX_to, O, [=](size_t o) { return dy[o] / length; });
+    }
+  }
+}
+
+template <typename T>
+static void backprop_reduce_max(T* dX_to, const T* dY_bo, const int32_t* which_bo, const int32_t* lengths_b, size_t B,
+                                size_t O) {
+  for (size_t b = 0; b < B; ++b) {
+    const T* dy = dY_bo + b * O;
+    const int32_t* which = which_bo + b * O;
+    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O)
+      fill_(dX_to, O, [=](size_t o) { return which[o] == t ? dy[o] : T(0); });
+  }
+}

@@ -1,0 +1,36 @@
+// Softmax over rows. Rows are taken in blocks that stay in L1, and exp runs over a whole block, so that narrow rows
+// fill the vectors too.
+
+template <typename T>
+static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
+  size_t block = O < 2048 ? 2048 / O : 1;
+  for (size_t start = 0; start < B; start += block) {
+    size_t rows = B - start < block ? B - start : block;
+    const T* X = X_bo + start * O;
+    T* Y = Y_bo + start * O;
+    if (temperature != T(1)) {
+      fill_(Y, rows * O, [=](size_t i) { return X[i] / temperature; });
+      X = Y;
+    }
+    for (size_t b = 0; b < rows; ++b) {
+      const T* x = X + b * O;
+      T top = max_<T>(O, [=](size_t o) { return x[o]; });
+      fill_(Y + b * O, O, [=](size_t o) { return x[o] - top; });
+    }
+    fill_(Y, rows * O, [=](size_t i) { return exp_(Y[i]); });
+    for (size_t b = 0; b < rows; ++b) {
+      T* y = Y + b * O;
+      T factor = T(1) / sum_<T>(O, [=](size_t o) { return y[o]; });
+      fill_(y, O, [=](size_t o) { return y[o] * factor; });
+    }
+  }
+}
+
+template <typename T>
+static void backprop_softmax(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature) {
+  for (size_t b = 0; b < B; ++b) {
+    const T *dy = dY_bo + b * O, *y = Y_bo + b * O;
+    T total = sum_<T>(O, [=](size_t o) { return y[o] * dy[o]; });
+    fill_(dX_bo + b * O, O, [=](size_t o) { return y[o] * (dy[o] - total) / temperature; });
+  }
+}
