@@ -71,10 +71,10 @@ def workers() -> List[str]:
 
 def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
     """The passes to run; arguments of the caller make it a single one."""
-    common = ["-q", *workers()]
+    common, chosen = ["-q", *workers()], ["-m", "slow or not slow"] if slow else []
     if arguments or quick:
-        return [Pass("chosen tests", {}, [*common, *(["--slow"] if slow else []), *arguments])]
-    plan = [Pass("whole suite", {}, [*common, *(["--slow"] if slow else [])])]
+        return [Pass("chosen tests", {}, [*common, *chosen, *arguments])]
+    plan = [Pass("whole suite", {}, [*common, *chosen])]
     isas, providers = forced_names()
     # The reference backend computes the same whatever is forced, so only the compiled one is asked again.
     ops = [*common, OPS, "-k", "not reference"]

@@ -1,0 +1,30 @@
+"""Every Python block of the README and of docs/ runs, page by page, in one namespace per page."""
+
+from pathlib import Path
+from typing import List
+
+import pytest
+
+sybil = pytest.importorskip("sybil", reason="runs the code blocks of the pages (pip install 'thinc_core[test]')")
+from sybil.document import Document  # noqa: E402
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages() -> List[Path]:
+    """The pages whose code is meant to be run."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+    return [path for path in found if path.exists() and "_build" not in path.parts]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = Document.parse(str(page), SkipParser(), PythonCodeBlockParser())
+    monkeypatch.chdir(tmp_path)
+    for example in document.examples():
+        example.evaluate()
+
+
+def test_pages_are_found() -> None:
+    assert ROOT / "README.md" in pages()
