@@ -1,0 +1,158 @@
+"""Why the GPU can or cannot be used, and which library hands out its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import sys
+from contextvars import ContextVar
+from typing import Any, Dict, Optional
+
+INSTALL_CUPY = "pip install cupy-cuda12x, or cupy-cuda13x for CUDA 13"
+
+# One dictionary for all contexts: a memory pool belongs to the process.
+context_pools: ContextVar[Dict[str, Any]] = ContextVar("context_pools", default={})
+
+
+def gpu_problem() -> Optional[str]:
+    """One sentence that says why the GPU cannot be used and what to do about it; None when it can."""
+    return _mps_problem() if sys.platform == "darwin" else _cuda_problem()
+
+
+def _cuda_problem() -> Optional[str]:
+    """The first thing that is missing between this process and a CUDA device."""
+    if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
+        return f"CuPy is not installed ({INSTALL_CUPY})"
+    try:
+        cupy = importlib.import_module("cupy")
+        count_devices = cupy.cuda.runtime.getDeviceCount
+    except Exception as error:  # a broken installation raises anything: ImportError, OSError, AttributeError, ...
+        return f"CuPy is installed but cannot be imported: {_first_line(error)} (reinstall it: {INSTALL_CUPY})"
+    try:
+        n_devices = count_devices()
+    except Exception as error:
+        return _driver_problem(error)
+    if n_devices == 0:
+        return "CuPy and the CUDA driver work but there is no CUDA device (look at nvidia-smi and CUDA_VISIBLE_DEVICES)"
+    return None
+
+
+def _driver_problem(error: Exception) -> str:
+    """What an error from the CUDA runtime means."""
+    said, driver = _first_line(error), _driver_library()
+    if "OutOfMemory" in type(error).__name__ or "MemoryAllocation" in said:
+        return f"the GPU has no free memory: {said} (end other programs that use it; nvidia-smi lists them)"
+    if "NoDevice" in said:
+        return f"there is no CUDA device: {said} (look at nvidia-smi and CUDA_VISIBLE_DEVICES)"
+    if not _can_load(driver):
+        return f"CuPy is installed but the CUDA driver is missing: {driver} cannot be loaded (install the NVIDIA driver)"
+    if "InsufficientDriver" in said:
+        return f"the CUDA driver is too old for this CuPy: {said} (update the NVIDIA driver or install an older CuPy)"
+    return f"the CUDA driver does not answer: {said} (look at nvidia-smi)"
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or "no message"
+    return f"{type(error).__name__}: {text.splitlines()[0]}"
+
+
+def _driver_library() -> str:
+    return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+def _can_load(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _mps_problem() -> Optional[str]:
+    """What is missing for Metal, which is reached through PyTorch."""
+    if "torch" not in sys.modules and importlib.util.find_spec("torch") is None:
+        return "PyTorch, through which Metal is used on macOS, is not installed (pip install torch)"
+    try:
+        torch = importlib.import_module("torch")
+        usable = torch.backends.mps.is_available()
+    except Exception as error:
+        return f"PyTorch, through which Metal is used on macOS, does not work: {_first_line(error)} (reinstall torch)"
+    return None if usable else "PyTorch finds no Metal device (it needs macOS 12.3 or newer and an Apple GPU)"
+
+
+def set_gpu_allocator(allocator: str) -> None:
+    """Let another library hand out GPU memory, so that both can use the whole card.
+
+    allocator: "pytorch" or "tensorflow".
+    RAISES: ValueError for another name; ImportError when the library is not installed.
+    """
+    if allocator == "pytorch":
+        use_pytorch_for_gpu_memory()
+    elif allocator == "tensorflow":
+        use_tensorflow_for_gpu_memory()
+    else:
+        raise ValueError(f"set_gpu_allocator: allocator must be 'pytorch' or 'tensorflow'; got {allocator!r}")
+
+
+def use_pytorch_for_gpu_memory() -> None:
+    """Let PyTorch hand out the memory of CuPy arrays; nothing happens unless PyTorch's device is a CUDA one.
+
+    RAISES: ImportError when PyTorch is not installed.
+    """
+    from ..util import assert_pytorch_installed, get_torch_default_device
+
+    assert_pytorch_installed()
+    if get_torch_default_device().type == "cuda":
+        _use_pool("pytorch", cupy_pytorch_allocator)
+
+
+def use_tensorflow_for_gpu_memory() -> None:
+    """Let TensorFlow hand out the memory of CuPy arrays; nothing happens without a GPU.
+
+    RAISES: ImportError when TensorFlow is not enabled.
+    """
+    from ..compat import has_tensorflow_gpu
+    from ..util import assert_tensorflow_installed
+
+    assert_tensorflow_installed()
+    if has_tensorflow_gpu:
+        _use_pool("tensorflow", cupy_tensorflow_allocator)
+
+
+def _use_pool(name: str, allocate: Any) -> None:
+    """Make CuPy allocate from the pool of that name, which is created once."""
+    import cupy
+
+    pools = context_pools.get()
+    if name not in pools:
+        pools[name] = cupy.cuda.MemoryPool(allocator=allocate)
+    cupy.cuda.set_allocator(pools[name].malloc)
+
+
+def cupy_pytorch_allocator(size_in_bytes: int) -> Any:
+    """A CuPy memory pointer over a PyTorch tensor of at least that many bytes, which it keeps alive."""
+    import torch
+
+    from ..util import get_torch_default_device
+
+    size = max(1024, size_in_bytes)
+    tensor = torch.empty((size,), dtype=torch.uint8, device=get_torch_default_device())
+    return _pointer(tensor.data_ptr(), size, tensor)
+
+
+def cupy_tensorflow_allocator(size_in_bytes: int) -> Any:
+    """A CuPy memory pointer over a TensorFlow tensor of at least that many bytes, which it keeps alive."""
+    import cupy
+    import tensorflow
+
+    size = max(1024, size_in_bytes)
+    tensor = tensorflow.zeros((size,), dtype=tensorflow.uint8)
+    array = cupy.from_dlpack(tensor)
+    return _pointer(array.data.ptr, size, tensor)
+
+
+def _pointer(address: int, size: int, owner: Any) -> Any:
+    import cupy
+
+    return cupy.cuda.MemoryPointer(cupy.cuda.memory.UnownedMemory(address, size, owner), 0)

@@ -1,0 +1,209 @@
+"""The one home of the argument checks: every backend raises the same type with the same text.
+
+The reference calls these always. A fast backend tests the same condition cheaply in its own way and calls them only
+when it has already failed, so that they find the place and word the message. Each returns None when all is well.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Optional, Tuple
+
+import numpy
+
+
+class KindError(TypeError, ValueError):
+    """An argument of the wrong kind, device or dtype. A ValueError too, because callers of typed buffers expect one."""
+
+
+class ShapeError(ValueError, AssertionError):
+    """Shapes that do not fit together. An AssertionError too, which is what some callers learnt to catch."""
+
+
+class LengthsError(ValueError, AssertionError):
+    """A sequence length that is not allowed."""
+
+
+class LengthsSumError(IndexError, AssertionError):
+    """Sequence lengths that do not cover exactly the rows there are."""
+
+
+def kind_of(obj: Any) -> str:
+    """What an error message calls obj: "a numpy array", "a torch tensor", or its type."""
+    module = type(obj).__module__.partition(".")[0]
+    if isinstance(obj, numpy.ndarray):
+        return "a numpy array"
+    if module == "cupy":
+        return "a cupy array"
+    if module in ("torch", "tensorflow", "mxnet"):
+        return f"a {module} tensor"
+    return type(obj).__name__
+
+
+def array(op: str, name: str, X: Any, xp: Any) -> None:
+    """X must be an array of the module that the ops compute with."""
+    if isinstance(X, xp.ndarray):
+        return
+    if isinstance(X, numpy.ndarray) or is_cupy(X):
+        raise KindError(
+            f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)"
+        )
+    raise KindError(f"{op}: {name} must be a {xp.__name__} array; got {kind_of(X)} (call model.ops.asarray)")
+
+
+def ndim(op: str, name: str, X: Any, want: int) -> None:
+    """X must have `want` dimensions."""
+    if X.ndim != want:
+        raise ShapeError(f"{op}: {name} must have {want} dimensions; got shape {X.shape}")
+
+
+def shape(op: str, name: str, X: Any, want: Tuple[int, ...]) -> None:
+    """X must have exactly this shape."""
+    if tuple(X.shape) != tuple(want):
+        raise ShapeError(f"{op}: {name} must have shape {tuple(want)}; got {tuple(X.shape)}")
+
+
+def same_shape(op: str, names: str, *arrays: Any) -> None:
+    """All arrays must have one shape. names: "dY and Y"."""
+    shapes = [tuple(X.shape) for X in arrays]
+    if any(each != shapes[0] for each in shapes):
+        raise ShapeError(f"{op}: {names} must have the same shape; got {' and '.join(map(str, shapes))}")
+
+
+def floats(op: str, name: str, X: Any) -> None:
+    """X must hold floats."""
+    if X.dtype.kind != "f":
+        raise KindError(f"{op}: {name} must have a float dtype; got {X.dtype} (call ops.asarray_f)")
+
+
+def integers(op: str, name: str, X: Any) -> None:
+    """X must hold integers of any width."""
+    if X.dtype.kind not in "iu":
+        raise KindError(f"{op}: {name} must have an integer dtype; got {X.dtype} (call ops.asarray_i)")
+
+
+def same_dtype(op: str, names: str, *arrays: Any) -> None:
+    """All arrays must have one dtype. names: "x and y"."""
+    dtypes = [X.dtype for X in arrays]
+    if any(each != dtypes[0] for each in dtypes):
+        raise KindError(f"{op}: {names} must have the same dtype; got {' and '.join(map(str, dtypes))}")
+
+
+def writable(op: str, name: str, X: Any) -> None:
+    """X, which the op is about to overwrite, must not be read-only."""
+    if not getattr(X.flags, "writeable", True):
+        raise ShapeError(f"{op}: {name} is overwritten and must be writable; got a read-only array (pass a copy)")
+
+
+def at_least(op: str, name: str, value: Any, minimum: int) -> None:
+    """A count, window or size must not be below its minimum."""
+    if value < minimum:
+        raise ValueError(f"{op}: {name} must be >= {minimum}; got {value}")
+
+
+def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> None:
+    """Each length must be >= minimum and together they must cover n_rows rows (None: as many as they say).
+
+    values: (B,) integers on the host. Rows are consumed from left to right and the first fault is reported.
+    RAISES: LengthsError (ValueError) for a length below minimum; LengthsSumError (IndexError) for a wrong total.
+    """
+    ends = numpy.cumsum(values, dtype="int64")
+    low = values < minimum
+    past = ends > n_rows if n_rows is not None else numpy.zeros_like(low)
+    if (low | past).any():
+        first = int((low | past).argmax())
+        if low[first]:
+            hint = " (use reduce_sum for empty sequences)" if op == "reduce_max" and values[first] == 0 else ""
+            bound = "> 0" if minimum == 1 else f">= {minimum}"
+            found = f"got {int(values[first])} at position {first}"
+            raise LengthsError(f"{op}: all sequence lengths must be {bound}; {found}{hint}")
+    if n_rows is not None and int(ends[-1] if ends.size else 0) != n_rows:
+        total = int(ends[-1] if ends.size else 0)
+        raise LengthsSumError(f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows")
+
+
+def indices(op: str, name: str, values: Any, limit: int) -> None:
+    """Each index must be in [0, limit). values: any integer array."""
+    bad = (values < 0) | (values >= limit)
+    if bad.any():
+        where, value = _first(bad, values)
+        raise IndexError(f"{op}: {name} must be in [0, {limit}); got {value} at {where}")
+
+
+def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
+    """which (B, O) must point into the sequence of its row: 0 <= which[b] < lengths[b]."""
+    bad = (which < 0) | (which >= lengths[:, None])
+    if bad.any():
+        where, value = _first(bad, which)
+        limit = int(lengths[where[0]])
+        raise IndexError(f"{op}: which must be in [0, {limit}) for the sequence at position {where[0]}; got {value} at {where}")
+
+
+def _first(bad: Any, values: Any) -> Tuple[list, int]:
+    """Position and value of the first fault, as plain Python objects."""
+    flat = int(bad.ravel().argmax())
+    where = [int(i) for i in numpy.unravel_index(flat, bad.shape)]
+    return where, int(values[tuple(where)])
+
+
+def gemm(op: str, x: Any, y: Any, trans1: bool, trans2: bool) -> None:
+    """x and y, transposed when asked, must be float matrices of one dtype that fit."""
+    ndim(op, "x", x, 2)
+    ndim(op, "y", y, 2)
+    floats(op, "x", x)
+    same_dtype(op, "x and y", x, y)
+    inner1, inner2 = x.shape[0 if trans1 else 1], y.shape[1 if trans2 else 0]
+    if inner1 != inner2:
+        left, right = "x.T" if trans1 else "x", "y.T" if trans2 else "y"
+        found = f"got {left} {_flip(x.shape, trans1)} and {right} {_flip(y.shape, trans2)}"
+        raise ShapeError(f"{op}: Shape mismatch, inner dimensions must agree; {found}")
+
+
+def _flip(shape: Tuple[int, ...], trans: bool) -> Tuple[int, ...]:
+    return tuple(reversed(shape)) if trans else tuple(shape)
+
+
+def affine(op: str, X: Any, W: Any, b: Any) -> None:
+    """X (B, I), W (..., I) and b (...) must be float arrays of one dtype that fit."""
+    ndim(op, "X", X, 2)
+    floats(op, "X", X)
+    same_dtype(op, "X, W and b", X, W, b)
+    if X.shape[1] != W.shape[-1]:
+        found = f"got X {tuple(X.shape)} and W {tuple(W.shape)}"
+        raise ShapeError(f"{op}: Shape mismatch, X and W must have the same last dimension; {found}")
+    shape(op, "b", b, W.shape[:-1])
+
+
+def out(op: str, out: Any, want: Tuple[int, ...], dtype: Any) -> None:
+    """The caller's result array must be writable and of the right shape and dtype."""
+    shape(op, "out", out, want)
+    if out.dtype != dtype:
+        raise KindError(f"{op}: out must have dtype {dtype}; got {out.dtype}")
+    writable(op, "out", out)
+
+
+def divisible(op: str, width: int, windows: int) -> None:
+    """The width of dY must be a multiple of the window."""
+    if width % windows:
+        raise ShapeError(f"{op}: the width of dY must be a multiple of 2 * nW + 1 = {windows}; got {width}")
+
+
+def seed(op: str, value: int) -> None:
+    """A hash seed is an unsigned 32-bit number."""
+    if not 0 <= value <= 0xFFFFFFFF:
+        raise OverflowError(f"{op}: seed must be in [0, 4294967296); got {value}")
+
+
+def is_cupy(X: Any) -> bool:
+    """Whether X is a CuPy array, found without importing CuPy."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(X, getattr(cupy, "ndarray", ()))
+
+
+def affine_buffers(op: str, X: Any, W: Any, dW: Any, db: Any) -> None:
+    """dW and db, which collect the gradients of W and b, must be writable and shaped like them."""
+    same_shape(op, "W and dW", W, dW)
+    shape(op, "db", db, W.shape[:-1])
+    same_dtype(op, "X, W, dW and db", X, W, dW, db)
+    writable(op, "dW", dW)
+    writable(op, "db", db)

@@ -1,0 +1,54 @@
+"""CupyOps: the ops on CUDA devices. Importable without CuPy; every op runs the reference's array code on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+
+from . import _gpu, checks
+from .ops import Ops
+
+if TYPE_CHECKING:
+    from ..types import ArrayXd, DeviceTypes, DTypes
+
+CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
+
+
+class CupyOps(Ops):
+    """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
+
+    device_id: for information only; CuPy's current device is the one that computes.
+    """
+
+    name = "cupy"
+    xp: Any = None
+    _xp2: Any = None
+
+    def __init__(self, device_type: DeviceTypes = "gpu", device_id: int = 0, **kwargs: Any) -> None:
+        super().__init__(device_type, device_id, **kwargs)
+        from ..compat import cupy, cupyx
+
+        self.xp, self._xp2 = cupy, cupyx
+
+    def _need_device(self, op: str) -> None:
+        if self.xp is None:
+            raise ValueError(f"{op}: the cupy ops need a GPU; {_gpu.gpu_problem() or 'CuPy was installed too late'}")
+
+    def _arrays(self, op: str, **arrays: Any) -> None:
+        self._need_device(op)
+        super()._arrays(op, **arrays)
+
+    def alloc(
+        self, shape: Union[int, Tuple[int, ...]], *, dtype: Optional[DTypes] = "float32", zeros: bool = True
+    ) -> Any:
+        self._need_device("alloc")
+        return super().alloc(shape, dtype=dtype, zeros=zeros)
+
+    def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> ArrayXd:
+        self._need_device("asarray")
+        if not checks.is_cupy(data) and self._is_on_device(data):
+            data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)
+        return super().asarray(data, dtype=dtype)
+
+    def _is_on_device(self, data: Any) -> bool:
+        """Whether another library's array lies in CUDA memory, where it can be used without a copy."""
+        return hasattr(data, "__dlpack_device__") and data.__dlpack_device__()[0] == CUDA_DEVICE

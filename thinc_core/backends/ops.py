@@ -1,0 +1,47 @@
+"""Class Ops: the declaration of every op, assembled from reference/. It is the oracle and every backend's parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .reference.activations import INV_SQRT2, INV_SQRT_2PI, SQRT2PI
+from .reference.batching import Batching
+from .reference.dropout import Dropout
+from .reference.gather import Gather
+from .reference.gemm import Gemm
+from .reference.layernorm import LayerNorm
+from .reference.optim import Optim
+from .reference.pad import Pad
+from .reference.seq2col import Seq2col
+from .reference.softmax import Softmax
+
+if TYPE_CHECKING:
+    from ..types import DeviceTypes
+
+ArrayT = TypeVar("ArrayT")
+FloatsT = TypeVar("FloatsT")
+
+__all__ = ["INV_SQRT2", "INV_SQRT_2PI", "SQRT2PI", "Ops", "gaussian_cdf", "gaussian_pdf"]
+
+
+class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, Optim, Dropout):
+    """The ops of one device. This class computes them with plain array code in self.xp; backends override what they
+    can do faster and inherit the rest.
+
+    device_type: "cpu", "gpu" or "tpu".  device_id: number of the device, -1 for the CPU.
+    Other keyword arguments are ignored, so that every backend can be made from the same configuration.
+    """
+
+    def __init__(self, device_type: DeviceTypes = "cpu", device_id: int = -1, **kwargs: Any) -> None:
+        self.device_type = device_type
+        self.device_id = device_id
+
+
+def gaussian_cdf(ops: Ops, X: FloatsT) -> FloatsT:
+    """Normal distribution function, elementwise, in X's dtype."""
+    return ops._gaussian_cdf(X)
+
+
+def gaussian_pdf(ops: Ops, X: FloatsT) -> FloatsT:
+    """Normal density, elementwise, in X's dtype."""
+    return ops._gaussian_pdf(X)

@@ -1,0 +1,51 @@
+"""What the op families share: the array module and four small helpers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from .. import checks
+
+
+class Base:
+    """The attributes every family relies on. Letters in the docstrings are those of the architecture notes:
+    B batch, T rows of all sequences, O out, I in, P pieces, K hashes, V table rows."""
+
+    name: str = "base"
+    xp: Any = numpy
+
+    def _arrays(self, op: str, **arrays: Any) -> None:
+        """Every argument must be an array of this backend's module."""
+        for name, value in arrays.items():
+            checks.array(op, name, value, self.xp)
+
+    def _wide(self, X: Any) -> Any:
+        """X, or a float32 copy when it is float16: half precision is stored, never computed with."""
+        return X.astype("float32") if X.dtype == "float16" else X
+
+    def _result(self, op: str, Y: Any, X: Any, inplace: bool) -> Any:
+        """Y in X's float dtype; written into X, and X returned, when inplace."""
+        if not inplace:
+            return Y.astype(X.dtype, copy=False) if X.dtype.kind == "f" else Y
+        checks.writable(op, "the array changed in place", X)
+        X[...] = Y
+        return X
+
+    def _floor(self, X: Any) -> Any:
+        """X with -inf replaced by the lowest finite value, so that it times an exact zero is zero and not NaN."""
+        return self.xp.maximum(X, self.xp.finfo(X.dtype).min)
+
+    def _host(self, op: str, name: str, values: Any) -> Any:
+        """Integers (array of any integer dtype and device, list, tuple) as a 1-d int64 NumPy array on the host."""
+        values = values.get() if checks.is_cupy(values) else numpy.asarray(values)
+        if values.size == 0:
+            return numpy.zeros((0,), dtype="int64")
+        checks.integers(op, name, values)
+        checks.ndim(op, name, values, 1)
+        return values.astype("int64", copy=False)
+
+    def _owners(self, lengths: Any) -> Any:
+        """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
+        return self.xp.asarray(numpy.repeat(numpy.arange(len(lengths)), lengths))

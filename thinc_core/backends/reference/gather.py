@@ -1,0 +1,109 @@
+"""Lookups in a table of vectors, and the scatter that is their gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import checks
+from .hash import Hash
+
+if TYPE_CHECKING:
+    from ...types import ArrayXd, Floats2d, FloatsXd, Ints1d, Ints2d, IntsXd
+
+
+class Gather(Hash):
+    def gather_add(self, table: Floats2d, indices: Ints2d) -> Floats2d:
+        """Y[b] = sum over k of table[indices[b, k]].
+
+        table: (V, O).  indices: (B, K) integers in [0, V); repeats are allowed.
+        RETURNS: (B, O) in table's dtype.
+        RAISES: IndexError when an index is outside [0, V); ValueError when a rank is not 2.
+        NUMERICS: summed from k = 0 on, in table's dtype.
+        """
+        self._arrays("gather_add", table=table, indices=indices)
+        checks.ndim("gather_add", "table", table, 2)
+        checks.ndim("gather_add", "indices", indices, 2)
+        checks.integers("gather_add", "indices", indices)
+        checks.indices("gather_add", "indices", indices, table.shape[0])
+        return self._sum_rows(table, indices)
+
+    def _sum_rows(self, table: Any, indices: Any) -> Any:
+        wide = self._wide(table)
+        Y = self.xp.zeros((indices.shape[0], table.shape[1]), dtype=wide.dtype)
+        for k in range(indices.shape[1]):
+            Y += wide[indices[:, k]]
+        return Y.astype(table.dtype, copy=False)
+
+    def scatter_add(self, table: FloatsXd, indices: IntsXd, values: FloatsXd) -> FloatsXd:
+        """table[i] += v for each pair of indices and values, in place; repeats add up.
+
+        table: (V, ...), any dtype, changed in place.  indices: integers of any shape; a negative one is skipped.
+        values: broadcasts to indices.shape + table.shape[1:].
+        RETURNS: table itself.
+        RAISES: IndexError when an index is V or more; ValueError when values does not fit.
+        NUMERICS: added in the order of the indices, in table's dtype.
+        """
+        self._arrays("scatter_add", table=table, indices=indices)
+        checks.integers("scatter_add", "indices", indices)
+        checks.writable("scatter_add", "table", table)
+        checks.indices("scatter_add", "indices", self.xp.where(indices < 0, 0, indices), max(table.shape[0], 1))
+        values = self._fitting(values, indices, table)
+        keep = indices >= 0
+        if table.shape[0] == 0 and keep.any():
+            checks.indices("scatter_add", "indices", self.xp.where(keep, indices, -1), 0)
+        self.xp.add.at(table, indices[keep].astype("int64"), values[keep])
+        return table
+
+    def _fitting(self, values: Any, indices: Any, table: Any) -> Any:
+        """values, broadcast to one block per index."""
+        values = self.xp.asarray(values, dtype=table.dtype)
+        want = tuple(indices.shape) + tuple(table.shape[1:])
+        try:
+            return self.xp.broadcast_to(values, want)
+        except ValueError:
+            raise checks.ShapeError(
+                f"scatter_add: values must broadcast to indices.shape + table.shape[1:] = {want}; got {values.shape}"
+            ) from None
+
+    def hash_embed(self, table: Floats2d, ids: Ints1d, seed: int) -> Floats2d:
+        """Y[n] = sum over k of table[hash(ids, seed)[n, k] mod V]: four rows for each id.
+
+        table: (V, O), V >= 1.  ids: (N,) integers, hashed as uint64.  seed: in [0, 2^32).
+        RETURNS: (N, O) in table's dtype.
+        RAISES: ValueError when a rank is wrong or V is 0; OverflowError when seed is out of range.
+        NUMERICS: the four rows are added in order, in table's dtype.
+        SOURCE: Svenstrup et al. 2017, arXiv:1709.03933.
+        """
+        rows = self._hash_rows("hash_embed", "table", table, ids, seed)
+        return self._sum_rows(table, rows)
+
+    def backprop_hash_embed(self, dY: Floats2d, ids: Ints1d, seed: int, dtable: Floats2d) -> None:
+        """dtable[row] += dY[n] for the four rows of each id, in place.
+
+        dY: (N, O).  ids, seed: as given to hash_embed.  dtable: (V, O) gradient buffer of the table.
+        RAISES: ValueError when shapes differ or V is 0; OverflowError when seed is out of range.
+        """
+        self._arrays("backprop_hash_embed", dY=dY)
+        rows = self._hash_rows("backprop_hash_embed", "dtable", dtable, ids, seed)
+        checks.shape("backprop_hash_embed", "dY", dY, (len(ids), dtable.shape[1]))
+        self.scatter_add(dtable, rows, dY[:, None, :])
+
+    def _hash_rows(self, op: str, name: str, table: Any, ids: Any, seed: int) -> Any:
+        """Check the arguments; (N, 4) rows of the table."""
+        self._arrays(op, **{name: table})
+        checks.ndim(op, name, table, 2)
+        checks.at_least(op, f"the number of rows of {name}", table.shape[0], 1)
+        self._keys(op, "ids", ids)
+        checks.seed(op, seed)
+        return (self.hash(ids, seed) % table.shape[0]).astype("int64")
+
+    def insert_into(self, shape: tuple, Xs: list) -> ArrayXd:
+        """Zeros of the given shape with Xs[i] written at the start of row i.
+
+        shape: of the result.  Xs: non-empty list of arrays.
+        RETURNS: shape, in the dtype of Xs[0].
+        """
+        out = self.xp.zeros(shape, dtype=Xs[0].dtype)
+        for i, X in enumerate(Xs):
+            out[i, : X.shape[0]] = X
+        return out

@@ -1,0 +1,145 @@
+"""Matrix products, alone and with the steps that usually follow them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional, Tuple
+
+from .. import checks
+from .activations import Activations
+from .maxout import Maxout
+
+if TYPE_CHECKING:
+    from ...types import Floats1d, Floats2d, Floats3d, Ints2d
+
+
+class Gemm(Activations, Maxout):
+    def gemm(
+        self,
+        x: Floats2d,
+        y: Floats2d,
+        out: Optional[Floats2d] = None,
+        trans1: bool = False,
+        trans2: bool = False,
+        *,
+        accumulate: bool = False,
+    ) -> Floats2d:
+        """op(x) @ op(y), op the transpose when the flag is set.
+
+        x: (M, K), or (K, M) with trans1.  y: (K, N), or (N, K) with trans2; any layout.
+        out: (M, N) array to write into, any layout; None: a new one.
+        accumulate: add to out (which is then required) instead of overwriting it.
+        RETURNS: (M, N) in x's dtype; the same object as out if given.
+        RAISES: ValueError when ranks, inner dimensions or dtypes differ, or out does not fit; TypeError when x or y
+            is no array of this backend.
+        NUMERICS: the order of the sums is the backend's own; zeros when K is 0.
+        """
+        self._arrays("gemm", x=x, y=y)
+        checks.gemm("gemm", x, y, trans1, trans2)
+        shape = (x.shape[1 if trans1 else 0], y.shape[0 if trans2 else 1])
+        if out is None:
+            if accumulate:
+                raise ValueError("gemm: accumulate needs the array to add to; got out=None")
+            return self._product(x, y, trans1, trans2)
+        self._arrays("gemm", out=out)
+        checks.out("gemm", out, shape, x.dtype)
+        product = self._product(x, y, trans1, trans2)
+        out[...] = out + product if accumulate else product
+        return out
+
+    def _product(self, x: Any, y: Any, trans1: bool, trans2: bool) -> Any:
+        left, right = self._wide(x), self._wide(y)
+        return ((left.T if trans1 else left) @ (right.T if trans2 else right)).astype(x.dtype, copy=False)
+
+    def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
+        """Y = X @ W.T + b.
+
+        X: (B, I).  W: (O, I).  b: (O,).
+        RETURNS: (B, O) in X's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ.
+        """
+        self._arrays("affine", X=X, W=W, b=b)
+        checks.ndim("affine", "W", W, 2)
+        checks.affine("affine", X, W, b)
+        return self.gemm(X, W, trans2=True) + b
+
+    def backprop_affine(self, dY: Floats2d, X: Floats2d, W: Floats2d, dW: Floats2d, db: Floats1d) -> Floats2d:
+        """dX = dY @ W; the gradients of W and b are added to their buffers.
+
+        dY: (B, O).  X: (B, I), W: (O, I), what affine was given.
+        dW: (O, I), db: (O,) gradient buffers; dY.T @ X and the column sums of dY are added to them in place.
+        RETURNS: (B, I) in dY's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ, or a buffer is read-only.
+        """
+        op = "backprop_affine"
+        self._arrays(op, dY=dY, X=X, W=W, dW=dW, db=db)
+        checks.ndim(op, "W", W, 2)
+        checks.affine_buffers(op, X, W, dW, db)
+        checks.affine(op, X, W, db)
+        checks.shape(op, "dY", dY, (X.shape[0], W.shape[0]))
+        self.gemm(dY, X, out=dW, trans1=True, accumulate=True)
+        db += dY.sum(axis=0)
+        return self.gemm(dY, W)
+
+    def affine_relu(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
+        """Y = max(X @ W.T + b, 0).
+
+        X: (B, I).  W: (O, I).  b: (O,).
+        RETURNS: (B, O) in X's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ.
+        """
+        self._arrays("affine_relu", X=X, W=W, b=b)
+        checks.ndim("affine_relu", "W", W, 2)
+        checks.affine("affine_relu", X, W, b)
+        return self.relu(self.affine(X, W, b), inplace=True)
+
+    def affine_maxout(self, X: Floats2d, W: Floats3d, b: Floats2d) -> Tuple[Floats2d, Ints2d]:
+        """Best of P affine pieces of each output, and its index.
+
+        X: (B, I).  W: (O, P, I), P >= 1.  b: (O, P).
+        RETURNS: best (B, O) in X's dtype; which (B, O) int32.
+        RAISES: ValueError when ranks, dimensions or dtypes differ, or P is 0.
+        NUMERICS: ties and NaN as in maxout.
+        SOURCE: Goodfellow et al. 2013, arXiv:1302.4389.
+        """
+        self._arrays("affine_maxout", X=X, W=W, b=b)
+        checks.ndim("affine_maxout", "W", W, 3)
+        checks.affine("affine_maxout", X, W, b)
+        O, P, I = W.shape  # noqa: E741
+        checks.at_least("affine_maxout", "P", P, 1)
+        Z = self.affine(X, W.reshape(O * P, I), b.reshape(O * P))
+        return self.maxout(Z.reshape(X.shape[0], O, P))
+
+    def backprop_affine_maxout(
+        self, dY: Floats2d, which: Ints2d, X: Floats2d, W: Floats3d, dW: Floats3d, db: Floats2d
+    ) -> Floats2d:
+        """dX of affine_maxout; the gradients of W and b are added to their buffers.
+
+        dY: (B, O).  which: (B, O) integers in [0, P), what affine_maxout returned.  X: (B, I).  W: (O, P, I).
+        dW: (O, P, I), db: (O, P) gradient buffers, added to in place.
+        RETURNS: (B, I) in dY's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ; IndexError when which is outside [0, P).
+        """
+        op = "backprop_affine_maxout"
+        self._arrays(op, dY=dY, which=which, X=X, W=W, dW=dW, db=db)
+        checks.ndim(op, "W", W, 3)
+        checks.affine_buffers(op, X, W, dW, db)
+        checks.affine(op, X, W, db)
+        O, P, I = W.shape  # noqa: E741
+        checks.shape(op, "dY", dY, (X.shape[0], O))
+        checks.same_shape(op, "dY and which", dY, which)
+        checks.integers(op, "which", which)
+        checks.at_least(op, "P", P, 1)
+        checks.indices(op, "which", which, P)
+        dZ = self.backprop_maxout(dY, which, P).reshape(X.shape[0], O * P)
+        dW += self.gemm(dZ, X, trans1=True).reshape(dW.shape)
+        db += dZ.sum(axis=0).reshape(db.shape)
+        return self.gemm(dZ, W.reshape(O * P, I))
+
+    def tile(self, X: Floats2d, reps: int) -> Floats2d:
+        """X repeated along its last axis.
+
+        X: (B, I).  reps: how often.
+        RETURNS: (B, I * reps) in X's dtype.
+        """
+        self._arrays("tile", X=X)
+        return self.xp.tile(X, reps)

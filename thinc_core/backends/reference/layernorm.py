@@ -1,0 +1,64 @@
+"""Layer normalisation: each row to zero mean and unit variance, then scaled and shifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Tuple
+
+from .. import checks
+from ._base import Base
+
+if TYPE_CHECKING:
+    from ...types import Floats1d, Floats2d
+
+
+class LayerNorm(Base):
+    def _norm_args(self, op: str, X: Any, G: Any, b: Any) -> None:
+        self._arrays(op, X=X, G=G, b=b)
+        checks.ndim(op, "X", X, 2)
+        checks.floats(op, "X", X)
+        checks.shape(op, "G", G, X.shape[1:])
+        checks.shape(op, "b" if op == "layernorm" else "db", b, X.shape[1:])
+
+    def layernorm(
+        self, X: Floats2d, G: Floats1d, b: Floats1d, eps: float = 1e-8
+    ) -> Tuple[Floats2d, Floats1d, Floats1d]:
+        """Y = (X - mu) * rstd * G + b, mu the mean of the row and rstd = 1 / sqrt(variance + eps).
+
+        X: (B, O).  G, b: (O,) scale and shift.  eps: added to the variance of the row.
+        RETURNS: Y (B, O), mu (B,), rstd (B,), all in X's dtype.
+        RAISES: ValueError when a rank or width differs.
+        NUMERICS: population variance, from the squares of X - mu in a second pass.
+        SOURCE: Ba et al. 2016, arXiv:1607.06450, equations 3 and 4.
+        """
+        self._norm_args("layernorm", X, G, b)
+        x, width = self._wide(X), max(X.shape[1], 1)
+        mu = x.sum(axis=1) / width
+        centred = x - mu[:, None]
+        rstd = 1 / self.xp.sqrt((centred * centred).sum(axis=1) / width + eps)
+        Y = centred * rstd[:, None] * G + b
+        return tuple(each.astype(X.dtype, copy=False) for each in (Y, mu, rstd))  # type: ignore[return-value]
+
+    def backprop_layernorm(
+        self, dY: Floats2d, X: Floats2d, G: Floats1d, mu: Floats1d, rstd: Floats1d, dG: Floats1d, db: Floats1d
+    ) -> Floats2d:
+        """dX = rstd * (g - mean(g) - h * mean(g * h)), with h = (X - mu) * rstd and g = dY * G.
+
+        dY, X: (B, O), X what layernorm was given.  G: (O,).  mu, rstd: (B,), what layernorm returned.
+        dG, db: (O,) gradient buffers; sum(dY * h) and sum(dY) are added to them in place.
+        RETURNS: (B, O) in dY's dtype.
+        RAISES: ValueError when a rank or width differs.
+        """
+        op = "backprop_layernorm"
+        self._norm_args(op, X, G, db)
+        self._arrays(op, dY=dY, mu=mu, rstd=rstd, dG=dG)
+        checks.same_shape(op, "dY and X", dY, X)
+        checks.shape(op, "dG", dG, G.shape)
+        for name, value in (("mu", mu), ("rstd", rstd)):
+            checks.shape(op, name, value, X.shape[:1])
+        dy, width = self._wide(dY), max(X.shape[1], 1)
+        h = (self._wide(X) - mu[:, None]) * rstd[:, None]
+        dG += (dy * h).sum(axis=0)
+        db += dy.sum(axis=0)
+        g = dy * G
+        means = g.sum(axis=1, keepdims=True) / width, (g * h).sum(axis=1, keepdims=True) / width
+        return (rstd[:, None] * (g - means[0] - h * means[1])).astype(dY.dtype, copy=False)

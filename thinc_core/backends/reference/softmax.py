@@ -1,0 +1,87 @@
+"""Softmax along an axis and over the rows of ragged sequences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from .. import checks
+from .reduce import Reduce
+
+if TYPE_CHECKING:
+    from ...types import Floats2d, FloatsXdT, Ints1d
+
+
+class Softmax(Reduce):
+    def softmax(
+        self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0
+    ) -> FloatsXdT:
+        """Y = exp(x / temperature), normalised to sum to 1 along the axis.
+
+        x: any shape.  axis: which to normalise.  temperature: above 1 flattens, below 1 sharpens.
+        RETURNS: x's shape and dtype; the same object as x if inplace.
+        NUMERICS: shifted by the maximum, so it never overflows; a row with NaN, +inf or only -inf gives NaN.
+        """
+        self._arrays("softmax", x=x)
+        wide = self._wide(x)
+        if x.size == 0:
+            return x if inplace else wide.astype(x.dtype)
+        with numpy.errstate(invalid="ignore", divide="ignore"):
+            scaled = wide if temperature == 1.0 else wide / temperature
+            Y = self.xp.exp(scaled - scaled.max(axis=axis, keepdims=True))
+            Y = Y / Y.sum(axis=axis, keepdims=True)
+        return self._result("softmax", Y, x, inplace)
+
+    def backprop_softmax(
+        self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0
+    ) -> FloatsXdT:
+        """dX = Y * (g - sum(Y * g)) along the axis, with g = dY / temperature.
+
+        Y, dY: same shape, in this order; Y is what softmax returned.  axis, temperature: as given to softmax.
+        RETURNS: dY's shape and dtype.
+        RAISES: ValueError when the shapes differ.
+        """
+        self._arrays("backprop_softmax", Y=Y, dY=dY)
+        checks.same_shape("backprop_softmax", "Y and dY", Y, dY)
+        y, g = self._wide(Y), self._wide(dY) / temperature
+        dX = y * g
+        dX = dX - y * dX.sum(axis=axis, keepdims=True)
+        return self._result("backprop_softmax", dX, dY, False)
+
+    def softmax_sequences(
+        self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1
+    ) -> Floats2d:
+        """Softmax of each column over the rows of each sequence.
+
+        Xs: (T, O).  lengths: (B,) rows per sequence, sums to T, zeros allowed.
+        axis: unused; the rows of a sequence are the only axis, the parameter is there for callers who name it.
+        RETURNS: (T, O) in Xs' dtype; the same object as Xs if inplace.
+        RAISES: NotImplementedError when Xs has 3 dimensions or more; ValueError and IndexError as in reduce_sum.
+        NUMERICS: shifted by the maximum of the sequence, so scores need no clipping.
+        """
+        if getattr(Xs, "ndim", 2) > 2:
+            raise NotImplementedError(f"softmax_sequences: Xs must have 2 dimensions; got shape {Xs.shape}")
+        host = self._ragged("softmax_sequences", Xs, lengths)
+        x, owners = self._wide(Xs), self._owners(host)
+        highest = self.xp.full((len(host), x.shape[1]), -numpy.inf, dtype=x.dtype)
+        self.xp.maximum.at(highest, owners, x)
+        with numpy.errstate(invalid="ignore"):
+            E = self.xp.exp(x - highest[owners])
+            Y = E / self._sums(E, host)[owners]
+        return self._result("softmax_sequences", Y, Xs, inplace)
+
+    def backprop_softmax_sequences(self, dY: Floats2d, Y: Floats2d, lengths: Ints1d) -> Floats2d:
+        """dX = Y * (dY - S), S the sum of Y * dY over the rows of the sequence.
+
+        dY, Y: (T, O), Y what softmax_sequences returned.  lengths: (B,) rows per sequence, sums to T.
+        RETURNS: (T, O) in dY's dtype.
+        RAISES: ValueError when the shapes differ; ValueError and IndexError as in reduce_sum.
+        """
+        op = "backprop_softmax_sequences"
+        host = self._ragged(op, dY, lengths)
+        self._arrays(op, Y=Y)
+        checks.same_shape(op, "dY and Y", dY, Y)
+        y, products = self._wide(Y), self._wide(Y) * self._wide(dY)
+        dX: Any = products - y * self._sums(products, host)[self._owners(host)]
+        return self._result(op, dX, dY, False)
