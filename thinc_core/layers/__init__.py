@@ -1,0 +1,76 @@
+"""Layers: functions that return a Model. A new one is imported and named here, and nowhere else."""
+
+from .add import add
+from .array_getitem import array_getitem
+from .chain import chain
+from .clone import clone
+from .concatenate import concatenate
+from .dropout import Dropout
+from .embed import Embed
+from .expand_window import expand_window
+from .gelu import Gelu
+from .hashembed import HashEmbed
+from .layernorm import LayerNorm
+from .linear import Linear
+from .list2array import list2array
+from .list2padded import list2padded
+from .list2ragged import list2ragged
+from .maxout import Maxout
+from .mish import Mish
+from .noop import noop
+from .padded2list import padded2list
+from .ragged2list import ragged2list
+from .reduce_first import reduce_first
+from .reduce_last import reduce_last
+from .reduce_max import reduce_max
+from .reduce_mean import reduce_mean
+from .reduce_sum import reduce_sum
+from .relu import Relu
+from .residual import residual
+from .sigmoid_activation import sigmoid_activation
+from .softmax import Softmax, Softmax_v2
+from .softmax_activation import softmax_activation
+from .with_array import with_array
+from .with_array2d import with_array2d
+from .with_list import with_list
+from .with_padded import with_padded
+from .with_ragged import with_ragged
+
+__all__ = [
+    "add",
+    "array_getitem",
+    "chain",
+    "clone",
+    "concatenate",
+    "Dropout",
+    "Embed",
+    "expand_window",
+    "Gelu",
+    "HashEmbed",
+    "LayerNorm",
+    "Linear",
+    "list2array",
+    "list2padded",
+    "list2ragged",
+    "Maxout",
+    "Mish",
+    "noop",
+    "padded2list",
+    "ragged2list",
+    "reduce_first",
+    "reduce_last",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_sum",
+    "Relu",
+    "residual",
+    "sigmoid_activation",
+    "Softmax",
+    "Softmax_v2",
+    "softmax_activation",
+    "with_array",
+    "with_array2d",
+    "with_list",
+    "with_padded",
+    "with_ragged",
+]

@@ -1,0 +1,65 @@
+"""What the dense layers share: the node around a forward function, its initialisation, and the layers added behind it."""
+
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from ..initializers import zero_init
+from ..model import Model
+from ..types import Floats2d
+from ..util import partial
+from ._sequence import sample_width
+from .chain import chain
+from .dropout import Dropout
+from .layernorm import LayerNorm
+
+Initializer = Callable[..., Any]
+Dense = Model[Floats2d, Floats2d]
+
+
+def dense(
+    name: str,
+    forward: Callable[..., Any],
+    nO: Optional[int],
+    nI: Optional[int],
+    init_W: Initializer,
+    init_b: Optional[Initializer],
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+    *,
+    pieces: Optional[Dict[str, Optional[int]]] = None,
+    attrs: Optional[Dict[str, Any]] = None,
+    lenient: bool = False,
+) -> Dense:
+    """A node with weights W (nO, nI) and b (nO,), or (nO, nP, nI) and (nO, nP) with `pieces={"nP": ...}`.
+
+    normalize: put a LayerNorm behind it. dropout: put a Dropout behind that, even at rate 0.
+    lenient: sample data that disagree with a dim that is set already are no error.
+    """
+    model: Dense = Model(
+        name,
+        forward,
+        init=partial(init, init_W, init_b or zero_init, lenient),
+        dims={"nO": nO, "nI": nI, **(pieces or {})},
+        params={"W": None, "b": None},
+        attrs=attrs or {},
+    )
+    if normalize:
+        model = chain(model, LayerNorm(nI=nO))
+    if dropout is not None:
+        model = chain(model, Dropout(dropout))
+    return model
+
+
+def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, X: Any = None, Y: Any = None) -> None:
+    for dim, sample in (("nI", X), ("nO", Y)):
+        width = sample_width(sample)
+        if width is not None and not (lenient and model.has_dim(dim)):
+            model.set_dim(dim, width)
+    shape = weights_shape(model)
+    model.set_param("W", init_W(model.ops, shape))
+    model.set_param("b", init_b(model.ops, shape[:-1]))
+
+
+def weights_shape(model: Dense) -> Tuple[int, ...]:
+    """The shape of W; that of b is the same without its last entry."""
+    pieces = () if model.has_dim("nP") is False else (model.get_dim("nP"),)
+    return (model.get_dim("nO"), *pieces, model.get_dim("nI"))

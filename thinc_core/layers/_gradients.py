@@ -1,0 +1,33 @@
+"""What layers share in their backward pass: where gradients of parameters go, and the check of an incoming gradient."""
+
+from typing import Any, Callable, Tuple
+
+from ..model import Model
+
+
+def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -> Any:
+    """Run op(*args, *buffers), which adds to one gradient buffer per parameter name. RETURNS: what the op returns.
+
+    The buffers are the live gradients of the node, except under a proxy, which has to be told every gradient.
+    """
+    if not model.has_grad_proxy:
+        return op(*args, *[model.grad_buffer(name) for name in names])
+    params = [model.get_param(name) for name in names]
+    buffers = [model.ops.alloc(param.shape, dtype=param.dtype) for param in params]
+    result = op(*args, *buffers)
+    for name, buffer in zip(names, buffers):
+        model.inc_grad(name, buffer)
+    return result
+
+
+def check_gradient(layer: str, dY: Any, Y: Any) -> None:
+    """RAISES: ValueError when an incoming gradient differs from the output in shape or dtype."""
+    if dY.shape != Y.shape:
+        raise ValueError(f"{layer}: dY must have the shape of the output {Y.shape}; got {dY.shape}")
+    if dY.dtype != Y.dtype:
+        raise ValueError(f"{layer}: dY must have the dtype of the output {Y.dtype}; got {dY.dtype}")
+
+
+def identity(dY: Any) -> Any:
+    """The backprop of a layer that returns its input."""
+    return dY

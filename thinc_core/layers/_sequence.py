@@ -1,0 +1,76 @@
+"""What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
+
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from ..backends import Ops
+from ..model import Model
+from ..types import ArrayXd, Padded, Ragged
+from ..util import get_width
+
+
+def sample_width(sample: Any) -> Optional[int]:
+    """Width of sample data, or None when there are none or they are empty and tell nothing."""
+    return None if sample is None else get_width(sample) or None
+
+
+def replace_data(X: Any, data: ArrayXd) -> Any:
+    """A Ragged or Padded like X around other data."""
+    if isinstance(X, Ragged):
+        return Ragged(data, X.lengths)
+    return Padded(data, X.size_at_t, X.lengths, X.indices)
+
+
+def array_of(X: Any) -> ArrayXd:
+    """The array inside a Ragged or Padded; anything else as it is."""
+    if isinstance(X, Ragged):
+        return X.dataXd
+    return X.data if isinstance(X, Padded) else X
+
+
+def combine(merge: Callable[[Sequence[ArrayXd]], ArrayXd], values: Sequence[Any]) -> Any:
+    """Merge values of one kind array by array: merge([Y1, Y2]) -> Y for arrays, item by item for lists."""
+    first = values[0]
+    if isinstance(first, (list, tuple)):
+        return [combine(merge, items) for items in zip(*values)]
+    if isinstance(first, (Ragged, Padded)):
+        return replace_data(first, merge([array_of(value) for value in values]))
+    return merge(values)
+
+
+def add_up(values: Sequence[Any]) -> Any:
+    """The sum of values of one kind. A single one is returned as it is; none of them is ever written to."""
+    return values[0] if len(values) == 1 else combine(_sum, values)
+
+
+def _sum(arrays: Sequence[ArrayXd]) -> ArrayXd:
+    total = arrays[0] + arrays[1]
+    for array in arrays[2:]:
+        total += array
+    return total
+
+
+def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:
+    """Columns start up to stop of the arrays in X, as arrays of their own."""
+    return combine(lambda arrays: ops.as_contig(arrays[0][..., start:stop]), [X])
+
+
+def lengths_of(Xs: Sequence[ArrayXd]) -> List[int]:
+    return [X.shape[0] for X in Xs]
+
+
+def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
+    return Ragged(ops.flatten(Xs), ops.asarray1i(lengths_of(Xs)))
+
+
+def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
+    return ops.unflatten(X.dataXd, X.lengths)
+
+
+def pad_like(ops: Ops, X: Padded, seqs: Sequence[ArrayXd]) -> Padded:
+    """Sequences as a Padded with the steps and the order of columns that X has."""
+    Y = ops.list2padded(seqs)
+    if Y.data.shape[0] == X.data.shape[0] and (Y.indices == X.indices).all():
+        return Y
+    data = ops.alloc((*X.data.shape[:2], *Y.data.shape[2:]), dtype=Y.data.dtype)
+    data[: Y.data.shape[0]] = Y.data[:, Y.indices.argsort()[X.indices]]
+    return replace_data(X, data)

@@ -1,0 +1,61 @@
+"""What the with_* layers share: run the child on another kind of batch and give back the kind that came in."""
+
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from ..model import Model
+from ._sequence import array_of, combine
+
+# convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
+Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
+
+
+def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+    inner_X, restore = convert(model, X)
+    inner_X = _with_width(inner_X, model.layers[0].maybe_get_dim("nI"))
+    inner_Y, callback = model.layers[0](inner_X, is_train)
+    width = _width_if_empty(inner_Y)
+
+    def backprop(dY: Any) -> Any:
+        return restore(callback(_with_width(convert(model, dY)[0], width)))
+
+    return restore(inner_Y), backprop
+
+
+def init_converted(convert: Convert, model: Model, X: Any = None, Y: Any = None) -> None:
+    """Initialise the child with converted sample data."""
+    inner_X = None if X is None else _with_width(convert(model, X)[0], model.layers[0].maybe_get_dim("nI"))
+    init_child(model, inner_X, None if Y is None else convert(model, Y)[0])
+
+
+def init_child(model: Model, X: Any = None, Y: Any = None) -> None:
+    """Initialise the only child of a wrapper, and keep the dims of both in step."""
+    layer = model.layers[0]
+    for name in layer.dim_names:
+        if layer.has_dim(name) is None and model.has_dim(name):
+            layer.set_dim(name, model.get_dim(name))
+    layer.initialize(X=X, Y=Y)
+    for name in layer.dim_names:
+        if model.has_dim(name) is not False:
+            model.set_dim(name, layer.maybe_get_dim(name), force=True)
+
+
+def dims_of(layer: Model) -> Dict[str, Optional[int]]:
+    """The dims of a child, for the node that wraps it."""
+    return {name: layer.maybe_get_dim(name) for name in layer.dim_names}
+
+
+def unchanged(X: Any) -> Any:
+    return X
+
+
+def _with_width(X: Any, width: Optional[int]) -> Any:
+    """A batch without any rows, which does not know how wide they would be, made as wide as the layer expects."""
+    data = array_of(X)
+    if width is None or isinstance(data, (list, tuple)) or data.size or data.shape[-1]:
+        return X
+    return combine(lambda arrays: arrays[0].reshape((*data.shape[:-1], width)), [X])
+
+
+def _width_if_empty(X: Any) -> Optional[int]:
+    data = array_of(X)
+    return None if isinstance(data, (list, tuple)) or data.size else data.shape[-1]

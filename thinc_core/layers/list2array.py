@@ -1,0 +1,25 @@
+"""list2array: the rows of a list of arrays end to end."""
+
+from typing import Callable, List, Tuple, TypeVar
+
+from ..config import registry
+from ..model import Model
+from ..types import Array2d
+from ._sequence import lengths_of
+
+OutT = TypeVar("OutT", bound=Array2d)
+
+
+@registry.layers("list2array.v1")
+def list2array() -> Model[List[OutT], OutT]:
+    """X: list of arrays with equal shapes after the first axis.  Y: one array with all their rows."""
+    return Model("list2array", forward)
+
+
+def forward(model: Model[List[OutT], OutT], Xs: List[OutT], is_train: bool) -> Tuple[OutT, Callable]:
+    lengths = lengths_of(Xs)
+
+    def backprop(dY: OutT) -> List[OutT]:
+        return model.ops.unflatten(dY, lengths)
+
+    return model.ops.flatten(Xs), backprop

@@ -1,0 +1,22 @@
+"""list2padded: a list of arrays as a Padded."""
+
+from typing import Callable, Tuple, TypeVar, cast
+
+from ..config import registry
+from ..model import Model
+from ..types import List2d, Padded
+
+InT = TypeVar("InT", bound=List2d)
+
+
+@registry.layers("list2padded.v1")
+def list2padded() -> Model[InT, Padded]:
+    """X: list of (length, I) arrays.  Y: Padded, longest sequence first, zeros behind the ends."""
+    return Model("list2padded", forward)
+
+
+def forward(model: Model[InT, Padded], Xs: InT, is_train: bool) -> Tuple[Padded, Callable]:
+    def backprop(dYp: Padded) -> InT:
+        return cast(InT, model.ops.padded2list(dYp))
+
+    return model.ops.list2padded(Xs), backprop

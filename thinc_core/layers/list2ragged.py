@@ -1,0 +1,26 @@
+"""list2ragged: a list of arrays as a Ragged."""
+
+from typing import Callable, List, Tuple, TypeVar
+
+from ..config import registry
+from ..model import Model
+from ..types import ArrayXd, ListXd, Ragged
+from ._sequence import lengths_of
+
+InT = TypeVar("InT", bound=ListXd)
+
+
+@registry.layers("list2ragged.v1")
+def list2ragged() -> Model[InT, Ragged]:
+    """X: list of arrays with equal shapes after the first axis.  Y: Ragged, one sequence per array."""
+    return Model("list2ragged", forward)
+
+
+def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tuple[Ragged, Callable]:
+    lengths = lengths_of(Xs)
+    X = model.ops.flatten(Xs)
+
+    def backprop(dYr: Ragged) -> List[ArrayXd]:
+        return model.ops.unflatten(dYr.data.reshape(X.shape), lengths)
+
+    return Ragged(X, model.ops.asarray1i(lengths)), backprop

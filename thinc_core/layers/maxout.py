@@ -1,0 +1,41 @@
+"""Maxout: dense layer whose outputs are each the largest of several linear pieces."""
+
+from typing import Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import glorot_uniform_init
+from ..model import Model
+from ..types import Floats2d
+from ._dense import dense
+from ._gradients import accumulate
+
+
+@registry.layers("Maxout.v1")
+def Maxout(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    nP: Optional[int] = 3,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+) -> Model[Floats2d, Floats2d]:
+    """Y[b, o] = max over p of X[b] @ W[o, p] + b[o, p], then optional LayerNorm and Dropout.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (nO, nP, nI), b (nO, nP).  The first of equal pieces wins.
+    dropout: probability in [0, 1) of zeroing an output while training.
+    SOURCE: Goodfellow et al. 2013, arXiv:1302.4389.
+    """
+    init_W = init_W or glorot_uniform_init
+    return dense("maxout", forward, nO, nI, init_W, init_b, dropout, normalize, pieces={"nP": nP})
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    ops, W = model.ops, model.get_param("W")
+    Y, which = ops.affine_maxout(X, W, model.get_param("b"))
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        return accumulate(model, ops.backprop_affine_maxout, (dY, which, X, W), "W", "b")
+
+    return Y, backprop

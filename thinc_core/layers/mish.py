@@ -1,0 +1,39 @@
+"""Mish: dense layer followed by the Mish activation."""
+
+from typing import Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import glorot_uniform_init
+from ..model import Model
+from ..types import Floats2d
+from ._dense import dense
+from ._gradients import accumulate
+
+
+@registry.layers("Mish.v1")
+def Mish(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+) -> Model[Floats2d, Floats2d]:
+    """Y = mish(X @ W.T + b), then optional LayerNorm and Dropout.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (nO, nI), b (nO,).
+    dropout: probability in [0, 1) of zeroing an output while training.
+    SOURCE: Misra 2019, arXiv:1908.08681.
+    """
+    return dense("mish", forward, nO, nI, init_W or glorot_uniform_init, init_b, dropout, normalize)
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    ops, W = model.ops, model.get_param("W")
+    Z = ops.affine(X, W, model.get_param("b"))
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        return accumulate(model, ops.backprop_affine, (ops.backprop_mish(dY, Z), X, W), "W", "b")
+
+    return ops.mish(Z), backprop

@@ -1,0 +1,28 @@
+"""reduce_last: the last row of each sequence."""
+
+from typing import Callable, Tuple, cast
+
+from ..config import registry
+from ..model import Model
+from ..types import Floats2d, Ragged
+from ._gradients import check_gradient
+
+
+@registry.layers("reduce_last.v1")
+def reduce_last() -> Model[Ragged, Floats2d]:
+    """Y[b] = last row of sequence b.
+
+    X: Ragged with (T, O) rows.  Y: (B, O).  RAISES: ValueError for an empty sequence.
+    """
+    return Model("reduce_last", forward)
+
+
+def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
+    lengths = Xr.lengths
+    Y, lasts = model.ops.reduce_last(cast(Floats2d, Xr.data), lengths)
+
+    def backprop(dY: Floats2d) -> Ragged:
+        check_gradient("reduce_last", dY, Y)
+        return Ragged(model.ops.backprop_reduce_last(dY, lasts), lengths)
+
+    return Y, backprop

@@ -1,0 +1,28 @@
+"""reduce_max: the largest value of each column of each sequence."""
+
+from typing import Callable, Tuple, cast
+
+from ..config import registry
+from ..model import Model
+from ..types import Floats2d, Ragged
+from ._gradients import check_gradient
+
+
+@registry.layers("reduce_max.v1")
+def reduce_max() -> Model[Ragged, Floats2d]:
+    """Y[b, o] = max of column o of sequence b; the first of equal rows gets the gradient.
+
+    X: Ragged with (T, O) rows.  Y: (B, O).  RAISES: ValueError for an empty sequence.
+    """
+    return Model("reduce_max", forward)
+
+
+def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
+    lengths = Xr.lengths
+    Y, which = model.ops.reduce_max(cast(Floats2d, Xr.data), lengths)
+
+    def backprop(dY: Floats2d) -> Ragged:
+        check_gradient("reduce_max", dY, Y)
+        return Ragged(model.ops.backprop_reduce_max(dY, which, lengths), lengths)
+
+    return Y, backprop

@@ -1,0 +1,28 @@
+"""reduce_sum: the sum of the rows of each sequence."""
+
+from typing import Callable, Tuple, cast
+
+from ..config import registry
+from ..model import Model
+from ..types import Floats2d, Ragged
+from ._gradients import check_gradient
+
+
+@registry.layers("reduce_sum.v1")
+def reduce_sum() -> Model[Ragged, Floats2d]:
+    """Y[b] = sum of the rows of sequence b.
+
+    X: Ragged with (T, O) rows.  Y: (B, O).  An empty sequence gives zeros.
+    """
+    return Model("reduce_sum", forward)
+
+
+def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
+    lengths = Xr.lengths
+    Y = model.ops.reduce_sum(cast(Floats2d, Xr.data), lengths)
+
+    def backprop(dY: Floats2d) -> Ragged:
+        check_gradient("reduce_sum", dY, Y)
+        return Ragged(model.ops.backprop_reduce_sum(dY, lengths), lengths)
+
+    return Y, backprop

@@ -1,0 +1,49 @@
+"""with_array: run a layer for arrays on a batch of sequences, all rows at once."""
+
+from typing import Any, Callable, Tuple, TypeVar, Union
+
+from ..config import registry
+from ..model import Model
+from ..types import ArrayXd, ListXd, Padded, Ragged
+from ..util import partial
+from ._sequence import lengths_of, replace_data
+from ._wrapper import dims_of, init_converted, run_converted, unchanged
+
+SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
+
+
+@registry.layers("with_array.v1")
+def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT]:
+    """X: list of arrays, Ragged, Padded (its array of rank 3), or an array, which is passed straight.  Y: the same kind.
+
+    pad: zero rows put between the items of a list, for layers that look at neighbouring rows.
+    """
+    return Model(
+        f"with_array({layer.name})",
+        forward,
+        init=partial(init_converted, _convert),
+        layers=[layer],
+        attrs={"pad": pad},
+        dims=dims_of(layer),
+    )
+
+
+def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
+    if not isinstance(Xseq, (list, tuple, Ragged, Padded)):
+        return model.layers[0](Xseq, is_train)
+    return run_converted(_convert, model, Xseq, is_train)
+
+
+def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    if isinstance(X, (list, tuple)):
+        return convert_list(model, X)
+    if isinstance(X, Ragged):
+        return X.dataXd, lambda Y: replace_data(X, Y)
+    if isinstance(X, Padded):
+        return X.data, lambda Y: replace_data(X, Y)
+    return X, unchanged
+
+
+def convert_list(model: Model, Xs: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    ops, pad, lengths = model.layers[0].ops, model.attrs["pad"], lengths_of(Xs)
+    return ops.flatten(Xs, pad=pad), lambda Y: ops.unflatten(Y, lengths, pad=pad)

@@ -1,0 +1,47 @@
+"""with_array2d: with_array for layers that only take arrays of rank 2."""
+
+from typing import Any, Callable, Tuple, TypeVar, Union
+
+from ..config import registry
+from ..model import Model
+from ..types import Array2d, Array3d, List2d, Padded, Ragged
+from ..util import partial
+from ._sequence import replace_data
+from ._wrapper import dims_of, init_converted, run_converted, unchanged
+from .with_array import convert_list
+
+SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d, Array2d])
+
+
+@registry.layers("with_array2d.v1")
+def with_array2d(layer: Model[Array2d, Array2d], pad: int = 0) -> Model[SeqT, SeqT]:
+    """X: list of arrays, Ragged, Padded (steps and columns as rows), or an array, which is passed straight.  Y: the same.
+
+    pad: zero rows put between the items of a list, for layers that look at neighbouring rows.
+    """
+    return Model(
+        f"with_array({layer.name})",
+        forward,
+        init=partial(init_converted, _convert),
+        layers=[layer],
+        attrs={"pad": pad},
+        dims=dims_of(layer),
+    )
+
+
+def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
+    if not isinstance(Xseq, (list, tuple, Ragged, Padded)):
+        return model.layers[0](Xseq, is_train)
+    return run_converted(_convert, model, Xseq, is_train)
+
+
+def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    if isinstance(X, (list, tuple)):
+        return convert_list(model, X)
+    if isinstance(X, Ragged):
+        return X.data, lambda Y: replace_data(X, Y)
+    if isinstance(X, Padded):
+        data: Array3d = X.data
+        rows = data.shape[0] * data.shape[1]
+        return data.reshape((rows, data.shape[2])), lambda Y: replace_data(X, Y.reshape((*data.shape[:2], Y.shape[1])))
+    return X, unchanged

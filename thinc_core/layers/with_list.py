@@ -1,0 +1,32 @@
+"""with_list: run a layer for lists of arrays on another kind of batch of sequences."""
+
+from typing import Any, Callable, Tuple, TypeVar, Union
+
+from ..config import registry
+from ..model import Model
+from ..types import List2d, Padded, Ragged
+from ..util import partial
+from ._sequence import from_ragged, pad_like
+from ._wrapper import dims_of, init_converted, run_converted, unchanged
+
+SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d])
+
+
+@registry.layers("with_list.v1")
+def with_list(layer: Model[List2d, List2d]) -> Model[SeqT, SeqT]:
+    """X: Ragged, Padded, or a list of arrays, which is passed straight.  Y: the same kind."""
+    init = partial(init_converted, _convert)
+    return Model(f"with_list({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+
+
+def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
+    return run_converted(_convert, model, Xseq, is_train)
+
+
+def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    ops = model.layers[0].ops
+    if isinstance(X, Ragged):
+        return from_ragged(ops, X), lambda Ys: Ragged(ops.flatten(Ys), X.lengths)
+    if isinstance(X, Padded):
+        return ops.padded2list(X), lambda Ys: pad_like(ops, X, Ys)
+    return X, unchanged

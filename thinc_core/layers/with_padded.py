@@ -1,0 +1,47 @@
+"""with_padded: run a layer for Padded on another kind of batch of sequences."""
+
+from typing import Any, Callable, Tuple, TypeVar, Union
+
+from ..config import registry
+from ..model import Model
+from ..types import Array3d, Ints1d, List2d, Padded, Ragged
+from ..util import partial
+from ._sequence import from_ragged
+from ._wrapper import dims_of, init_converted, run_converted, unchanged
+
+PaddedData = Tuple[Array3d, Ints1d, Ints1d, Ints1d]
+SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d, Array3d, PaddedData])
+
+
+@registry.layers("with_padded.v1")
+def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
+    """X: list of arrays, Ragged, an array (T, B, I) whose columns all have T rows, a tuple of the four arrays of a Padded,
+    or a Padded, which is passed straight.  Y: the same kind.
+    """
+    init = partial(init_converted, _convert)
+    return Model(f"with_padded({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+
+
+def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
+    return run_converted(_convert, model, Xseq, is_train)
+
+
+def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    ops = model.layers[0].ops
+    if isinstance(X, Padded):
+        return X, unchanged
+    if isinstance(X, Ragged):
+        padded = ops.list2padded(from_ragged(ops, X))
+        return padded, lambda Y: Ragged(ops.flatten(ops.padded2list(Y)), X.lengths)
+    if isinstance(X, tuple) and len(X) == 4 and [part.ndim for part in X] == [3, 1, 1, 1]:
+        return Padded(*X), lambda Y: (Y.data, Y.size_at_t, Y.lengths, Y.indices)
+    if isinstance(X, (list, tuple)):
+        return ops.list2padded(X), ops.padded2list
+    return _all_running(model, X), lambda Y: Y.data
+
+
+def _all_running(model: Model, data: Array3d) -> Padded:
+    """An array (T, B, I) as a Padded in which no column ends early."""
+    ops, (steps, columns) = model.layers[0].ops, data.shape[:2]
+    indices = ops.xp.arange(columns, dtype="int32")
+    return Padded(data, ops.alloc1i(steps) + columns, ops.alloc1i(columns) + steps, indices)

@@ -1,0 +1,43 @@
+"""with_ragged: run a layer for Ragged on another kind of batch of sequences."""
+
+from typing import Any, Callable, Tuple, TypeVar, Union
+
+from ..config import registry
+from ..model import Model
+from ..types import ArrayXd, Ints1d, ListXd, Padded, Ragged
+from ..util import partial
+from ._sequence import from_ragged, pad_like, to_ragged
+from ._wrapper import dims_of, init_converted, run_converted, unchanged
+
+RaggedData = Tuple[ArrayXd, Ints1d]
+SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, RaggedData])
+
+
+@registry.layers("with_ragged.v1")
+def with_ragged(layer: Model[Ragged, Ragged]) -> Model[SeqT, SeqT]:
+    """X: list of arrays, Padded, a tuple (data, lengths), or a Ragged, which is passed straight.  Y: the same kind."""
+    init = partial(init_converted, _convert)
+    return Model(f"with_ragged({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+
+
+def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
+    return run_converted(_convert, model, Xseq, is_train)
+
+
+def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
+    ops = model.layers[0].ops
+    if isinstance(X, Padded):
+        return to_ragged(ops, ops.padded2list(X)), lambda Y: pad_like(ops, X, from_ragged(ops, Y))
+    if _is_data_and_lengths(X):
+        return Ragged(*X), lambda Y: (Y.dataXd, Y.lengths)
+    if isinstance(X, (list, tuple)):
+        return to_ragged(ops, X), lambda Y: from_ragged(ops, Y)
+    return X, unchanged
+
+
+def _is_data_and_lengths(X: Any) -> bool:
+    """A pair of arrays may also be two sequences; only lengths are integers of rank 1 that add up to the rows."""
+    if not (isinstance(X, tuple) and len(X) == 2):
+        return False
+    data, lengths = X
+    return lengths.ndim == 1 and lengths.dtype.kind in "iu" and int(lengths.sum()) == data.shape[0]

@@ -1,0 +1,306 @@
+"""Optimizers: Adam, RAdam and SGD behind one class, called once per parameter as `optimizer(key, weights, gradient)`."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, DefaultDict, Dict, List, Optional, Tuple, Union, cast
+
+from ._hyperparameters import Hyperparameters
+from .backends import Ops, get_array_ops, get_current_ops
+from .config import registry
+from .types import FloatsXd, Generator
+
+if TYPE_CHECKING:
+    from .model import Model
+
+__all__ = ["Adam", "RAdam", "SGD", "Optimizer", "ADAM_DEFAULTS", "SGD_DEFAULTS"]
+
+KeyT = Tuple[int, str]
+FloatOrSeq = Union[float, List[float], Generator]
+
+SGD_DEFAULTS: Dict[str, Union[float, bool, int]] = {"L2": 0.0, "L2_is_weight_decay": True, "grad_clip": 1.0}
+
+ADAM_DEFAULTS: Dict[str, Union[float, bool, int]] = {
+    "learn_rate": 0.001,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-08,
+    "L2": SGD_DEFAULTS["L2"],
+    "grad_clip": SGD_DEFAULTS["grad_clip"],
+    "L2_is_weight_decay": True,
+}
+
+
+@registry.optimizers("RAdam.v1")
+def RAdam(
+    learn_rate: FloatOrSeq = 0.001,
+    *,
+    beta1: FloatOrSeq = 0.9,
+    beta2: FloatOrSeq = 0.999,
+    eps: FloatOrSeq = 1e-08,
+    L2: FloatOrSeq = 0.0,
+    L2_is_weight_decay: bool = True,
+    grad_clip: FloatOrSeq = 1.0,
+    use_averages: bool = True,
+) -> "Optimizer":
+    """Adam with the variance of its step rectified. SOURCE: Liu et al. 2020, arXiv:1908.03265, with t one ahead."""
+    return Optimizer(
+        learn_rate,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        L2=L2,
+        L2_is_weight_decay=L2_is_weight_decay,
+        grad_clip=grad_clip,
+        use_averages=use_averages,
+        use_radam=True,
+    )
+
+
+@registry.optimizers("Adam.v1")
+def Adam(
+    learn_rate: FloatOrSeq = 0.001,
+    *,
+    L2: FloatOrSeq = 0.0,
+    beta1: FloatOrSeq = 0.9,
+    beta2: FloatOrSeq = 0.999,
+    eps: FloatOrSeq = 1e-08,
+    grad_clip: FloatOrSeq = 1.0,
+    L2_is_weight_decay: bool = True,
+    use_averages: bool = True,
+) -> "Optimizer":
+    """Adam; with L2 it is AdamW. SOURCE: Kingma & Ba 2015, arXiv:1412.6980, in the form of the end of section 2."""
+    return Optimizer(
+        learn_rate,
+        L2=L2,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        grad_clip=grad_clip,
+        L2_is_weight_decay=L2_is_weight_decay,
+        use_averages=use_averages,
+    )
+
+
+@registry.optimizers("SGD.v1")
+def SGD(
+    learn_rate: FloatOrSeq,
+    *,
+    L2: FloatOrSeq = 0.0,
+    grad_clip: FloatOrSeq = 1.0,
+    L2_is_weight_decay: bool = True,
+    use_averages: bool = True,
+) -> "Optimizer":
+    """Plain stochastic gradient descent."""
+    return Optimizer(
+        learn_rate,
+        L2=L2,
+        grad_clip=grad_clip,
+        beta1=0.0,
+        beta2=0.0,
+        L2_is_weight_decay=L2_is_weight_decay,
+        use_averages=use_averages,
+    )
+
+
+class Optimizer(Hyperparameters):
+    """Updates parameters in place and keeps what it has to remember about each of them.
+
+    learn_rate, L2, beta1, beta2, eps, grad_clip: numbers, or schedules of any kind (see `step_schedules`).
+    L2: strength of the decay of the weights, or, without L2_is_weight_decay, of a penalty added to the gradient.
+    beta1, beta2: both 0 for plain SGD. eps: added to the square root of the uncorrected second moment.
+    grad_clip: largest norm of the gradient of one parameter; 0 turns clipping off.
+    use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
+    """
+
+    __slots__ = ("mom1", "mom2", "averages", "nr_update", "last_seen", "use_radam", "L2_is_weight_decay", "_ops")
+
+    mom1: Dict[KeyT, FloatsXd]
+    mom2: Dict[KeyT, FloatsXd]
+    averages: Optional[Dict[KeyT, FloatsXd]]
+    nr_update: DefaultDict[KeyT, int]
+
+    def __init__(
+        self,
+        learn_rate: FloatOrSeq,
+        *,
+        L2: FloatOrSeq = 0.0,
+        beta1: FloatOrSeq = 0.9,
+        beta2: FloatOrSeq = 0.999,
+        eps: FloatOrSeq = 1e-08,
+        grad_clip: FloatOrSeq = 1.0,
+        use_averages: bool = True,
+        use_radam: bool = False,
+        L2_is_weight_decay: bool = True,
+    ) -> None:
+        super().__init__(grad_clip=grad_clip, learn_rate=learn_rate, b1=beta1, b2=beta2, eps=eps, L2=L2)
+        self.mom1 = {}
+        self.mom2 = {}
+        self.averages = {} if use_averages else None
+        self.nr_update = defaultdict(int)
+        self.last_seen: DefaultDict[KeyT, int] = defaultdict(int)
+        self.use_radam = use_radam
+        self.L2_is_weight_decay = L2_is_weight_decay
+        self._ops: Dict[type, Ops] = {}
+
+    def __call__(
+        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
+    ) -> Tuple[FloatsXd, FloatsXd]:
+        """Update one parameter in place and clear its gradient.
+
+        key: (id of the model or shim, name of the parameter). lr_scale: multiplies the learning rate of this call.
+        RETURNS: weights and gradient, the same objects.
+        RAISES: ValueError when the shapes differ.
+        """
+        if len(gradient) < 1:
+            return weights, gradient
+        if weights.shape != gradient.shape:
+            raise ValueError(
+                f"optimizer: gradient must have the shape of the weights {weights.shape}; got {gradient.shape} for {key!r}"
+            )
+        if not (weights.flags.c_contiguous and gradient.flags.c_contiguous):
+            return self._update_copies(key, weights, gradient, lr_scale)
+        ops = self._ops_for(weights)
+        grad_clip, learn_rate, b1, b2, eps, L2 = self._values_for(key) if self._per_key else self._values
+        self.nr_update[key] = nr_update = self.nr_update[key] + 1
+        if L2 and not self.L2_is_weight_decay:
+            _add_scaled(gradient, weights, L2)
+        if grad_clip:
+            gradient = ops.clip_gradient(gradient, grad_clip)
+        if b1 > 0.0 and b2 > 0.0:
+            flat = (weights.reshape(-1), gradient.reshape(-1), *self._moments(ops, key, weights))
+            if self.use_radam:
+                _radam(ops, *flat, nr_update + 1, b1, b2, eps, learn_rate)
+            else:
+                correction = (1.0 - b2**nr_update) ** 0.5 / (1.0 - b1**nr_update)
+                ops.adam(*flat, b1, b2, eps, learn_rate * lr_scale * correction)
+        else:
+            _descend(weights, gradient, b1, b2, learn_rate * lr_scale)
+        if L2 and self.L2_is_weight_decay:
+            weights *= 1.0 - lr_scale * learn_rate * L2
+        if self.averages is not None:
+            self._average(ops, key, weights, nr_update)
+        return weights, gradient
+
+    def _moments(self, ops: Ops, key: KeyT, weights: FloatsXd) -> Tuple[FloatsXd, FloatsXd]:
+        if key not in self.mom1:
+            self.mom1[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
+            self.mom2[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
+        return self.mom1[key], self.mom2[key]
+
+    def _average(self, ops: Ops, key: KeyT, weights: FloatsXd, nr_update: int) -> None:
+        averages = cast(Dict[KeyT, FloatsXd], self.averages)
+        if key not in averages:
+            averages[key] = ops.alloc_f(weights.shape, dtype=weights.dtype)
+        ops.update_averages(averages[key], weights, nr_update)
+
+    def _update_copies(
+        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, lr_scale: float
+    ) -> Tuple[FloatsXd, FloatsXd]:
+        """Arrays with gaps between their elements: work on packed copies and write the results back."""
+        updated, _ = self(key, weights.copy("C"), gradient.copy("C"), lr_scale=lr_scale)
+        weights[...] = updated
+        gradient[...] = 0
+        return weights, gradient
+
+    def _ops_for(self, array: FloatsXd) -> Ops:
+        """The ops of the array's own device, looked up once per type of array."""
+        ops = self._ops.get(type(array))
+        if ops is None:
+            ops = get_current_ops()
+            if ops.xp is None or not isinstance(array, ops.xp.ndarray):
+                ops = get_array_ops(array)
+            self._ops[type(array)] = ops
+        return ops
+
+    def state_dict(self, model: Optional["Model"] = None) -> Dict[str, Any]:
+        """All it takes to go on exactly here: plain values and arrays (the live ones, not copies).
+
+        model: name the entries after the places of the parameters in this model, so that they can be loaded into another
+            process; entries of other models are left out. Without it they are named after the ids of this process.
+        """
+        owners = _owners(model) if model is not None else {key[0]: str(key[0]) for key in self.nr_update}
+        parameters = {f"{owners[key[0]]}/{key[1]}": self._entry(key) for key in self.nr_update if key[0] in owners}
+        return {"version": 1, **self._hyperparameter_state(), "parameters": parameters}
+
+    def load_state_dict(self, state: Dict[str, Any], model: Optional["Model"] = None) -> None:
+        """Take over what `state_dict` gave, for an optimizer built with the same arguments and a model of the same tree.
+
+        RAISES: ValueError for another version, or when the model lacks a node of the state; nothing is changed then.
+        """
+        if state.get("version") != 1:
+            raise ValueError(f"optimizer: version of the state must be 1; got {state.get('version')!r}")
+        places = [name.split("/", 1) for name in state["parameters"]]
+        if model is not None:
+            ids = {place: owner for owner, place in _owners(model).items()}
+        else:
+            ids = {place: int(place) for place, _ in places}
+        missing = sorted({place for place, _ in places if place not in ids})
+        if missing:
+            raise ValueError(f"optimizer: the model must have every node of the state; it lacks {', '.join(missing)}")
+        self._load_hyperparameter_state(state)
+        for (place, name), entry in zip(places, state["parameters"].values()):
+            self._load_entry((ids[place], name), entry)
+
+    def _entry(self, key: KeyT) -> Dict[str, Any]:
+        entry = {"nr_update": self.nr_update[key], "mom1": self.mom1.get(key), "mom2": self.mom2.get(key)}
+        return {**entry, "average": self.averages.get(key) if self.averages is not None else None}
+
+    def _load_entry(self, key: KeyT, entry: Dict[str, Any]) -> None:
+        self.nr_update[key] = entry["nr_update"]
+        ops = get_current_ops()
+        for name, table in (("mom1", self.mom1), ("mom2", self.mom2), ("average", self.averages)):
+            if table is not None and entry[name] is not None:
+                # A copy: what was loaded may be a read-only view of a file.
+                table[key] = ops.asarray(entry[name]).copy()
+
+
+def _owners(model: "Model") -> Dict[int, str]:
+    """The place in the tree of every id that optimizer keys start with: nodes in order, then the shims of each."""
+    owners: Dict[int, str] = {}
+    for index, node in enumerate(model.walk()):
+        owners[node.id] = str(index)
+        owners.update({shim.id: f"{index}.shim{number}" for number, shim in enumerate(node.shims)})
+    return owners
+
+
+def _descend(weights: FloatsXd, gradient: FloatsXd, b1: float, b2: float, learn_rate: float) -> None:
+    if b1 > 0.0 or b2 > 0.0:
+        got = f"got {b1} and {b2}"
+        raise NotImplementedError(f"optimizer: beta1 and beta2 must both be above 0 (Adam) or both 0 (SGD); {got}")
+    gradient *= learn_rate
+    weights -= gradient
+    # Not `gradient *= 0`: a NaN would stay in the buffer for ever.
+    gradient.fill(0)
+
+
+def _radam(  # noqa: PLR0913
+    ops: Ops,
+    weights: FloatsXd,
+    gradient: FloatsXd,
+    mom1: FloatsXd,
+    mom2: FloatsXd,
+    t: int,
+    b1: float,
+    b2: float,
+    eps: float,
+    learn_rate: float,
+) -> None:
+    """One step of the paper's algorithm 2 at its time t."""
+    b2_t = b2**t
+    rho_inf = 2.0 / (1.0 - b2) - 1.0
+    rho = rho_inf - 2.0 * t * b2_t / (1.0 - b2_t)
+    if rho >= 5.0:
+        shrink = (rho - 4.0) / (rho_inf - 4.0) * (rho - 2.0) / rho * rho_inf / (rho_inf - 2.0)
+        step_size = ((1.0 - b2_t) * shrink) ** 0.5 / (1.0 - b1**t)
+        ops.adam(weights, gradient, mom1, mom2, b1, b2, eps, step_size * learn_rate)
+    else:
+        # Too few updates for a variance: moments as always (a step of size 0), then a step along the first one.
+        ops.adam(weights, gradient, mom1, mom2, b1, b2, eps, 0.0)
+        _add_scaled(weights, mom1, -learn_rate / (1.0 - b1**t))
+
+
+def _add_scaled(target: FloatsXd, source: FloatsXd, scale: float) -> None:
+    """target += scale * source for packed arrays, in blocks that stay in cache instead of a whole temporary."""
+    block = 16384
+    target, source = target.reshape(-1), source.reshape(-1)
+    for start in range(0, target.size, block):
+        target[start : start + block] += scale * source[start : start + block]
