@@ -1,0 +1,318 @@
+"""Saving and loading models: dict, msgpack bytes, file. The format is the one of existing model files, bit for bit.
+
+A file is data: loading runs no code from it. Everything is checked before the model is touched.
+"""
+
+import contextlib
+import functools
+import gc
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
+
+from ._model_tree import node_path
+from .errors import ModelLoadError
+from .util import write_atomically
+
+if TYPE_CHECKING:
+    from .backends import Ops
+    from .model import Model
+
+
+class FilePath(Protocol):
+    """A path of any library: something with .open(mode)."""
+
+    def open(self, mode: str) -> Any: ...
+
+
+@functools.singledispatch
+def serialize_attr(_: Any, value: Any, name: str, model: "Model") -> bytes:
+    """Bytes of an attribute; register a function for a type to save attributes of that type.
+
+    RAISES: TypeError when the type cannot be saved; the attribute is then left out.
+    """
+    import srsly
+
+    return srsly.msgpack_dumps(value)  # type: ignore[no-any-return]
+
+
+@functools.singledispatch
+def deserialize_attr(_: Any, value: bytes, name: str, model: "Model") -> Any:
+    """The inverse of serialize_attr; dispatches on the type of the value that the model has now."""
+    return unpack(value)
+
+
+def unpack(data: bytes) -> Any:
+    """msgpack to Python objects; arrays come back read-only, as views of data."""
+    import srsly
+
+    # srsly switches the garbage collector off and forgets it there when the bytes turn out to be bad.
+    collecting = gc.isenabled()
+    try:
+        return srsly.msgpack_loads(data)
+    finally:
+        (gc.enable if collecting else gc.disable)()
+
+
+def to_dict(model: "Model") -> Dict[str, Any]:
+    nodes = list(model.walk())
+    index = {id(node): i for i, node in enumerate(nodes)}
+    msg: Dict[str, Any] = {"nodes": [], "attrs": [], "params": [], "shims": []}
+    for i, node in enumerate(nodes):
+        outside = [name for name, ref in node._refs.items() if ref is not None and id(ref) not in index]
+        if outside:
+            raise ValueError(f"to_dict: refs must lie inside the tree; got {outside} of {node_path(model, node)}")
+        refs = {name: None if ref is None else index[id(ref)] for name, ref in node._refs.items()}
+        msg["nodes"].append({"index": i, "name": node.name, "dims": dict(node._dims), "refs": refs})
+        msg["attrs"].append(_attrs_to_bytes(node))
+        msg["params"].append({name: node.maybe_get_param(name) for name in node.param_names})
+        msg["shims"].append([shim.to_bytes() for shim in node._shims])
+    return msg
+
+
+def _attrs_to_bytes(node: "Model") -> Dict[str, bytes]:
+    attrs = {}
+    for name, value in node._attrs.items():
+        # What cannot be saved (functions, files, ...) belongs to the code that builds the model.
+        with contextlib.suppress(TypeError):
+            attrs[name] = serialize_attr(value, value, name, node)
+    return attrs
+
+
+def to_bytes(model: "Model") -> bytes:
+    import srsly
+
+    msg = to_dict(model)
+    for node, params in zip(model.walk(), msg["params"]):
+        for name, value in params.items():
+            if value is None:
+                continue
+            array = node.ops.to_numpy(value, byte_order="<")
+            if array.dtype.hasobject:
+                raise TypeError(
+                    f"to_bytes: parameters must be arrays of numbers; got {name!r} of "
+                    f"{node_path(model, node)} with dtype {array.dtype}"
+                )
+            params[name] = array
+    return srsly.msgpack_dumps(msg)  # type: ignore[no-any-return]
+
+
+def parse(data: bytes, ops: "Ops") -> Dict[str, Any]:
+    """The dict in saved bytes. RAISES: ModelLoadError when they are cut short, damaged or no saved model."""
+    try:
+        msg = unpack(data)
+    except Exception as error:
+        # msgpack and numpy raise a dozen types here, and all mean the same.
+        cause = str(error) or type(error).__name__
+        raise ModelLoadError(
+            f"from_bytes: must be a saved model; got {len(data)} bytes that are cut short, damaged or something else "
+            f"({cause})"
+        ) from error
+    _check_message(msg, "from_bytes")
+    return msg  # type: ignore[no-any-return]
+
+
+def _check_message(msg: Any, where: str) -> None:
+    """Does msg have the structure that to_dict gives, whatever the model?"""
+    if not isinstance(msg, dict) or "nodes" not in msg:
+        kind = f"a {type(msg).__name__} without 'nodes'" if isinstance(msg, dict) else f"a {type(msg).__name__}"
+        raise ModelLoadError(f"{where}: must be a saved model; got {kind}")
+    for key, kind in (("nodes", dict), ("attrs", dict), ("params", dict), ("shims", list)):
+        entries = msg.get(key)
+        if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, kind) for entry in entries):
+            raise ModelLoadError(
+                f"{where}: {key!r} must be a list with a {kind.__name__} per node; got {entries!r:.80}"
+            )
+        if len(entries) != len(msg["nodes"]):
+            raise ModelLoadError(
+                f"{where}: {key!r} must have one entry per node; got {len(entries)} for {len(msg['nodes'])} nodes"
+            )
+    for node in msg["nodes"]:
+        for key, kind in (("name", str), ("dims", dict), ("refs", dict)):
+            if not isinstance(node.get(key), kind):
+                raise ModelLoadError(f"{where}: every node must have a {kind.__name__} {key!r}; got {node!r:.80}")
+
+
+class _Loaded(NamedTuple):
+    """What one node will be given."""
+
+    name: str
+    dims: Dict[str, Optional[int]]
+    refs: Dict[str, Optional["Model"]]
+    attrs: Dict[str, Any]
+    params: Dict[str, Any]
+
+
+def from_dict(model: "Model", msg: Dict[str, Any]) -> None:
+    """Load msg: first work out and check everything, then the shims (their loading may fail), then assign."""
+    _check_message(msg, "from_dict")
+    nodes = list(model.walk())
+    if len(nodes) != len(msg["nodes"]):
+        raise ModelLoadError(
+            f"from_dict: the saved model must have the {len(nodes)} nodes of {nodes[0]._label()}; "
+            f"got {len(msg['nodes'])} nodes (was the model built with other settings?)"
+        )
+    loaded = [_load_node(model, nodes, i, msg) for i in range(len(nodes))]
+    _load_shims(model, nodes, msg["shims"])
+    for node, new in zip(nodes, loaded):
+        node.name = new.name
+        node._dims.update(new.dims)
+        node._refs.update(new.refs)
+        node._attrs.update(new.attrs)
+        for name, value in new.params.items():
+            node.set_param(name, value)
+
+
+def _load_node(model: "Model", nodes: List["Model"], i: int, msg: Dict[str, Any]) -> _Loaded:
+    node, info = nodes[i], msg["nodes"][i]
+    try:
+        return _Loaded(
+            name=info["name"],
+            dims=_load_dims(node, info["dims"]),
+            refs=_load_refs(nodes, info["refs"]),
+            attrs={
+                name: deserialize_attr(node._attrs.get(name), value, name, node)
+                for name, value in msg["attrs"][i].items()
+            },
+            params=_load_params(node, info["dims"], msg["params"][i]),
+        )
+    except Exception as error:
+        raise ModelLoadError(
+            f"from_dict: node {i}, {node_path(model, node)}: {error or type(error).__name__}"
+        ) from error
+
+
+def _load_dims(node: "Model", saved: Dict[str, Any]) -> Dict[str, Optional[int]]:
+    dims = {}
+    for name, value in saved.items():
+        if name not in node._dims:
+            raise ValueError(f"dims must be {list(node._dims)}; got {name!r} in the saved model")
+        if value is None:
+            continue
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"dim {name!r} must be a positive int; got {value!r} in the saved model")
+        if node._dims[name] not in (None, value):
+            raise ValueError(f"dim {name!r} is {node._dims[name]}; got {value} in the saved model")
+        dims[name] = value
+    return dims
+
+
+def _load_refs(nodes: List["Model"], saved: Dict[str, Any]) -> Dict[str, Optional["Model"]]:
+    # Written without set_ref: a ref to a parent or a sibling is fine when its target is in the tree.
+    for name, index in saved.items():
+        if index is not None and not (isinstance(index, int) and 0 <= index < len(nodes)):
+            raise ValueError(f"ref {name!r} must be a node number below {len(nodes)}; got {index!r}")
+    return {name: None if index is None else nodes[index] for name, index in saved.items()}
+
+
+def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> Dict[str, Any]:
+    known = set(node._has_params)
+    missing, extra = known - set(saved), set(saved) - known
+    # More parameters than the node has yet are fine: some layers only register theirs in initialize().
+    if missing and (extra or missing == known):
+        raise ValueError(f"parameters must be {sorted(known)}; got {sorted(saved)} in the saved model")
+    params = {}
+    for name, value in saved.items():
+        if value is None:
+            params[name] = None
+            continue
+        if not hasattr(value, "shape"):
+            raise ValueError(f"parameter {name!r} must be an array; got {type(value).__name__}")
+        expected = _expected_shape(node, name, dims)
+        if expected is not None and tuple(value.shape) != expected:
+            raise ValueError(f"parameter {name!r} must have shape {expected}; got {tuple(value.shape)}")
+        params[name] = node.ops.asarray(value).copy()
+    return params
+
+
+def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Optional[Tuple[int, ...]]:
+    """The shape that the dims imply for a parameter, or None when nothing says so.
+
+    A layer may say it with an attribute `param_shapes` on its init function, {"W": ("nO", "nI")}. Otherwise a
+    parameter that is allocated must keep its shape as long as all dims of the node stay the same.
+    """
+    init = node.init
+    shapes = getattr(init, "param_shapes", None) or getattr(getattr(init, "func", None), "param_shapes", None) or {}
+    if name in shapes:
+        sizes = [saved_dims.get(dim) or node._dims.get(dim) for dim in shapes[name]]
+        if all(size is not None for size in sizes):
+            return tuple(sizes)
+    same = bool(node._dims) and all(node._dims[dim] == saved_dims.get(dim) is not None for dim in node._dims)
+    if same and node.has_param(name):
+        return tuple(node.get_param(name).shape)
+    return None
+
+
+def _load_shims(model: "Model", nodes: List["Model"], saved: List[List[Any]]) -> None:
+    todo: List[Tuple["Model", Any, Any]] = []
+    for node, each in zip(nodes, saved):
+        if len(each) != len(node._shims):
+            raise ModelLoadError(
+                f"from_dict: {node_path(model, node)} must have {len(node._shims)} shims; got {len(each)}"
+            )
+        todo.extend(zip([node] * len(each), node._shims, each))
+    done: List[Tuple[Any, Any]] = []
+    for k, (node, shim, data) in enumerate(todo):
+        # Only a later shim can fail after this one, so the last needs no way back.
+        before = shim.to_bytes() if k + 1 < len(todo) else None
+        try:
+            shim.from_bytes(data)
+        except Exception as error:
+            for loaded, old in reversed(done):
+                loaded.from_bytes(old)
+            raise ModelLoadError(f"from_dict: shim of {node_path(model, node)}: {error}") from error
+        done.append((shim, before))
+
+
+def can_from_dict(model: "Model", msg: Dict[str, Any], strict: bool) -> bool:
+    try:
+        _check_message(msg, "can_from_dict")
+    except ModelLoadError:
+        return False
+    nodes = list(model.walk())
+    if len(nodes) != len(msg["nodes"]):
+        return False
+    return all(_node_fits(node, i, msg, strict) for i, node in enumerate(nodes))
+
+
+def _node_fits(node: "Model", i: int, msg: Dict[str, Any], strict: bool) -> bool:
+    info = msg["nodes"][i]
+    if len(msg["shims"][i]) != len(node._shims) or (strict and info["name"] != node.name):
+        return False
+    for dim, size in info["dims"].items():
+        if dim not in node._dims or node._dims[dim] not in (None, size):
+            return False
+    for name, value in msg["params"][i].items():
+        if name not in node._has_params:
+            return False
+        if value is not None and node.has_param(name):
+            if tuple(getattr(value, "shape", ())) != tuple(node.get_param(name).shape):
+                return False
+    return not strict or _attrs_fit(node, msg["attrs"][i])
+
+
+def _attrs_fit(node: "Model", saved: Dict[str, bytes]) -> bool:
+    own = _attrs_to_bytes(node)
+    return all(own[name] == value for name, value in saved.items() if name in own)
+
+
+def _as_path(path: Union[FilePath, str]) -> Any:
+    return path if hasattr(path, "open") else Path(os.fspath(path))  # type: ignore[arg-type]
+
+
+def write_file(path: Union[FilePath, str], data: bytes) -> None:
+    write_atomically(_as_path(path), data)
+
+
+def read_file(path: Union[FilePath, str]) -> bytes:
+    with _as_path(path).open("rb") as file_:
+        return file_.read()  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def naming_file(path: Union[FilePath, str]) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with it."""
+    try:
+        yield
+    except ModelLoadError as error:
+        raise ModelLoadError(f"{path}: {error}") from error

@@ -1,0 +1,69 @@
+"""Every public name in one place: `from thinc_core.api import Model, chain, Linear`.
+
+Names are imported when they are first asked for, so importing this module costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Dict, List
+
+if TYPE_CHECKING:
+    from .backends import *  # noqa: F403
+    from .compat import has_cupy  # noqa: F401
+    from .config import Config, ConfigValidationError, registry  # noqa: F401
+    from .initializers import *  # noqa: F403
+    from .layers import *  # noqa: F403
+    from .loss import *  # noqa: F403
+    from .model import *  # noqa: F403
+    from .optimizers import *  # noqa: F403
+    from .schedules import *  # noqa: F403
+    from .shims import Shim  # noqa: F401
+    from .types import ArgsKwargs, Padded, Ragged, Unserializable  # noqa: F401
+    from .util import *  # noqa: F403
+
+# Module: the names it exports here. Layers are not listed: thinc_core.layers.__all__ says which there are.
+_NAMES: Dict[str, str] = {
+    "backends": """
+        AppleOps CupyOps MPSOps NumpyOps Ops get_current_ops get_ops set_current_ops set_gpu_allocator use_ops
+        use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory
+    """,
+    "compat": "enable_mxnet enable_tensorflow has_cupy",
+    "config": "Config ConfigValidationError registry",
+    "initializers": "configure_normal_init glorot_uniform_init normal_init uniform_init zero_init",
+    "loss": "CategoricalCrossentropy CosineDistance L2Distance SequenceCategoricalCrossentropy",
+    "model": """
+        Model change_attr_values deserialize_attr serialize_attr set_dropout_rate wrap_model_recursive
+    """,
+    "optimizers": "Adam Optimizer RAdam SGD",
+    "schedules": """
+        Schedule compounding constant constant_then cyclic_triangular decaying plateau slanted_triangular warmup_linear
+    """,
+    "shims": "Shim",
+    "types": "ArgsKwargs Padded Ragged Unserializable",
+    "util": """
+        DataValidationError data_validation fix_random_seed get_array_module get_torch_default_device get_width
+        is_cupy_array mxnet2xp prefer_gpu require_cpu require_gpu set_active_gpu tensorflow2xp to_categorical to_numpy
+        torch2xp xp2mxnet xp2tensorflow xp2torch
+    """,
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def _layer_names() -> List[str]:
+    return list(importlib.import_module(f"{__package__}.layers").__all__)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        value: Any = sorted({*_HOME, *_layer_names()})
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"{__package__}.{_HOME[name]}"), name)
+    elif not name.startswith("_") and name in _layer_names():
+        value = getattr(importlib.import_module(f"{__package__}.layers"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *_HOME, *_layer_names()})

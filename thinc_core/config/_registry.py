@@ -1,0 +1,189 @@
+"""registry: the functions that a config may name, by kind, and the building of objects from a config."""
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, TypeVar, Union
+
+if TYPE_CHECKING:
+    from .file import Config
+
+# Prefix of our catalogues and entry-point groups. It is not "thinc", because catalogue keeps one store per process in
+# which two packages of one namespace would overwrite each other. A drop-in alias for pipelines has to change it.
+NAMESPACE = "thinc_core"
+
+FuncT = TypeVar("FuncT")
+
+# Importing these modules registers our own functions; the first lookup in a catalogue does it.
+_BUILT_IN = {
+    "optimizers": "optimizers",
+    "schedules": "schedules",
+    "layers": "layers",
+    "losses": "loss",
+    "initializers": "initializers",
+    "ops": "backends",
+}
+
+
+class Catalogue:
+    """A catalogue.Registry that is made when it is first looked into; until then it only queues what is registered."""
+
+    def __init__(self, name: str, *, entry_points: bool = True) -> None:
+        self._name = name
+        self._entry_points = entry_points
+        self._queue: Dict[str, Any] = {}
+        self._real: Any = None
+        self._lock = threading.RLock()
+
+    def __call__(self, name: str, func: Optional[Any] = None) -> Callable[[FuncT], FuncT]:
+        """Register a function under a name, as a decorator or directly. An existing name is replaced."""
+        return self.register(name, func=func)
+
+    def register(self, name: str, *, func: Optional[Any] = None) -> Callable[[FuncT], FuncT]:
+        """The same as calling the catalogue."""
+
+        def add(function: FuncT) -> FuncT:
+            with self._lock:
+                if self._real is None:
+                    self._queue[name] = function
+                else:
+                    self._real.register(name, func=function)
+            return function
+
+        return add if func is None else add(func)
+
+    def _load(self) -> Any:
+        if self._real is None:
+            with self._lock:
+                if self._real is None:
+                    from ._catalogue import LoadedCatalogue
+
+                    real = LoadedCatalogue((NAMESPACE, self._name), entry_points=self._entry_points)
+                    for name, func in self._queue.items():
+                        real.register(name, func=func)
+                    self._real = real
+            if self._name in _BUILT_IN:
+                importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
+        return self._real
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._load()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._load(), name)
+
+    @property
+    def __class__(self) -> Any:
+        # Libraries that extend the registry tell catalogues from methods with isinstance(..., catalogue.Registry).
+        from ._catalogue import LoadedCatalogue
+
+        return LoadedCatalogue
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None:
+        raise TypeError("catalogue: the class cannot be changed")
+
+
+class registry:
+    """The registered functions, one catalogue per kind, and what builds objects from a config.
+
+    Subclass it to add catalogues; a subclass sees those of its bases.
+    """
+
+    optimizers = Catalogue("optimizers")
+    schedules = Catalogue("schedules")
+    layers = Catalogue("layers")
+    losses = Catalogue("losses")
+    initializers = Catalogue("initializers")
+    datasets = Catalogue("datasets")
+    ops = Catalogue("ops")
+
+    @classmethod
+    def create(cls, registry_name: str, entry_points: bool = False) -> None:
+        """Add a catalogue as an attribute of this class. RAISES: ValueError when there is one of that name."""
+        if hasattr(cls, registry_name):
+            raise ValueError(f"registry: name must be new; got {registry_name!r}, which exists")
+        setattr(cls, registry_name, Catalogue(registry_name, entry_points=entry_points))
+
+    @classmethod
+    def _catalogue(cls, registry_name: str) -> Any:
+        found = getattr(cls, registry_name, None) if isinstance(registry_name, str) else None
+        return found if hasattr(type(found), "register") else None
+
+    @classmethod
+    def has(cls, registry_name: str, func_name: str) -> bool:
+        """Is there a function of this name? False too when there is no such registry."""
+        catalogue = cls._catalogue(registry_name)
+        return catalogue is not None and func_name in catalogue
+
+    @classmethod
+    def get(cls, registry_name: str, func_name: str) -> Callable[..., Any]:
+        """The function. RAISES: ValueError suggesting the nearest name when there is none."""
+        catalogue = cls._catalogue(registry_name)
+        if catalogue is None:
+            from ._resolve import suggest
+
+            names = sorted(name for name in dir(cls) if cls._catalogue(name) is not None)
+            raise ValueError(f"registry: must be one of {names}; got {registry_name!r}{suggest(registry_name, names)}")
+        return catalogue.get(func_name)  # type: ignore[no-any-return]
+
+    @classmethod
+    def resolve(
+        cls,
+        config: Union["Config", Dict[str, Any]],
+        *,
+        schema: Any = None,
+        overrides: Dict[str, Any] = {},
+        validate: bool = True,
+    ) -> Dict[str, Any]:
+        """Build everything that a config describes: blocks with an "@" key become what their function returns.
+
+        schema: confection Schema or pydantic model that the result has to fit.
+        overrides: {"section.key": value} for values that the config has.
+        validate: check arguments against the annotations of the functions, and the result against the schema.
+        RAISES: ConfigValidationError with the path of each offending value.
+        """
+        from ._resolve import resolve
+
+        return resolve(cls, config, schema, overrides, validate)
+
+    @classmethod
+    def fill(
+        cls,
+        config: Union["Config", Dict[str, Any]],
+        *,
+        schema: Any = None,
+        overrides: Dict[str, Any] = {},
+        interpolate: bool = False,
+        validate: bool = True,
+    ) -> "Config":
+        """A copy of the config with the default arguments of all functions written out. Nothing is called.
+
+        interpolate: replace variables; otherwise a config that came with them keeps them.
+        """
+        from ._resolve import fill
+
+        return fill(cls, config, schema, overrides, interpolate, validate)
+
+    @classmethod
+    def is_promise(cls, obj: Any) -> bool:
+        """Is obj a block that names a registered function (a dict with a key that starts with "@")?"""
+        return hasattr(obj, "keys") and any(isinstance(key, str) and key.startswith("@") for key in obj.keys())
+
+    @classmethod
+    def get_constructor(cls, obj: Dict[str, Any]) -> Tuple[str, str]:
+        """(registry name, function name) of a block. RAISES: ConfigValidationError unless it has just one."""
+        names = [key for key in obj if isinstance(key, str) and key.startswith("@")]
+        if len(names) != 1:
+            from confection import ConfigValidationError
+
+            message = f"a block must name one registered function; got {names}"
+            raise ConfigValidationError(config=obj, errors=[{"loc": [], "msg": message}])
+        return names[0][1:], obj[names[0]]
+
+    @classmethod
+    def parse_args(cls, obj: Dict[str, Any]) -> Tuple[List[Any], Dict[str, Any]]:
+        """Positional ("*") and keyword arguments of a block."""
+        arguments = {key: value for key, value in obj.items() if not key.startswith("@")}
+        return arguments.pop("*", []), arguments

@@ -1,0 +1,260 @@
+"""Filling in and resolving configs: defaults, checks and conversion of arguments, and the calls themselves."""
+
+import difflib
+import inspect
+from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type
+
+from ..typecheck import Mismatch, hints_of, match
+
+PathT = Tuple[Any, ...]
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def suggest(name: Any, names: Iterable[str]) -> str:
+    """ " (did you mean 'x'?)" for the nearest of the names, or nothing."""
+    close = difflib.get_close_matches(str(name), list(names), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def copy_containers(value: Any) -> Any:
+    """A copy of nested dicts, lists and tuples; everything else (arrays, models, generators) stays the same object."""
+    if isinstance(value, dict):
+        return {key: copy_containers(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(copy_containers(item) for item in value)
+    return value
+
+
+def _error(path: PathT, message: str, config: Any, title: str = "Config validation error") -> Exception:
+    from confection import ConfigValidationError
+
+    return ConfigValidationError(config=config, errors=[{"loc": list(path), "msg": message}], title=title)
+
+
+def fill(
+    registry: Type[Any], config: Any, schema: Any, overrides: Dict[str, Any], interpolate: bool, validate: bool
+) -> Any:
+    import confection
+
+    from .file import Config
+
+    if registry.is_promise(config):
+        raise _error((), "the top level must be sections, not a registered function", config)
+    has_variables = isinstance(config, confection.Config) and not config.is_interpolated
+    order = getattr(config, "section_order", None)
+    filled = copy_containers(dict(Config(config).interpolate()) if has_variables else dict(config))
+    _override(filled, overrides)
+    result = Config(_fill_value(registry, filled, (), validate), section_order=order)
+    if has_variables and not interpolate:
+        # Put the variables back that the config came with.
+        result = result.merge(Config(config, is_interpolated=False), remove_extra=True)
+    if schema is not None:
+        result.fill_defaults(schema)
+    return result
+
+
+def _override(config: Dict[str, Any], overrides: Dict[str, Any]) -> None:
+    for dotted, value in overrides.items():
+        *sections, key = dotted.split(".")
+        node: Any = config
+        for section in sections:
+            node = node.get(section) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or key not in node or not sections:
+            hint = suggest(key, node) if isinstance(node, dict) else ""
+            message = f"is not a section value that can be overridden{hint}"
+            raise _error(tuple(dotted.split(".")), message, None, "Error parsing config overrides")
+        node[key] = value
+
+
+def _fill_value(registry: Type[Any], value: Any, path: PathT, validate: bool) -> Any:
+    if registry.is_promise(value):
+        return _fill_promise(registry, value, path, validate)
+    if isinstance(value, dict):
+        return {key: _fill_value(registry, item, (*path, key), validate) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_fill_value(registry, item, (*path, i), validate) for i, item in enumerate(value))
+    return value
+
+
+def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, validate: bool) -> Dict[str, Any]:
+    kind, name = _constructor(registry, block, path)
+    filled = dict(block)
+    if registry.has(kind, name):
+        func = registry.get(kind, name)
+        for parameter in _parameters(func):
+            if parameter.default is not parameter.empty and parameter.name not in filled:
+                if not _given_by_position(func, parameter.name, block.get("*", ())):
+                    filled[parameter.name] = parameter.default
+        if validate:
+            _check_arguments(registry, func, name, filled, path)
+    return {key: _fill_value(registry, value, (*path, key), validate) for key, value in filled.items()}
+
+
+def _constructor(registry: Type[Any], block: Dict[str, Any], path: PathT) -> Tuple[str, str]:
+    names = [key for key in block if isinstance(key, str) and key.startswith("@")]
+    if len(names) != 1:
+        raise _error(path, f"a block must name one registered function; got {names}", block)
+    return names[0][1:], block[names[0]]
+
+
+def _parameters(func: Any) -> List[inspect.Parameter]:
+    """The parameters of a function; none for compiled ones that do not tell, which then go unchecked."""
+    try:
+        return list(inspect.signature(func).parameters.values())
+    except (ValueError, TypeError):
+        return []
+
+
+def _positional(values: Any) -> List[Any]:
+    """The "*" entry of a block: a list, or sub-sections in file order."""
+    return list(values.values()) if isinstance(values, dict) else list(values)
+
+
+def _given_by_position(func: Any, name: str, values: Any) -> bool:
+    """Does the "*" entry already fill the parameter of this name?"""
+    names = [parameter.name for parameter in _parameters(func) if parameter.kind in _POSITIONAL]
+    return name in names[: len(_positional(values))]
+
+
+def _check_arguments(registry: Type[Any], func: Any, name: str, block: Dict[str, Any], path: PathT) -> None:
+    """RAISES: ConfigValidationError with every missing, unexpected and wrong argument. Promises are checked later."""
+    from confection import ConfigValidationError
+
+    parameters = _parameters(func)
+    if not parameters and func is not None and not _has_signature(func):
+        return
+    errors = _missing(parameters, func, block, path) + _unexpected(parameters, block, path)
+    hints = hints_of(func)
+    for parameter in parameters:
+        value = block.get(parameter.name)
+        if parameter.name in block and not _holds_promise(registry, value):
+            errors.extend(_mismatch(value, parameter, hints, (*path, parameter.name)))
+    if errors:
+        raise ConfigValidationError(config=block, errors=errors, title=f"Config error for {name!r}")
+
+
+def _has_signature(func: Any) -> bool:
+    try:
+        inspect.signature(func)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _missing(
+    parameters: Sequence[inspect.Parameter], func: Any, block: Dict[str, Any], path: PathT
+) -> List[Dict[str, Any]]:
+    errors = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            given = "*" in block
+        else:
+            required = parameter.kind is not parameter.VAR_KEYWORD and parameter.default is parameter.empty
+            given = not required or parameter.name in block
+        if not given and not _given_by_position(func, parameter.name, block.get("*", ())):
+            message = f"missing required argument: {parameter.name!r}"
+            errors.append({"loc": [*path, parameter.name], "msg": message, "type": "value_error.missing"})
+    return errors
+
+
+def _unexpected(parameters: Sequence[inspect.Parameter], block: Dict[str, Any], path: PathT) -> List[Dict[str, Any]]:
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return []
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL]
+    return [
+        {
+            "loc": [*path, key],
+            "msg": f"unexpected argument: {key!r}{suggest(key, names)}",
+            "type": "value_error.extra",
+        }
+        for key in block
+        if key not in names and key != "*" and not key.startswith("@")
+    ]
+
+
+def _mismatch(value: Any, parameter: inspect.Parameter, hints: Dict[str, Any], path: PathT) -> List[Dict[str, Any]]:
+    # A default is the author's choice: `= None` without Optional is common and means what it says.
+    if value is parameter.default:
+        return []
+    try:
+        match(value, hints.get(parameter.name, Any), convert=True)
+    except Mismatch as error:
+        return [{"loc": [*path, *error.loc], "msg": str(error), "type": "type_error"}]
+    return []
+
+
+def _holds_promise(registry: Type[Any], value: Any) -> bool:
+    if registry.is_promise(value):
+        return True
+    items = value.values() if isinstance(value, dict) else value if type(value) in (list, tuple) else ()
+    return any(_holds_promise(registry, item) for item in items)
+
+
+def resolve(registry: Type[Any], config: Any, schema: Any, overrides: Dict[str, Any], validate: bool) -> Dict[str, Any]:
+    filled = fill(registry, config, schema, overrides, True, validate)
+    result: Dict[str, Any] = {
+        key: _resolve_value(registry, value, (key,), validate) for key, value in dict(filled).items()
+    }
+    if schema is not None and validate:
+        from .file import Config
+
+        Config(result).validate(schema)
+    return result
+
+
+def _resolve_value(registry: Type[Any], value: Any, path: PathT, validate: bool) -> Any:
+    if registry.is_promise(value):
+        return _call(registry, value, path, validate)
+    if isinstance(value, dict):
+        resolved = {key: _resolve_value(registry, item, (*path, key), validate) for key, item in value.items()}
+        if isinstance(resolved.get("*"), dict):
+            resolved["*"] = tuple(resolved["*"].values())
+        return resolved
+    if type(value) in (list, tuple):
+        return type(value)(_resolve_value(registry, item, (*path, i), validate) for i, item in enumerate(value))
+    return value
+
+
+def _call(registry: Type[Any], block: Dict[str, Any], path: PathT, validate: bool) -> Any:
+    """Call the function of a block with its resolved arguments."""
+    kind, name = _constructor(registry, block, path)
+    try:
+        func = registry.get(kind, name)
+    except ValueError as error:
+        raise _error((*path, f"@{kind}"), str(error), block, f"Config error for {name!r}") from error
+    arguments = {key: _resolve_value(registry, value, (*path, key), validate) for key, value in block.items()}
+    args, kwargs = registry.parse_args(arguments)
+    args = _positional(args)
+    if validate:
+        args, kwargs = _converted(func, name, block, args, kwargs, path)
+    try:
+        return func(*args, **kwargs)
+    except Exception as error:
+        notes = error.__dict__.setdefault("__notes__", [])
+        notes.append(f"in config block {'.'.join(map(str, path))} (@{kind} = {name!r})")
+        raise
+
+
+def _converted(
+    func: Any, name: str, block: Dict[str, Any], args: List[Any], kwargs: Dict[str, Any], path: PathT
+) -> Tuple[List[Any], Dict[str, Any]]:
+    """The arguments, results of other blocks included, checked against the annotations and converted to fit."""
+    hints, parameters = hints_of(func), _parameters(func)
+    kinds = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    rest = next((parameter for parameter in parameters if parameter.kind is parameter.VAR_POSITIONAL), None)
+    by_name = {parameter.name: parameter for parameter in parameters}
+    new_args = []
+    for i, value in enumerate(args):
+        parameter = kinds[i] if i < len(kinds) else rest
+        new_args.append(_fit(value, parameter, hints, (*path, "*", i), name, block))
+    new_kwargs = {key: _fit(value, by_name.get(key), hints, (*path, key), name, block) for key, value in kwargs.items()}
+    return new_args, new_kwargs
+
+
+def _fit(value: Any, parameter: Any, hints: Dict[str, Any], path: PathT, name: str, block: Dict[str, Any]) -> Any:
+    if parameter is None or value is parameter.default:
+        return value
+    try:
+        return match(value, hints.get(parameter.name, Any), convert=True)
+    except Mismatch as error:
+        raise _error((*path, *error.loc), str(error), block, f"Config error for {name!r}") from None

@@ -1,0 +1,81 @@
+"""Config: a nested dict that is read from and written to config files. The file format is confection's."""
+
+import configparser
+import re
+from typing import Any, Dict, List
+
+import confection
+from confection import ConfigValidationError
+
+_HEADER = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
+
+
+class Config(confection.Config):
+    """A config file as a dict of sections. confection's, with errors that tell the line and any order of sections."""
+
+    def from_str(
+        self, text: str, *, interpolate: bool = True, overrides: Dict[str, Any] = {}, schema: Any = None
+    ) -> "Config":
+        """Replace the content by what the text says. RETURNS: self.
+
+        interpolate: replace variables such as ${section.key}.
+        overrides: {"section.key": value}; the section has to exist.
+        RAISES: ConfigValidationError naming the section, key or line that is wrong.
+        """
+        try:
+            parsed = super().from_str(_parents_first(text), interpolate=interpolate, overrides=overrides, schema=schema)
+        except configparser.Error as error:
+            raise _readable(error, text) from None
+        if parsed is not self:
+            self.clear()
+            self.update(parsed)
+            self.is_interpolated = parsed.is_interpolated
+        return self
+
+
+def _parents_first(text: str) -> str:
+    """The text with every section behind its parent; unchanged where it is so already, which keeps line numbers."""
+    seen, in_order = set(), True
+    headers = list(_HEADER.finditer(text))
+    names = [header.group(1) for header in headers]
+    for name in names:
+        parent = name.rpartition(".")[0]
+        in_order = in_order and (not parent or parent in seen or parent not in names)
+        seen.add(name)
+    if in_order:
+        return text
+    starts = [header.start() for header in headers]
+    blocks: List[str] = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)])]
+    # The sort is stable, so within one parent the order of the file stays.
+    ordered = sorted(zip(names, blocks), key=lambda each: each[0].count("."))
+    return text[: starts[0]] + "".join(block if block.endswith("\n") else block + "\n" for _, block in ordered)
+
+
+def _readable(error: configparser.Error, text: str) -> ConfigValidationError:
+    """The error of the underlying parser as a ConfigValidationError with path and line."""
+    section, option = getattr(error, "section", None), getattr(error, "option", None)
+    line = getattr(error, "lineno", None) or _line_of(text, section, option)
+    if isinstance(error, configparser.DuplicateSectionError):
+        message = "section is there twice"
+    elif isinstance(error, configparser.DuplicateOptionError):
+        message = "key is there twice in its section"
+    elif isinstance(error, configparser.MissingSectionHeaderError):
+        message = "must stand in a section such as [training]"
+    elif isinstance(error, configparser.InterpolationDepthError):
+        message = "variables refer to each other in a circle, or more than 10 levels deep"
+    else:
+        message = " ".join(str(error).split())
+    where = f" (line {line})" if line else ""
+    loc = [part for part in (section, option) if part]
+    return ConfigValidationError(errors=[{"loc": loc, "msg": message + where}], title="Error parsing config")
+
+
+def _line_of(text: str, section: Any, option: Any) -> int:
+    """The number of the line that defines an option of a section, 0 if it cannot be found."""
+    current = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        current = header.group(1) if header else current
+        if current == section and option and re.match(rf"{re.escape(option)}\s*[=:]", line):
+            return number
+    return 0
