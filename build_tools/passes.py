@@ -13,7 +13,7 @@ from typing import Dict, List, Sequence, Tuple
 from .environment import ROOT, fail, python, say
 
 OPS = "tests/backends"
-CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|no tests ran|deselected)\b.* in [\d.]+s.*=+$")
+CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.* =+$")
 PROBE = """
 from thinc_core.backends import supported_isas
 from thinc_core.backends.cblas import providers
@@ -71,7 +71,7 @@ def workers() -> List[str]:
 
 def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
     """The passes to run; arguments of the caller make it a single one."""
-    common, chosen = ["-q", *workers()], ["-m", "slow or not slow"] if slow else []
+    common, chosen = workers(), ["-m", "slow or not slow"] if slow else []
     if arguments or quick:
         return [Pass("chosen tests", {}, [*common, *chosen, *arguments])]
     plan = [Pass("whole suite", {}, [*common, *chosen])]
@@ -88,10 +88,10 @@ def run(quick: bool, slow: bool, arguments: Sequence[str]) -> int:
     plan = planned(quick, slow, arguments)
     for one in plan:
         one.run()
+    failed = [one for one in plan if one.status != 0]
     if len(plan) > 1:
         say(f"{len(plan)} passes in {sum(one.seconds for one in plan):.0f} s")
         for one in plan:
             print(f"{'ok    ' if one.status == 0 else 'FAILED'}  {one.title:24} {one.closing.strip('= ')}")
-    failed = [one for one in plan if one.status != 0]
-    print((failed or plan)[0].closing, flush=True)
+        print((failed or plan)[0].closing, flush=True)
     return 1 if failed else 0
