@@ -1,0 +1,63 @@
+"""`thinc-core predict`: label new inputs with a saved model."""
+
+import argparse
+import json
+import sys
+from contextlib import contextmanager
+from typing import IO, Any, Iterable, Iterator, List
+
+from ._shared import add_gpu_argument, use_device
+
+HELP = "label new inputs with a saved model"
+CHUNK = 128  # inputs labelled at a time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a saved model, or the output directory of a run")
+    parser.add_argument("input", metavar="INPUT", help="a file, or - for standard input")
+    parser.add_argument("--format", choices=("text", "jsonl"), default="text", help="what to print (default: text)")
+    add_gpu_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..training.saved import load_model
+
+    use_device(arguments.gpu_id)
+    saved = load_model(arguments.model)
+    with _open(arguments.input) as lines:
+        # A person who types sees the answer to each line at once.
+        size = 1 if lines.isatty() else CHUNK
+        for inputs in _chunks(saved.task.read_inputs(lines, arguments.input), size):
+            for record in saved.task.predict(saved.model, inputs):
+                as_json = arguments.format == "jsonl"
+                print(json.dumps(record, ensure_ascii=False) if as_json else saved.task.to_text(record))
+            sys.stdout.flush()
+    return 0
+
+
+@contextmanager
+def _open(name: str) -> Iterator[IO[str]]:
+    from ..training.conllu import open_text
+    from ..training.errors import UserError
+
+    try:
+        if name == "-":
+            yield sys.stdin
+        else:
+            with open_text(name) as lines:
+                yield lines
+    except UnicodeDecodeError as err:
+        raise UserError(f"{name}: not UTF-8 text: {err.reason} at byte {err.start}") from None
+    except EOFError as err:
+        raise UserError(f"{name}: cannot be read: {err}") from None
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[List[Any]]:
+    chunk: List[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,125 @@
+"""`thinc-core train`: train a model from a config file."""
+
+import argparse
+import shlex
+import sys
+from typing import TYPE_CHECKING, Optional
+
+from ._shared import add_gpu_argument, result_rows, use_device
+
+if TYPE_CHECKING:
+    from ..training.run import OutputDirectory, Result, Run
+
+HELP = "train a model from a config file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "thinc-core train CONFIG [--output DIR] [--gpu-id N] [--resume] [--section.key VALUE ...]"
+    parser.epilog = "Any value of the config can be replaced, for example: --training.epochs 3"
+    parser.add_argument("config", metavar="CONFIG", help="config file; `thinc-core init` writes one to start from")
+    parser.add_argument("--output", metavar="DIR", help="where models, metrics and the learning curve go")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in the output directory")
+    parser.add_argument("--overwrite", action="store_true", help="replace a run that is in the output directory")
+    add_gpu_argument(parser)
+    parser.set_defaults(takes_overrides=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..training.errors import UserError
+    from ..training.run import OutputDirectory
+    from ..training.settings import load_config, parse_overrides
+
+    if arguments.resume and not arguments.output:
+        raise UserError("--resume: --output must name the directory of the run to go on with")
+    config = load_config(arguments.config, parse_overrides(arguments.overrides))
+    use_device(arguments.gpu_id)
+    output: Optional[OutputDirectory] = None
+    if arguments.output:
+        output = OutputDirectory(arguments.output, resume=arguments.resume, overwrite=arguments.overwrite)
+        if arguments.resume:
+            output.check_config(config)
+    result = train(config, output)
+    if result.reason == "interrupted":
+        return _say_interrupted(result, arguments)
+    return 0
+
+
+def train(config: object, output: "Optional[OutputDirectory]") -> "Result":
+    """Train with a table of progress on stdout and the results at the end. RETURNS: the result."""
+    from ..config import Config
+    from ..training.progress import ConsoleProgress
+    from ..training.run import Run, stop_on_signals
+
+    assert isinstance(config, Config)
+    with stop_on_signals() as received:
+        job = Run.from_config(config)
+        print(describe(job), flush=True)
+        progress = ConsoleProgress(job.task.unit)
+        result = job.train(output, [progress], lambda: received() is not None)
+    if result.reason != "interrupted":
+        print(describe_result(result), flush=True)
+    if output:
+        print(describe_output(output), flush=True)
+    return result
+
+
+def describe(job: "Run") -> str:
+    """What is about to be trained on what, in a few lines."""
+    from .info import backend_line
+    from .show import count_parameters
+
+    corpus, task = job.corpus, job.task
+    sizes = [("train", corpus.train), ("dev", corpus.dev), ("test", corpus.test)]
+    counts = ", ".join(f"{name} {split.n_rows:,}" for name, split in sizes if split is not None)
+    return "\n".join(
+        [
+            f"{task.name}: {corpus.source}",
+            f"  {task.unit}: {counts}; {len(corpus.labels)} labels",
+            f"  model: {count_parameters(job.model):,} parameters on {backend_line(job.model.ops)}; seed {job.settings.seed}",
+            "",
+        ]
+    )
+
+
+def describe_result(result: "Result") -> str:
+    """The table of scores that ends a run."""
+    from ..training.progress import clock, table
+
+    state, task = result.state, result.run.task
+    label, accuracy = result.baseline()
+    rows = [*result_rows(result.scores()), [f'always "{label}"', f"{accuracy:.2%}", "", "", ""]]
+    patience = f"no better dev score {state.evaluations_since_best} times"
+    why = f"{patience if result.reason == 'patience' else 'all epochs done'}, {clock(state.seconds)}"
+    return "\n".join(
+        [
+            f"\nResults with the weights of epoch {state.best_epoch}, averaged over training ({why})",
+            table(["", "accuracy", "loss", task.unit, f"{task.unit}/s"], rows),
+            f"  trained on {state.rows_per_second:,.0f} {task.unit}/s",
+        ]
+    )
+
+
+def describe_output(output: "OutputDirectory") -> str:
+    """Where the files of a run are."""
+    from ..training.plots import INSTALL_HINT
+    from ..training.run import BEST, CURVE, METRICS
+
+    lines = [""]
+    if (output.path / BEST).is_dir():
+        lines.append(f"  model    {output.path / BEST}")
+    if (output.path / CURVE).is_file():
+        lines.append(f"  curve    {output.path / CURVE}")
+    else:
+        lines.append(f"  curve    not drawn: {INSTALL_HINT}")
+    return "\n".join([*lines, f"  metrics  {output.path / METRICS}"])
+
+
+def _say_interrupted(result: "Result", arguments: argparse.Namespace) -> int:
+    state = result.state
+    print(f"\ninterrupted in epoch {state.epoch + 1}, after step {state.step}", file=sys.stderr)
+    if arguments.output:
+        words = ["thinc-core", "train", arguments.config, "--output", arguments.output, *arguments.overrides]
+        print(f"everything is saved; go on with: {shlex.join([*words, '--resume'])}", file=sys.stderr)
+    else:
+        print("nothing was saved: no --output was given", file=sys.stderr)
+    return 130

@@ -1,0 +1,159 @@
+"""The training loop: one generator of update steps, and `fit`, which adds evaluation, best score and stopping."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+
+from ..model import Model
+from ..types import Ragged
+from .batching import Batch, Split, epoch_order, make_batches
+from .errors import UserError
+from .evaluation import Scores, averaged, cross_entropy, evaluate, rows_of
+from .settings import TrainingSettings
+
+
+@dataclass
+class TrainState:
+    """Where a run stands. Together with weights, optimizer and random state it determines all that follows."""
+
+    epoch: int = 0  # epochs completed
+    batch: int = 0  # batches done of the epoch under way
+    step: int = 0  # updates made
+    rows: int = 0  # rows trained on
+    seconds: float = 0.0  # spent in updates, evaluation not counted
+    loss_sum: float = 0.0  # cross-entropy summed since the last evaluation
+    loss_rows: int = 0  # rows in it
+    best_score: float = -1.0  # accuracy on dev
+    best_loss: float = math.inf  # on dev, which decides between equal accuracies
+    best_epoch: int = 0
+    best_step: int = 0
+    evaluations_since_best: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Mean training loss per row since the last evaluation."""
+        return self.loss_sum / max(self.loss_rows, 1)
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / max(self.seconds, 1e-9)
+
+    def to_dict(self) -> "dict[str, Any]":
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TrainState":
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a callback hears of. kind: "step" after each update, "evaluation", and at last "end" with the reason."""
+
+    kind: str
+    state: TrainState
+    n_batches: int = 0  # of the epoch that the step belongs to
+    step_loss: float = 0.0
+    step_rows: int = 0
+    ends_epoch: bool = False
+    loss: float = 0.0  # evaluation: mean training loss since the last one
+    scores: Optional[Scores] = None  # evaluation: on the dev split
+    is_best: bool = False
+    reason: str = ""  # end: "epochs", "patience" or "interrupted"
+
+
+Callback = Callable[[Event], None]
+
+
+def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> float:
+    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows."""
+    Y, backprop = model.begin_update(batch.X)
+    guesses = rows_of(Y)
+    batch_loss = float(cross_entropy(guesses, batch.Y, model.ops.xp))
+    d_guesses = loss.get_grad(guesses, batch.Y)
+    backprop(Ragged(d_guesses, Y.lengths) if isinstance(Y, Ragged) else d_guesses)
+    model.finish_update(optimizer)
+    optimizer.step_schedules()
+    return batch_loss
+
+
+def train_steps(
+    model: Model, optimizer: Any, loss: Any, split: Split, settings: TrainingSettings, state: TrainState
+) -> Iterator[Event]:
+    """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent."""
+    while state.epoch < settings.epochs:
+        order = epoch_order(len(split), settings.seed, state.epoch)
+        batches = make_batches(split, order, settings.batch_size, settings.batch_unit)
+        for items in batches[state.batch :]:
+            began = time.perf_counter()
+            batch = split.take(items, model.ops)
+            batch_loss = update(model, optimizer, loss, batch)
+            if not math.isfinite(batch_loss):
+                hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
+                raise UserError(f"training: the loss became {batch_loss} at step {state.step + 1} ({hint})")
+            state.seconds += time.perf_counter() - began
+            state.step += 1
+            state.rows += batch.n_rows
+            state.loss_sum += batch_loss
+            state.loss_rows += batch.n_rows
+            state.batch += 1
+            if state.batch == len(batches):
+                state.epoch, state.batch = state.epoch + 1, 0
+            yield Event("step", state, len(batches), batch_loss / batch.n_rows, batch.n_rows, state.batch == 0)
+
+
+def fit(
+    model: Model,
+    optimizer: Any,
+    loss: Any,
+    train: Split,
+    dev: Split,
+    settings: TrainingSettings,
+    *,
+    state: Optional[TrainState] = None,
+    callbacks: Sequence[Callback] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainState:
+    """Train an initialised model until the epochs are done, patience is out, or `should_stop` says so.
+
+    loss: anything with get_grad(guesses, truths), such as CategoricalCrossentropy().
+    state: where to go on; None starts anew. It is changed in place and returned.
+    callbacks: each is called with every Event.
+    should_stop: asked after every update.
+    """
+    state = TrainState() if state is None else state
+    if settings.patience and state.evaluations_since_best >= settings.patience:
+        return _end(state, "patience", callbacks)
+    for step in train_steps(model, optimizer, loss, train, settings, state):
+        _tell(callbacks, step)
+        if step.ends_epoch or (settings.eval_every and state.step % settings.eval_every == 0):
+            _evaluate(model, optimizer, dev, step, callbacks)
+            if settings.patience and state.evaluations_since_best >= settings.patience:
+                return _end(state, "patience", callbacks)
+        if should_stop():
+            return _end(state, "interrupted", callbacks)
+    return _end(state, "epochs", callbacks)
+
+
+def _evaluate(model: Model, optimizer: Any, dev: Split, step: Event, callbacks: Sequence[Callback]) -> None:
+    state = step.state
+    with averaged(model, optimizer):
+        scores = evaluate(model, dev)
+    is_best = (scores.accuracy, -scores.loss) > (state.best_score, -state.best_loss)
+    if is_best:
+        state.best_score, state.best_loss = scores.accuracy, scores.loss
+        state.best_epoch, state.best_step = state.epoch, state.step
+    state.evaluations_since_best = 0 if is_best else state.evaluations_since_best + 1
+    loss, state.loss_sum, state.loss_rows = state.loss, 0.0, 0
+    _tell(callbacks, Event("evaluation", state, step.n_batches, loss=loss, scores=scores, is_best=is_best))
+
+
+def _end(state: TrainState, reason: str, callbacks: Sequence[Callback]) -> TrainState:
+    _tell(callbacks, Event("end", state, reason=reason))
+    return state
+
+
+def _tell(callbacks: Sequence[Callback], event: Event) -> None:
+    for callback in callbacks:
+        callback(event)

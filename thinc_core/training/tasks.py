@@ -1,0 +1,97 @@
+"""What a task is: where its data comes from, what its labels are, and how it reads and writes single inputs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Type, Union
+
+from ..model import Model
+from ..types import Ragged
+from .batching import Split
+from .errors import UserError, did_you_mean
+from .evaluation import rows_of
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The data of a run. source: for people, what it was made from."""
+
+    train: Split
+    dev: Split
+    test: Optional[Split]
+    labels: List[str]
+    source: str
+    notes: Dict[str, Any] = field(default_factory=dict)  # what predict has to know, kept in meta.json
+
+
+class Task:
+    """Base class: subclasses say how to read a kind of data; training, evaluation and the commands are shared.
+
+    config: the whole config; a task reads its own settings from [task] and [corpus].
+    labels, notes: of a saved model; unknown (empty) before `load`.
+    """
+
+    name: str
+    item: str  # "sentences": what the corpus consists of, in the plural
+    unit: str  # "words": what is labelled and counted
+
+    def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
+        self.config, self.labels, self.notes = config, labels, notes
+
+    def load(self) -> Corpus:
+        """Read the corpus that [corpus] names."""
+        raise NotImplementedError
+
+    def read_split(self, data: str) -> Split:
+        """Labelled data from a file, for `evaluate`."""
+        raise NotImplementedError
+
+    def read_inputs(self, lines: IO[str], name: str) -> Iterator[Any]:
+        """Unlabelled inputs from an open text file, one after the other, for `predict`. name: of the file, or "-"."""
+        raise NotImplementedError
+
+    def predict(self, model: Model, inputs: List[Any]) -> List[Dict[str, Any]]:
+        """One record per input, ready to be written as JSON."""
+        raise NotImplementedError
+
+    def to_text(self, record: Mapping[str, Any]) -> str:
+        """A predicted record for people."""
+        raise NotImplementedError
+
+    def sample_input(self) -> Any:
+        """A tiny input of the right kind and width, from which a model infers its dimensions."""
+        raise NotImplementedError
+
+    def initialize(self, model: Model, n_labels: int) -> Model:
+        """Give a model its dimensions and first weights. n_labels: 0 when not known, as before reading the corpus."""
+        X = self.sample_input()
+        if not n_labels:
+            return model.initialize(X=X)
+        n_rows = len(rows_of(X))
+        Y = model.ops.alloc2f(n_rows, n_labels)
+        return model.initialize(X=X, Y=Ragged(Y, X.lengths) if isinstance(X, Ragged) else Y)
+
+
+def task_types() -> Dict[str, Type[Task]]:
+    """All tasks by the name that [task] gives them."""
+    from .digits import DigitsTask
+    from .tagger import TaggerTask
+
+    return {cls.name: cls for cls in (DigitsTask, TaggerTask)}
+
+
+def get_task(config: Mapping[str, Any], labels: Sequence[str] = (), notes: Mapping[str, Any] = {}) -> Task:
+    """The task that a config's [task] section names. RAISES: UserError with the known names."""
+    section = config.get("task")
+    name = section.get("name") if isinstance(section, Mapping) else None
+    types = task_types()
+    if name not in types:
+        raise UserError(f'task.name: there is no task "{name}"{did_you_mean(str(name), types)}')
+    return types[name](config, list(labels), dict(notes))
+
+
+def existing_file(path: Union[str, Path]) -> Path:
+    """A path that must name a file. RAISES: UserError."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: {'is a directory, not a file' if path.is_dir() else 'no such file'}")
+    return path
