@@ -5,12 +5,20 @@
 
 #if defined(__aarch64__)
 #define THINC_ISA neon
+#define THINC_VECTOR_BYTES 16
+#define THINC_VECTOR_REGISTERS 32
 #include "kernels_isa.h"
 #undef THINC_ISA
+#undef THINC_VECTOR_BYTES
+#undef THINC_VECTOR_REGISTERS
 #else
 #define THINC_ISA baseline
+#define THINC_VECTOR_BYTES 16
+#define THINC_VECTOR_REGISTERS 16
 #include "kernels_isa.h"
 #undef THINC_ISA
+#undef THINC_VECTOR_BYTES
+#undef THINC_VECTOR_REGISTERS
 #endif
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -23,8 +31,12 @@
 #pragma GCC target("avx2,fma,bmi2")
 #endif
 #define THINC_ISA avx2
+#define THINC_VECTOR_BYTES 32
+#define THINC_VECTOR_REGISTERS 16
 #include "kernels_isa.h"
 #undef THINC_ISA
+#undef THINC_VECTOR_BYTES
+#undef THINC_VECTOR_REGISTERS
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -39,8 +51,12 @@
 #pragma GCC target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,prefer-vector-width=512")
 #endif
 #define THINC_ISA avx512
+#define THINC_VECTOR_BYTES 64
+#define THINC_VECTOR_REGISTERS 32
 #include "kernels_isa.h"
 #undef THINC_ISA
+#undef THINC_VECTOR_BYTES
+#undef THINC_VECTOR_REGISTERS
 #if defined(__clang__)
 #pragma clang attribute pop
 #else

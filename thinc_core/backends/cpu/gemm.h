@@ -1,49 +1,184 @@
-// Matrix products and what is fused to them. Simple bodies first; the blocked ones replace them.
+// Matrix products, and what is fused to them: bias, relu, maxout, the backward passes.
+//
+// C = A B is computed tile by tile, a tile being as many sums as the registers hold (gemm_tile.h). B is first copied, a
+// panel of one tile's width at a time, into the order in which the tile reads it (gemm_pack.h). Large products are cut
+// so that a panel of B stays in the first-level cache, a block of A and the panels in use in the second. This file
+// alone allows fused multiply-add: a sum may differ in the last bits between instruction sets, no more.
+#if !defined(__GNUC__)
+#include "gemm_plain.h"
+#else
+#if defined(__clang__)
+#pragma clang fp contract(fast)
+#else
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=fast")
+#endif
+#define GEMM_INLINE inline __attribute__((always_inline))
+#define GEMM_UNROLL _Pragma("GCC unroll 16")
+#define GEMM_OPAQUE(x) asm("" : "+r"(x))
 
+// C (M, N) = start + op(A) op(B), then max(., 0) if relu. start: null for zeros; ldi 0: one row for all.
 template <typename T>
-static void gemm(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
-                 bool trans1, bool trans2, bool accumulate) {
-  for (size_t m = 0; m < M; ++m)
-    for (size_t n = 0; n < N; ++n) {
-      T sum = accumulate ? C[m * ldc + n] : T(0);
-      for (size_t k = 0; k < K; ++k)
-        sum += (trans1 ? A[k * lda + m] : A[m * lda + k]) * (trans2 ? B[n * ldb + k] : B[k * ldb + n]);
-      C[m * ldc + n] = sum;
+struct Product {
+  T* C;
+  const T *A, *B;
+  size_t M, N, K, lda, ldb, ldc;
+  bool trans1, trans2;
+  const T* start;
+  size_t ldi;
+  bool relu;
+};
+
+#include "gemm_tile.h"
+#include "gemm_pack.h"
+#include "gemm_small.h"
+
+// The block sizes of one product and the memory for its packed operands.
+template <typename T>
+struct Blocks {
+  typedef Simd<T> S;
+  size_t m, n, k;        // rows, columns and depth of a block
+  size_t held;           // panels of B kept; 1: each is used up before the next is packed
+  bool direct;           // B is read where it is
+  bool pack_left;
+  T *panels, *left;
+
+  // spare: room for SPARE values, enough for small products and for going on, slowly, without memory.
+  static constexpr size_t SPARE = 4096;
+  Blocks(const Product<T>& p, T* spare) {
+    m = part(p.M, MOST_M, S::rows(S::NV));
+    k = part(p.K, MOST_K / sizeof(T), 1);
+    direct = !p.trans2 && p.M <= DIRECT_M;
+    pack_left = p.trans1 && p.N > 2 * S::NR;
+    const size_t all = (p.N + S::NR - 1) / S::NR, panel = k * S::NR;
+    held = p.M <= m ? 1 : part(all, PANELS / sizeof(T) / (panel + 1) + 1, 1);
+    const size_t need = held * panel + (pack_left ? m * k : 0);
+    panels = need <= SPARE ? spare : static_cast<T*>(workspace.get(need * sizeof(T)));
+    if (!panels) {
+      m = p.M, held = 1, pack_left = false, panels = spare;
+      k = part(p.K, SPARE / S::NR, 1);
     }
+    n = held > 1 ? held * S::NR : p.N;
+    left = panels + held * k * S::NR;
+  }
+
+  // Bytes of depth of a panel: 32 vectors wide ... rows of A; bytes of panels kept in the second-level cache.
+  static constexpr size_t MOST_K = 1536, MOST_M = 96, PANELS = 512 * 1024;
+  // Up to this many rows, packing a B that is already in rows of columns costs more than it saves.
+  static constexpr size_t DIRECT_M = 24;
+
+  // n in about equal parts of at most `most`, each but the last a multiple of step.
+  static size_t part(size_t n, size_t most, size_t step) {
+    const size_t parts = (n + most - 1) / most;
+    return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n;
+  }
+};
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+// The left operand of a block: in rows, in columns, or packed by pack_columns.
+template <typename T>
+struct Left {
+  const T* A;
+  size_t lda;
+  bool cols, packed;
+};
+
+// C (M, n) = start + left B, for one panel of n <= NR columns.
+template <typename T>
+static void panel_product(T* C, size_t ldc, const Left<T>& left, const T* B, size_t ldb, size_t M, size_t n, size_t K,
+                          const T* start, size_t ldi, bool relu) {
+  typedef Simd<T> S;
+  const size_t nv = (n + S::L - 1) / S::L, most = S::rows(left.packed ? S::NV : int(nv));
+  for (size_t i = 0, rows; i < M; i += rows) {
+    rows = next_rows(M - i, most);
+    const T* a = left.A + i * (left.packed ? K : left.cols ? 1 : left.lda);
+    const size_t lda = left.packed ? rows : left.lda;
+    const Tile<T> tile = tile_of<T>(left.cols, rows, nv);
+    if (n == nv * S::L) {
+      tile(C + i * ldc, ldc, a, lda, B, ldb, K, start ? start + i * ldi : nullptr, ldi, relu);
+      continue;
+    }
+    alignas(64) T out[S::MOST_ROWS * S::NR];  // ragged: whole vectors here, then what exists of them
+    for (size_t r = 0; start && r < rows; ++r) copy_few(out + r * S::NR, start + (i + r) * ldi, n);
+    tile(out, S::NR, a, lda, B, ldb, K, start ? out : nullptr, S::NR, relu);
+    for (size_t r = 0; r < rows; ++r) copy_few(C + (i + r) * ldc, out + r * S::NR, n);
+  }
 }
 
+// Rows [m0, m0 + block.m) of columns [n0, n0 + block.n), depth [k0, k0 + block.k).
 template <typename T>
-static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
-  for (size_t o = 0; o < O; ++o) {
-    T sum = accumulate ? S[o] : T(0);
-    for (size_t b = 0; b < B; ++b) sum += X[b * O + o];
-    S[o] = sum;
+static void block_product(const Product<T>& p, const Blocks<T>& block, size_t m0, size_t n0, size_t k0) {
+  typedef Simd<T> S;
+  const size_t m = smaller(p.M - m0, block.m), n1 = n0 + smaller(p.N - n0, block.n), k = smaller(p.K - k0, block.k);
+  const T* start = k0 ? p.C : p.start;
+  const size_t ldi = k0 ? p.ldc : p.ldi;
+  Left<T> left = {p.A + (p.trans1 ? k0 * p.lda + m0 : m0 * p.lda + k0), p.lda, p.trans1, block.pack_left};
+  if (block.pack_left) {
+    pack_columns<S::rows(S::NV)>(block.left, left.A, p.lda, m, k);
+    left.A = block.left;
+  }
+  for (size_t n = n0; n < n1; n += S::NR) {
+    const size_t width = smaller(n1 - n, S::NR);
+    const T* B = p.B + (p.trans2 ? n * p.ldb + k0 : k0 * p.ldb + n);
+    size_t ldb = p.ldb;
+    if (!block.direct || width % S::L) {
+      T* panel = block.panels + (block.held > 1 ? (n - n0) * block.k : 0);
+      if (m0 == 0 || block.held == 1) pack_panel(panel, B, p.ldb, p.trans2, width, k);
+      B = panel;
+      ldb = (width + S::L - 1) / S::L * S::L;
+    }
+    panel_product(p.C + m0 * p.ldc + n, p.ldc, left, B, ldb, m, width, k, start ? start + m0 * ldi + n : nullptr, ldi,
+                  p.relu && k0 + k == p.K);
   }
 }
 
 template <typename T>
+static void product(const Product<T>& p) {
+  if (p.M == 0 || p.N == 0) return;
+  if (!p.trans1 && p.trans2 && p.M <= Simd<T>::DOT_ROWS && p.K >= Simd<T>::L) return dot_product(p);
+  if (!p.trans1 && !p.trans2 && p.M == 1 && p.K) return row_product(p);
+  alignas(64) T spare[Blocks<T>::SPARE];
+  const Blocks<T> block(p, spare);
+  for (size_t n = 0; n < p.N; n += block.n)
+    for (size_t k = 0; k == 0 || k < p.K; k += block.k)
+      for (size_t m = 0; m < p.M; m += block.m) block_product(p, block, m, n, k);
+}
+
+template <typename T>
+static void gemm(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
+                 bool trans1, bool trans2, bool accumulate) {
+  product<T>({C, A, B, M, N, K, lda, ldb, ldc, trans1, trans2, accumulate ? C : nullptr, ldc, false});
+}
+
+template <typename T>
 static void affine(T* Y, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx) {
-  gemm(Y, X, W, B, O, I, ldx, I, O, false, true, false);
-  for (size_t r = 0; r < B; ++r)
-    for (size_t o = 0; o < O; ++o) Y[r * O + o] += b[o];
+  product<T>({Y, X, W, B, O, I, ldx, I, O, false, true, b, 0, false});
 }
 
 template <typename T>
 static void affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx) {
-  affine(Y, X, W, b, B, O, I, ldx);
-  for (size_t i = 0; i < B * O; ++i) Y[i] = Y[i] < T(0) ? T(0) : Y[i];
+  product<T>({Y, X, W, B, O, I, ldx, I, O, false, true, b, 0, true});
 }
 
+#include "gemm_fused.h"
+
+#undef GEMM_INLINE
+#undef GEMM_UNROLL
+#undef GEMM_OPAQUE
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+// S = the sum of the rows of X, or S += when accumulate.
 template <typename T>
-static void affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
-                          size_t I, size_t ldx) {
-  for (size_t r = 0; r < B; ++r)
-    for (size_t o = 0; o < O; ++o)
-      for (size_t p = 0; p < P; ++p) {
-        T z = b[o * P + p], *y = Y + r * O + o;
-        for (size_t i = 0; i < I; ++i) z += X[r * ldx + i] * W[(o * P + p) * I + i];
-        if (p == 0 || (!(z <= *y) && *y == *y)) *y = z, which[r * O + o] = int32_t(p);
-      }
+static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
+  for (size_t o = 0; !accumulate && o < O; ++o) S[o] = T(0);
+  for (size_t b = 0; b < B; ++b)
+    for (size_t o = 0; o < O; ++o) S[o] += X[b * O + o];
 }
 
 template <typename T>
@@ -51,22 +186,6 @@ static void backprop_affine(T* dX, T* dW, T* db, const T* dY, const T* X, const 
   if (dX) gemm(dX, dY, W, B, I, O, O, I, I, false, false, false);
   if (dW) gemm(dW, dY, X, O, I, B, O, I, I, true, false, true);
   if (db) column_sum(db, dY, B, O, true);
-}
-
-template <typename T>
-static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
-                                   size_t B, size_t O, size_t P, size_t I) {
-  for (size_t i = 0; dX && i < B * I; ++i) dX[i] = T(0);
-  for (size_t r = 0; r < B; ++r)
-    for (size_t o = 0; o < O; ++o) {
-      const size_t piece = o * P + size_t(which[r * O + o]);
-      const T d = dY[r * O + o];
-      if (db) db[piece] += d;
-      for (size_t i = 0; i < I; ++i) {
-        if (dX) dX[r * I + i] += d * W[piece * I + i];
-        if (dW) dW[piece * I + i] += d * X[r * I + i];
-      }
-    }
 }
 
 template <typename T>

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "thinc_core/kernels.h"
 #include "thinc_core/murmur3.h"

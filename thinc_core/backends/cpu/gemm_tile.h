@@ -1,0 +1,101 @@
+// The register tile of the matrix product: MR rows by NV vectors of columns, all of them sums in registers.
+
+// Values per vector (L), values per 128-bit lane (Q), and the vector types. Vector extensions of GCC (12 or newer) and
+// Clang, not intrinsics: one source for every instruction set.
+template <typename T>
+struct Simd {
+  static constexpr int L = THINC_VECTOR_BYTES / sizeof(T), Q = 16 / sizeof(T);
+  typedef T vec __attribute__((vector_size(THINC_VECTOR_BYTES)));
+  typedef T quad __attribute__((vector_size(16)));
+  typedef decltype(vec() < vec()) mask;
+  // Vectors in a tile's width. Sums + one row of B + one broadcast must fit in the registers: 12 x 2 + 2 + 1 of 32,
+  // 6 x 2 + 2 + 1 of 16.
+  static constexpr int NV = 2, MOST_NV = THINC_VECTOR_REGISTERS == 32 ? 4 : 3, NR = NV * L, MOST_ROWS = 12;
+  // Up to this many rows, dot products of the rows of A and W beat packing W.
+  static constexpr size_t DOT_ROWS = THINC_VECTOR_REGISTERS == 32 ? 8 : 4;
+  static constexpr int rows(int nv) {
+    return nv == 1 ? MOST_ROWS : (THINC_VECTOR_REGISTERS == 32 ? 24 : 12) / nv;
+  }
+};
+
+// Unaligned load and store.
+template <typename V, typename T>
+static GEMM_INLINE V load(const T* p) {
+  V v;
+  __builtin_memcpy(&v, p, sizeof(V));
+  return v;
+}
+
+template <typename V, typename T>
+static GEMM_INLINE void store(T* p, const V& v) {
+  __builtin_memcpy(p, &v, sizeof(V));
+}
+
+template <typename V, typename T>
+static GEMM_INLINE V splat(T x) {
+  return x - V{};
+}
+
+// max(x, 0) that keeps NaN.
+template <typename V>
+static GEMM_INLINE V positive(const V& v) {
+  return v < 0 ? V{} : v;
+}
+
+// C tile = init + A B, then max(., 0) if relu. init: null for zeros; ldi 0 when every row starts from the same values.
+// COLS: A[k * lda + i] (packed or transposed) instead of A[i * lda + k].
+template <typename T, int MR, int NV, bool COLS>
+static void tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_t ldb, size_t K, const T* init, size_t ldi,
+                 bool relu) {
+  typedef typename Simd<T>::vec vec;
+  constexpr int L = Simd<T>::L;
+  vec sum[MR][NV], b[NV];
+  GEMM_UNROLL for (int i = 0; i < MR; ++i)
+    GEMM_UNROLL for (int j = 0; j < NV; ++j) sum[i][j] = init ? load<vec>(init + i * ldi + j * L) : vec{};
+  // Three rows per pointer: x86 addresses p, p + lda and p + 2 lda directly; the compiler must not merge the pointers.
+  const T* row[4];
+  GEMM_UNROLL for (int i = 0; i < 4; ++i) {
+    row[i] = A + (3 * i < MR ? 3 * i : 0) * lda;
+    GEMM_OPAQUE(row[i]);
+  }
+  for (size_t k = 0; k < K; ++k) {
+    GEMM_UNROLL for (int j = 0; j < NV; ++j) b[j] = load<vec>(B + j * L);
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) {
+      const vec a = splat<vec>(COLS ? A[i] : row[i / 3][k + i % 3 * lda]);
+      GEMM_UNROLL for (int j = 0; j < NV; ++j) sum[i][j] += a * b[j];
+    }
+    if (COLS) A += lda;
+    B += ldb;
+  }
+  GEMM_UNROLL for (int i = 0; i < MR; ++i)
+    GEMM_UNROLL for (int j = 0; j < NV; ++j) store(C + i * ldc + j * L, relu ? positive(sum[i][j]) : sum[i][j]);
+}
+
+template <typename T>
+using Tile = void (*)(T*, size_t, const T*, size_t, const T*, size_t, size_t, const T*, size_t, bool);
+
+template <typename T, int NV, bool COLS, int... I>
+static inline Tile<T> tile_of(size_t rows, std::integer_sequence<int, I...>) {
+  static constexpr Tile<T> tiles[] = {&tile<T, I + 1, NV, COLS>...};
+  return tiles[rows - 1];
+}
+
+template <typename T, int NV>
+static inline Tile<T> tile_of(bool cols, size_t rows) {
+  std::make_integer_sequence<int, Simd<T>::rows(NV)> all;
+  return cols ? tile_of<T, NV, true>(rows, all) : tile_of<T, NV, false>(rows, all);
+}
+
+// The tile function for this many rows and vectors, A in columns or in rows.
+template <typename T>
+static inline Tile<T> tile_of(bool cols, size_t rows, size_t nv) {
+  if (nv == 1) return tile_of<T, 1>(cols, rows);
+  if (nv == 2) return tile_of<T, 2>(cols, rows);
+  if (nv == 3) return tile_of<T, 3>(cols, rows);
+  return tile_of<T, Simd<T>::MOST_NV>(cols, rows);
+}
+
+// Rows of the next tile when `left` remain: full tiles, except that the last two share what is left evenly.
+static inline size_t next_rows(size_t left, size_t most) {
+  return left >= 2 * most || left == most ? most : left > most ? (left + 1) / 2 : left;
+}
