@@ -1,4 +1,4 @@
-"""The settings of an optimizer that may follow a schedule: plain floats for who reads them, functions for who calls them."""
+"""The settings of an optimizer that may follow a schedule: floats that can also be called."""
 
 import inspect
 from numbers import Real
@@ -43,7 +43,7 @@ class Hyperparameters:
     Every schedule is evaluated once per `step_schedules`, unless its function asks for the `key` of the parameter.
     """
 
-    __slots__ = ("schedules", "_values", "_bare", "_per_key", "_step", "_last_score")
+    __slots__ = ("_bare", "_last_score", "_per_key", "_step", "_values", "schedules")
 
     schedules: Dict[str, Schedule]
     grad_clip = _attribute("grad_clip")
@@ -78,7 +78,7 @@ class Hyperparameters:
         self._last_score = (self._step, score)
 
     def step_schedules(self) -> None:
-        """Go on to the next step: once after every `model.finish_update`. A schedule at its end keeps its last value."""
+        """Go on to the next step: after every `model.finish_update`. A schedule at its end keeps its last value."""
         self._step += 1
         for name in self.schedules:
             if name not in self._per_key:

@@ -1,8 +1,8 @@
 """Initial values of parameters: `init(ops, shape, **settings) -> float32 array on ops`.
 
-Samples are drawn from NumPy's global generator in float64 with the shape of the result and then moved to the backend, so
-they follow `fix_random_seed` and do not depend on the backend. The fan-based ones read axis 1 as fan-in and axis 0 as
-fan-out whatever the rank.
+Samples are drawn from NumPy's global generator in float64 with the shape of the result and then moved to the backend,
+so they follow `fix_random_seed` and do not depend on the backend. The fan-based ones read axis 1 as fan-in and axis 0
+as fan-out whatever the rank.
 """
 
 from typing import Callable, Tuple
@@ -15,13 +15,13 @@ from .types import FloatsXd, Shape
 from .util import partial
 
 __all__ = [
-    "normal_init",
-    "glorot_uniform_init",
     "glorot_normal_init",
-    "he_uniform_init",
+    "glorot_uniform_init",
     "he_normal_init",
-    "lecun_uniform_init",
+    "he_uniform_init",
     "lecun_normal_init",
+    "lecun_uniform_init",
+    "normal_init",
     "uniform_init",
     "zero_init",
 ]

@@ -14,7 +14,7 @@ from .config import registry
 from .types import Floats2d, Ints1d
 from .util import get_array_module, to_categorical
 
-__all__ = ["SequenceCategoricalCrossentropy", "CategoricalCrossentropy", "L2Distance", "CosineDistance"]
+__all__ = ["CategoricalCrossentropy", "CosineDistance", "L2Distance", "SequenceCategoricalCrossentropy"]
 
 LossT = TypeVar("LossT")
 GradT = TypeVar("GradT")
@@ -44,7 +44,7 @@ class CategoricalCrossentropy(Loss):
 
     normalize: divide the gradient by the number of rows, missing ones included.
     names: the labels, needed when truths are strings. missing_value: the label of rows without a gradient.
-    neg_prefix: what comes before a label that a row is known not to have; the other classes of that row get no gradient.
+    neg_prefix: marks a label that a row is known not to have; the other classes of that row get no gradient.
     label_smoothing: probability taken from the right class and shared by the others.
     """
 

@@ -1,4 +1,4 @@
-"""Optimizers: Adam, RAdam and SGD behind one class, called once per parameter as `optimizer(key, weights, gradient)`."""
+"""Optimizers: Adam, RAdam and SGD behind one class, called per parameter as `optimizer(key, weights, gradient)`."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, DefaultDict, Dict, List, Optional, Tuple, Union, cast
@@ -11,7 +11,7 @@ from .types import FloatsXd, Generator
 if TYPE_CHECKING:
     from .model import Model
 
-__all__ = ["Adam", "RAdam", "SGD", "Optimizer", "ADAM_DEFAULTS", "SGD_DEFAULTS"]
+__all__ = ["ADAM_DEFAULTS", "SGD", "SGD_DEFAULTS", "Adam", "Optimizer", "RAdam"]
 
 KeyT = Tuple[int, str]
 FloatOrSeq = Union[float, List[float], Generator]
@@ -111,7 +111,7 @@ class Optimizer(Hyperparameters):
     use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
     """
 
-    __slots__ = ("mom1", "mom2", "averages", "nr_update", "last_seen", "use_radam", "L2_is_weight_decay", "_ops")
+    __slots__ = ("L2_is_weight_decay", "_ops", "averages", "last_seen", "mom1", "mom2", "nr_update", "use_radam")
 
     mom1: Dict[KeyT, FloatsXd]
     mom2: Dict[KeyT, FloatsXd]
@@ -153,9 +153,8 @@ class Optimizer(Hyperparameters):
         if len(gradient) < 1:
             return weights, gradient
         if weights.shape != gradient.shape:
-            raise ValueError(
-                f"optimizer: gradient must have the shape of the weights {weights.shape}; got {gradient.shape} for {key!r}"
-            )
+            shapes = f"{weights.shape}; got {gradient.shape}"
+            raise ValueError(f"optimizer: gradient of {key!r} must have the shape of the weights {shapes}")
         if not (weights.flags.c_contiguous and gradient.flags.c_contiguous):
             return self._update_copies(key, weights, gradient, lr_scale)
         ops = self._ops_for(weights)
@@ -214,15 +213,15 @@ class Optimizer(Hyperparameters):
     def state_dict(self, model: Optional["Model"] = None) -> Dict[str, Any]:
         """All it takes to go on exactly here: plain values and arrays (the live ones, not copies).
 
-        model: name the entries after the places of the parameters in this model, so that they can be loaded into another
-            process; entries of other models are left out. Without it they are named after the ids of this process.
+        model: name the entries after the places of the parameters in this model, so that another process can load
+            them; entries of other models are left out. Without it they are named after the ids of this process.
         """
         owners = _owners(model) if model is not None else {key[0]: str(key[0]) for key in self.nr_update}
         parameters = {f"{owners[key[0]]}/{key[1]}": self._entry(key) for key in self.nr_update if key[0] in owners}
         return {"version": 1, **self._hyperparameter_state(), "parameters": parameters}
 
     def load_state_dict(self, state: Dict[str, Any], model: Optional["Model"] = None) -> None:
-        """Take over what `state_dict` gave, for an optimizer built with the same arguments and a model of the same tree.
+        """Take over what `state_dict` gave; the optimizer must be built with the same arguments, the model be the same.
 
         RAISES: ValueError for another version, or when the model lacks a node of the state; nothing is changed then.
         """
@@ -272,7 +271,7 @@ def _descend(weights: FloatsXd, gradient: FloatsXd, b1: float, b2: float, learn_
     gradient.fill(0)
 
 
-def _radam(  # noqa: PLR0913
+def _radam(
     ops: Ops,
     weights: FloatsXd,
     gradient: FloatsXd,

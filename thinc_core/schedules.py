@@ -1,10 +1,11 @@
 """Schedules: values that change from step to step, such as a learning rate or a batch size.
 
-A `Schedule` can be read in two ways: called with a step it returns the value at that step, and as an iterator it returns
-the values one after the other from a cursor of its own. Both views agree, and the cursor survives pickling.
+A `Schedule` can be read in two ways: called with a step it returns the value at that step, and as an iterator it
+returns the values one after the other from a cursor of its own. Both views agree, and the cursor survives pickling.
 """
 
-from typing import Any, Callable, Dict, Generator, Generic, Iterable, Iterator, Optional, Tuple, TypeVar, Union
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Generator, Generic, Iterable, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
 from .config import registry
 
@@ -33,9 +34,11 @@ class Schedule(Generic[OutT]):
     attrs: settings, readable and writable through `schedule.attrs`.
     """
 
-    __slots__ = ("name", "cursor", "state", "_schedule", "_attrs")
+    __slots__ = ("_attrs", "_schedule", "cursor", "name", "state")
 
-    def __init__(self, name: str, schedule_fn: Callable[..., OutT], *, attrs: Dict[str, Any] = {}) -> None:
+    def __init__(
+        self, name: str, schedule_fn: Callable[..., OutT], *, attrs: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self.name = name
         self.cursor = 0
         self.state: Dict[str, Any] = {}
@@ -107,7 +110,7 @@ class Schedule(Generic[OutT]):
 
 
 class Exhausted(Exception):
-    """Raised inside a schedule function when there is no value for a step; `last` is the last one there was, or None."""
+    """Raised inside a schedule function that has no value for a step; `last` is the last one there was, or None."""
 
     def __init__(self, last: Any = None) -> None:
         super().__init__(last)

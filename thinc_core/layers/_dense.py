@@ -1,4 +1,4 @@
-"""What the dense layers share: the node around a forward function, its initialisation, and the layers added behind it."""
+"""What the dense layers share: the node around a forward function, its initialisation, the layers added behind it."""
 
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -6,7 +6,7 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._sequence import sample_width
+from ._widths import sample_width
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm

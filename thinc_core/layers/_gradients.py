@@ -1,8 +1,9 @@
-"""What layers share in their backward pass: where gradients of parameters go, and the check of an incoming gradient."""
+"""What layers share in their backward pass: where gradients of parameters go, checks, masks, the identity."""
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 from ..model import Model
+from ..types import Floats1d, Floats2d
 
 
 def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -> Any:
@@ -31,3 +32,13 @@ def check_gradient(layer: str, dY: Any, Y: Any) -> None:
 def identity(dY: Any) -> Any:
     """The backprop of a layer that returns its input."""
     return dY
+
+
+def drop_columns(model: Model, Y: Floats2d, is_train: bool) -> Tuple[Floats2d, Optional[Floats1d]]:
+    """Dropout of whole columns, in place on Y; without dropout there is no mask."""
+    rate = model.attrs.get("dropout_rate") if is_train else None
+    if not rate:
+        return Y, None
+    mask = model.ops.get_dropout_mask((Y.shape[-1],), rate)
+    Y *= mask
+    return Y, mask

@@ -1,16 +1,9 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Sequence
 
 from ..backends import Ops
-from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
-from ..util import get_width
-
-
-def sample_width(sample: Any) -> Optional[int]:
-    """Width of sample data, or None when there are none or they are empty and tell nothing."""
-    return None if sample is None else get_width(sample) or None
 
 
 def replace_data(X: Any, data: ArrayXd) -> Any:

@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..model import Model
 from ._sequence import array_of, combine
+from ._widths import hand_down
 
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
@@ -31,8 +32,7 @@ def init_child(model: Model, X: Any = None, Y: Any = None) -> None:
     """Initialise the only child of a wrapper, and keep the dims of both in step."""
     layer = model.layers[0]
     for name in layer.dim_names:
-        if layer.has_dim(name) is None and model.has_dim(name):
-            layer.set_dim(name, model.get_dim(name))
+        hand_down(model, name, layer, name)
     layer.initialize(X=X, Y=Y)
     for name in layer.dim_names:
         if model.has_dim(name) is not False:

@@ -5,7 +5,8 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ._gradients import identity
-from ._sequence import add_up, sample_width
+from ._sequence import add_up
+from ._widths import sample_width
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")

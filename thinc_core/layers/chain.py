@@ -4,7 +4,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._sequence import sample_width
+from ._widths import hand_down, output_width, sample_width
 
 InT = TypeVar("InT")
 MidT = TypeVar("MidT")
@@ -63,11 +63,13 @@ def _init_and_predict(model: Model, X: Any, Y: Any) -> Any:
     Chains inside take part in this, so that no layer runs more often than once for all levels together.
     """
     layers = model.layers
-    _hand_down(model, "nI", layers[:1])
-    _hand_down(model, "nO", layers[-1:])
-    for i, layer in enumerate(layers):
-        if X is None and i:
-            _hand_down(layers[i - 1], "nO", [layer], "nI")
+    if layers:
+        hand_down(model, "nI", layers[0], "nI")
+        hand_down(model, "nO", layers[-1], "nO")
+    width = model.maybe_get_dim("nI")
+    for layer in layers:
+        if X is None and width is not None and layer.has_dim("nI") is None:
+            layer.set_dim("nI", width)
         # A width that nothing else tells is taken from the final output, which is right for the last layer only.
         layer_Y = Y if layer.has_dim("nO") is None else None
         if layer._func is forward and layer.init is init:
@@ -75,18 +77,13 @@ def _init_and_predict(model: Model, X: Any, Y: Any) -> Any:
         else:
             layer.initialize(X=X, Y=layer_Y)
             X = None if X is None else layer.predict(X)
-    if layers and model.has_dim("nI") is None:
-        model.set_dim("nI", layers[0].maybe_get_dim("nI"))
-    if layers and model.has_dim("nO") is None:
-        model.set_dim("nO", layers[-1].maybe_get_dim("nO") or _width(X))
+        width = output_width(layer, width) if X is None else _width(X)
+    if layers:
+        hand_down(layers[0], "nI", model, "nI")
+        hand_down(layers[-1], "nO", model, "nO")
+    if model.has_dim("nO") is None:
+        model.set_dim("nO", width)
     return X
-
-
-def _hand_down(source: Model, source_dim: str, targets: Any, target_dim: Optional[str] = None) -> None:
-    """Set the dim of the targets where it is still unset and the source knows it."""
-    for target in targets:
-        if source.has_dim(source_dim) and target.has_dim(target_dim or source_dim) is None:
-            target.set_dim(target_dim or source_dim, source.get_dim(source_dim))
 
 
 def _width(X: Any) -> Optional[int]:

@@ -6,7 +6,8 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
-from ._sequence import add_up, columns, combine, sample_width
+from ._sequence import add_up, columns, combine
+from ._widths import sample_width
 from .add import branch_dims, flat, set_widths
 from .noop import noop
 

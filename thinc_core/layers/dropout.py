@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ._gradients import identity
 from ._sequence import combine
+from ._widths import keeps_width
 
 InT = TypeVar("InT")
 
@@ -21,6 +22,7 @@ def Dropout(rate: float = 0.0) -> Model[InT, InT]:
     return Model("dropout", forward, attrs={"dropout_rate": rate, "is_enabled": True})
 
 
+@keeps_width
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     rate = model.attrs["dropout_rate"]
     if not (is_train and rate and model.attrs["is_enabled"]):

@@ -5,10 +5,10 @@ from typing import Any, Callable, Dict, Optional, Tuple, Union
 from ..config import registry
 from ..initializers import uniform_init
 from ..model import Model
-from ..types import Floats1d, Floats2d, Ints1d, Ints2d
+from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
-from ._gradients import accumulate
-from ._sequence import sample_width
+from ._gradients import accumulate, drop_columns
+from ._widths import sample_width
 from .array_getitem import ints_getitem
 from .chain import chain
 
@@ -63,16 +63,6 @@ def init(
     if width is not None:
         model.set_dim("nO", width)
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))
-
-
-def drop_columns(model: Model, Y: Floats2d, is_train: bool) -> Tuple[Floats2d, Optional[Floats1d]]:
-    """Dropout of whole columns, in place on Y; without dropout there is no mask."""
-    rate = model.attrs.get("dropout_rate") if is_train else None
-    if not rate:
-        return Y, None
-    mask = model.ops.get_dropout_mask((Y.shape[-1],), rate)
-    Y *= mask
-    return Y, mask
 
 
 def _add_rows(model: Model, ids: Ints1d) -> Callable[[Floats2d, Floats2d], None]:

@@ -36,3 +36,6 @@ def forward(
         return Ragged(ops.backprop_seq2col(cast(Floats2d, dY.data), nW, lengths=lengths), lengths)
 
     return Ragged(ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths), lengths), backprop
+
+
+forward.output_width = lambda model, width: (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]

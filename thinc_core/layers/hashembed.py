@@ -7,10 +7,9 @@ from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
-from ._gradients import accumulate
+from ._gradients import accumulate, drop_columns
 from .array_getitem import ints_getitem
 from .chain import chain
-from .embed import drop_columns
 
 InT = Union[Ints1d, Ints2d]
 

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d
 from ._gradients import accumulate
-from ._sequence import sample_width
+from ._widths import sample_width
 
 
 @registry.layers("LayerNorm.v1")

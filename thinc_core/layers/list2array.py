@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Array2d
 from ._sequence import lengths_of
+from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=Array2d)
 
@@ -16,6 +17,7 @@ def list2array() -> Model[List[OutT], OutT]:
     return Model("list2array", forward)
 
 
+@keeps_width
 def forward(model: Model[List[OutT], OutT], Xs: List[OutT], is_train: bool) -> Tuple[OutT, Callable]:
     lengths = lengths_of(Xs)
 

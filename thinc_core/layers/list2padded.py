@@ -5,6 +5,7 @@ from typing import Callable, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
+from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=List2d)
 
@@ -15,6 +16,7 @@ def list2padded() -> Model[InT, Padded]:
     return Model("list2padded", forward)
 
 
+@keeps_width
 def forward(model: Model[InT, Padded], Xs: InT, is_train: bool) -> Tuple[Padded, Callable]:
     def backprop(dYp: Padded) -> InT:
         return cast(InT, model.ops.padded2list(dYp))

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
 from ._sequence import lengths_of
+from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=ListXd)
 
@@ -16,6 +17,7 @@ def list2ragged() -> Model[InT, Ragged]:
     return Model("list2ragged", forward)
 
 
+@keeps_width
 def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tuple[Ragged, Callable]:
     lengths = lengths_of(Xs)
     X = model.ops.flatten(Xs)

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
 from ._sequence import pad_like
+from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=List2d)
 
@@ -16,6 +17,7 @@ def padded2list() -> Model[Padded, OutT]:
     return Model("padded2list", forward)
 
 
+@keeps_width
 def forward(model: Model[Padded, OutT], Xp: Padded, is_train: bool) -> Tuple[OutT, Callable]:
     def backprop(dYs: OutT) -> Padded:
         return pad_like(model.ops, Xp, dYs)

@@ -5,6 +5,7 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
+from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=ListXd)
 
@@ -15,6 +16,7 @@ def ragged2list() -> Model[Ragged, OutT]:
     return Model("ragged2list", forward)
 
 
+@keeps_width
 def forward(model: Model[Ragged, OutT], Xr: Ragged, is_train: bool) -> Tuple[List[ArrayXd], Callable]:
     ops, lengths, X = model.ops, Xr.lengths, Xr.dataXd
 

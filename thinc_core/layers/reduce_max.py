@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ._gradients import check_gradient
+from ._widths import keeps_width
 
 
 @registry.layers("reduce_max.v1")
@@ -17,6 +18,7 @@ def reduce_max() -> Model[Ragged, Floats2d]:
     return Model("reduce_max", forward)
 
 
+@keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
     lengths = Xr.lengths
     Y, which = model.ops.reduce_max(cast(Floats2d, Xr.data), lengths)

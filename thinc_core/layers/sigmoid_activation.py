@@ -5,6 +5,7 @@ from typing import Callable, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import FloatsXdT
+from ._widths import keeps_width
 
 
 @registry.layers("sigmoid_activation.v1")
@@ -13,6 +14,7 @@ def sigmoid_activation() -> Model[FloatsXdT, FloatsXdT]:
     return Model("sigmoid_activation", forward)
 
 
+@keeps_width
 def forward(model: Model[FloatsXdT, FloatsXdT], X: FloatsXdT, is_train: bool) -> Tuple[FloatsXdT, Callable]:
     Y = model.ops.sigmoid(X, inplace=False)
 

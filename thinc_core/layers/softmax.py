@@ -21,7 +21,7 @@ def Softmax(
     init_W: Optional[Callable] = None,
     init_b: Optional[Callable] = None,
 ) -> Model[Floats2d, Floats2d]:
-    """Y = softmax(X @ W.T + b); the gradient that comes in must be the one with respect to the logits, as losses give it.
+    """Y = softmax(X @ W.T + b); the incoming gradient must be the one with respect to the logits, as losses give it.
 
     X: (B, nI).  Y: (B, nO), rows sum to 1.  Params: W (nO, nI), b (nO,), zeros at first.
     """

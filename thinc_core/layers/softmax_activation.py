@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d
 from ._gradients import check_gradient
+from ._widths import keeps_width
 
 
 @registry.layers("softmax_activation.v1")
@@ -17,6 +18,7 @@ def softmax_activation() -> Model[Floats2d, Floats2d]:
     return Model("softmax_activation", forward)
 
 
+@keeps_width
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     Y = model.ops.softmax(X, inplace=False)
 

@@ -14,7 +14,7 @@ SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
 
 @registry.layers("with_array.v1")
 def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT]:
-    """X: list of arrays, Ragged, Padded (its array of rank 3), or an array, which is passed straight.  Y: the same kind.
+    """X: list of arrays, Ragged, Padded (its array of rank 3), or an array, passed straight.  Y: the same kind.
 
     pad: zero rows put between the items of a list, for layers that look at neighbouring rows.
     """

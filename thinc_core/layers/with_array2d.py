@@ -15,7 +15,7 @@ SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d, Array2d])
 
 @registry.layers("with_array2d.v1")
 def with_array2d(layer: Model[Array2d, Array2d], pad: int = 0) -> Model[SeqT, SeqT]:
-    """X: list of arrays, Ragged, Padded (steps and columns as rows), or an array, which is passed straight.  Y: the same.
+    """X: list of arrays, Ragged, Padded (steps and columns as rows), or an array, passed straight.  Y: the same kind.
 
     pad: zero rows put between the items of a list, for layers that look at neighbouring rows.
     """

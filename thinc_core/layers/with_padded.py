@@ -15,8 +15,8 @@ SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d, Array3d, PaddedData])
 
 @registry.layers("with_padded.v1")
 def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
-    """X: list of arrays, Ragged, an array (T, B, I) whose columns all have T rows, a tuple of the four arrays of a Padded,
-    or a Padded, which is passed straight.  Y: the same kind.
+    """X: list of arrays, Ragged, an array (T, B, I) whose columns all have T rows, a tuple of the four arrays of a
+    Padded, or a Padded, which is passed straight.  Y: the same kind.
     """
     init = partial(init_converted, _convert)
     return Model(f"with_padded({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
