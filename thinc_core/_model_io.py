@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
 
+from numpy import integer
+
 from ._model_tree import node_path
 from .errors import ModelLoadError
 from .util import write_atomically
@@ -189,11 +191,11 @@ def _load_dims(node: "Model", saved: Dict[str, Any]) -> Dict[str, Optional[int]]
             raise ValueError(f"dims must be {list(node._dims)}; got {name!r} in the saved model")
         if value is None:
             continue
-        if not isinstance(value, int) or value < 0:
+        if not isinstance(value, (int, integer)) or value < 0:
             raise ValueError(f"dim {name!r} must be a positive int; got {value!r} in the saved model")
         if node._dims[name] not in (None, value):
             raise ValueError(f"dim {name!r} is {node._dims[name]}; got {value} in the saved model")
-        dims[name] = value
+        dims[name] = int(value)
     return dims
 
 
@@ -244,7 +246,7 @@ def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Opt
 
 
 def _load_shims(model: "Model", nodes: List["Model"], saved: List[List[Any]]) -> None:
-    todo: List[Tuple["Model", Any, Any]] = []
+    todo: List[Tuple[Model, Any, Any]] = []
     for node, each in zip(nodes, saved):
         if len(each) != len(node._shims):
             raise ModelLoadError(
@@ -253,13 +255,17 @@ def _load_shims(model: "Model", nodes: List["Model"], saved: List[List[Any]]) ->
         todo.extend(zip([node] * len(each), node._shims, each))
     done: List[Tuple[Any, Any]] = []
     for k, (node, shim, data) in enumerate(todo):
-        # Only a later shim can fail after this one, so the last needs no way back.
-        before = shim.to_bytes() if k + 1 < len(todo) else None
+        before = None
+        if k + 1 < len(todo):
+            # A later shim may fail after this one. One that cannot be saved (no model yet) has no way back.
+            with contextlib.suppress(Exception):
+                before = shim.to_bytes()
         try:
             shim.from_bytes(data)
         except Exception as error:
             for loaded, old in reversed(done):
-                loaded.from_bytes(old)
+                if old is not None:
+                    loaded.from_bytes(old)
             raise ModelLoadError(f"from_dict: shim of {node_path(model, node)}: {error}") from error
         done.append((shim, before))
 

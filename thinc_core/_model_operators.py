@@ -13,7 +13,7 @@ class Operators:
 
     __slots__ = ()
 
-    _context_operators: ContextVar[Dict[str, Callable[..., Any]]] = ContextVar("context_operators", default={})
+    _context_operators: ContextVar[Dict[str, Callable[..., Any]]] = ContextVar("context_operators", default={})  # noqa: B039
 
     @classmethod
     @contextlib.contextmanager

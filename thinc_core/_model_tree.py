@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def walk_bfs(root: "Model") -> Iterator["Model"]:
     """Nodes level by level, each once. This is the order of saved files."""
     seen = {id(root)}
-    queue: Deque["Model"] = deque([root])
+    queue: Deque[Model] = deque([root])
     while queue:
         node = queue.popleft()
         yield node
@@ -87,7 +87,7 @@ def replace_node(root: "Model", old: "Model", new: "Model") -> bool:
 
 def copy_tree(root: "Model", seen: Dict[int, Any]) -> "Model":
     """Copy root and everything below it; seen maps id() of an original to its copy, and is filled here."""
-    nodes: List["Model"] = [node for node in walk_bfs(root) if id(node) not in seen]
+    nodes: List[Model] = [node for node in walk_bfs(root) if id(node) not in seen]
     for node in nodes:
         seen[id(node)] = _copy_node(node, seen)
     # References come second: they may point forwards, and attributes may hold nodes.
@@ -106,7 +106,7 @@ def _copy_node(node: "Model", seen: Dict[int, Any]) -> "Model":
     for shim in node._shims:
         if id(shim) not in seen:
             seen[id(shim)] = shim.copy()
-    new: "Model" = Model(
+    new: Model = Model(
         node.name,
         node._func,
         init=node.init,

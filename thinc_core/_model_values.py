@@ -87,9 +87,10 @@ class NodeValues:
 
     def has_dim(self, name: str) -> Optional[bool]:
         """True when set, None when not set yet, False when the node has no such dim."""
-        if name not in self._dims:
-            return False
-        return True if self._dims[name] is not None else None
+        dims = self._dims
+        if name in dims:
+            return None if dims[name] is None else True
+        return False
 
     def get_dim(self, name: str) -> int:
         """The dim. RAISES: KeyError when there is no such dim; ValueError when it is not set yet."""
@@ -194,20 +195,30 @@ class NodeValues:
         self._params.set_grad(self.id, name, value)
 
     def inc_grad(self, name: str, value: Any) -> None:
-        """Add to the gradient of a parameter; the first value is copied, later ones are added in place."""
+        """Add to the gradient of a parameter; the first value is copied, later ones are added in place.
+
+        RAISES: ValueError when the shape is not that of the parameter.
+        """
         server = self._params
-        grad = server._grads.get((self.id, name))
-        try:
-            if grad is None:
-                param = server._params.get((self.id, name))
-                if param is not None and param.shape != value.shape:
-                    raise ValueError(f"shape {tuple(value.shape)}")
-            server.inc_grad(self.id, name, value)
-        except ValueError as error:
-            shape = getattr(server._params.get((self.id, name)), "shape", None)
-            raise ValueError(
-                f"inc_grad: gradient of {name!r} of node {self._label()} must have shape {shape}; got {error}"
-            ) from error
+        if server.proxy is None:
+            grad = server._grads.get((self.id, name))
+            try:
+                if grad.shape == value.shape:  # type: ignore[union-attr]
+                    grad += value
+                    return
+            except AttributeError:
+                pass  # no gradient yet, or a plain number on either side
+        self._inc_grad_slowly(name, value)
+
+    def _inc_grad_slowly(self, name: str, value: Any) -> None:
+        for known in (self._params._grads.get((self.id, name)), self._params._params.get((self.id, name))):
+            shapes = getattr(known, "shape", None), getattr(value, "shape", None)
+            if None not in shapes and shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"inc_grad: gradient of {name!r} of node {self._label()} must have shape {tuple(shapes[0])}; "
+                    f"got {tuple(shapes[1])}"
+                )
+        self._params.inc_grad(self.id, name, value)
 
     def grad_buffer(self, name: str) -> Any:
         """The array in which a parameter's gradient adds up, made of zeros on first use; `+=` on it equals inc_grad.

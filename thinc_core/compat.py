@@ -42,7 +42,7 @@ has_tensorflow = False
 has_tensorflow_gpu = False
 has_mxnet = False
 
-__all__ = ["cupy", "cupyx", "torch", "tensorflow", "mxnet", "h5py", "os_signpost"]
+__all__ = ["cupy", "cupyx", "h5py", "mxnet", "os_signpost", "tensorflow", "torch"]
 
 
 def _module(name: str) -> Any:

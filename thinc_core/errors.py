@@ -1,6 +1,6 @@
 """Exceptions that callers may want to tell apart; each also is the built-in exception that fits."""
 
-from typing import Any, List
+from typing import Any
 
 
 class KindError(TypeError, ValueError):
@@ -31,15 +31,21 @@ def add_node_to_error(error: Exception, node: Any) -> None:
     inner = state.get("_node")
     if inner is node:
         return
-    path: List[str] = state.get("_node_path", [])
+    steps: str = state.get("_node_steps", "")
     if inner is None:
-        path = [short_name(node.name)]
+        state["_node_name"] = short_name(node.name)
     else:
         index = next((i for i, layer in enumerate(node._layers) if layer is inner), None)
-        path = [short_name(node.name), "" if index is None else f"layers[{index}]", *path]
-    state["_node"], state["_node_path"] = node, path
+        steps = (".layers[?]" if index is None else f".layers[{index}]") + steps
+    state["_node"], state["_node_steps"] = node, steps
     notes = state.setdefault("__notes__", [])
-    if inner is not None and state.get("_node_note") in notes:
+    if state.get("_node_note") in notes:
         notes.remove(state["_node_note"])
-    state["_node_note"] = "in node " + " ".join(part for part in path if part)
+    name = short_name(node.name)
+    state["_node_note"] = f"in node {name}{steps} ({state['_node_name']})" if steps else f"in node {name}"
     notes.append(state["_node_note"])
+
+
+def describe(error: BaseException) -> str:
+    """The message of an exception with its notes (node path, config block), on one line each."""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])

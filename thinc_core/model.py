@@ -3,8 +3,21 @@
 import contextlib
 import copy
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterable, Iterator, List, Optional, Sequence, Tuple
-from typing import TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Generic,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 from . import _model_io, _model_tree
 from ._model_io import FilePath, deserialize_attr, serialize_attr
@@ -26,9 +39,9 @@ KeyT = Tuple[int, str]
 
 __all__ = [
     "Model",
-    "serialize_attr",
-    "deserialize_attr",
     "change_attr_values",
+    "deserialize_attr",
+    "serialize_attr",
     "set_dropout_rate",
     "wrap_model_recursive",
 ]
@@ -67,7 +80,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     _shims: List["Shim"]
     _has_params: Dict[str, Optional[bool]]
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 (the order is part of the contract)
         "name",
         "id",
         "ops",
@@ -88,12 +101,12 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         forward: Callable[..., Any],
         *,
         init: Optional[Callable[..., Any]] = None,
-        dims: Dict[str, Optional[int]] = {},
-        params: Dict[str, Optional[Any]] = {},
+        dims: Dict[str, Optional[int]] = {},  # noqa: B006
+        params: Dict[str, Optional[Any]] = {},  # noqa: B006
         layers: Sequence["Model"] = [],
         shims: Sequence["Shim"] = [],
-        attrs: Dict[str, Any] = {},
-        refs: Dict[str, Optional["Model"]] = {},
+        attrs: Dict[str, Any] = {},  # noqa: B006
+        refs: Dict[str, Optional["Model"]] = {},  # noqa: B006
         ops: Optional["Ops"] = None,
     ) -> None:
         self.name = name

@@ -9,17 +9,32 @@ import functools
 import inspect
 import os
 import pathlib
-import platform
+import platform  # noqa: F401
 import random
 import secrets
 import shutil
 import sys
 import tempfile
-import threading
+import threading  # noqa: F401
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
-from typing import Union, cast
+from typing import (  # noqa: F401
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 import numpy
 
@@ -58,29 +73,29 @@ PartialT = TypeVar("PartialT")
 DATA_VALIDATION: ContextVar[bool] = ContextVar("DATA_VALIDATION", default=False)
 
 __all__ = [
+    "ArrayInfo",
+    "DataValidationError",
+    "copy_array",
+    "fix_random_seed",
     "get_array_module",
     "get_torch_default_device",
-    "fix_random_seed",
-    "is_cupy_array",
-    "is_numpy_array",
-    "set_active_gpu",
-    "prefer_gpu",
-    "require_gpu",
-    "require_cpu",
-    "copy_array",
-    "to_categorical",
     "get_width",
-    "xp2torch",
-    "torch2xp",
-    "tensorflow2xp",
-    "xp2tensorflow",
-    "validate_fwd_input_output",
-    "DataValidationError",
-    "make_tempfile",
-    "use_nvtx_range",
-    "ArrayInfo",
     "has_cupy",
     "has_torch",
+    "is_cupy_array",
+    "is_numpy_array",
+    "make_tempfile",
+    "prefer_gpu",
+    "require_cpu",
+    "require_gpu",
+    "set_active_gpu",
+    "tensorflow2xp",
+    "to_categorical",
+    "torch2xp",
+    "use_nvtx_range",
+    "validate_fwd_input_output",
+    "xp2tensorflow",
+    "xp2torch",
 ]
 
 _FROM_COMPAT = {
@@ -346,8 +361,6 @@ def validate_fwd_input_output(name: str, func: Callable[..., Any], X: Any, Y: An
 
 def _output_hint(hint: Any) -> Any:
     """The annotation of Y in `-> Tuple[Y, Callable]`."""
-    from typing import get_args, get_origin
-
     arguments = get_args(hint)
     return arguments[0] if get_origin(hint) is tuple and len(arguments) == 2 and arguments[1] is not ... else None
 

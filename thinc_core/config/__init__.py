@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .file import Config
 
-__all__ = ["Config", "registry", "ConfigValidationError", "Promise", "VARIABLE_RE", "NAMESPACE"]
+__all__ = ["NAMESPACE", "VARIABLE_RE", "Config", "ConfigValidationError", "Promise", "registry"]
 
 
 def __getattr__(name: str) -> Any:

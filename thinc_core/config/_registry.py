@@ -134,7 +134,7 @@ class registry:
         config: Union["Config", Dict[str, Any]],
         *,
         schema: Any = None,
-        overrides: Dict[str, Any] = {},
+        overrides: Dict[str, Any] = {},  # noqa: B006
         validate: bool = True,
     ) -> Dict[str, Any]:
         """Build everything that a config describes: blocks with an "@" key become what their function returns.
@@ -154,7 +154,7 @@ class registry:
         config: Union["Config", Dict[str, Any]],
         *,
         schema: Any = None,
-        overrides: Dict[str, Any] = {},
+        overrides: Dict[str, Any] = {},  # noqa: B006
         interpolate: bool = False,
         validate: bool = True,
     ) -> "Config":

@@ -3,10 +3,10 @@
 Every name here may be imported by dependants, the re-exported typing names included.
 """
 
-import sys
-from abc import abstractmethod
-from dataclasses import dataclass
-from typing import (
+import sys  # noqa: F401
+from abc import abstractmethod  # noqa: F401
+from dataclasses import dataclass  # noqa: F401
+from typing import (  # noqa: F401
     TYPE_CHECKING,
     Any,
     Callable,

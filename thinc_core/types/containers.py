@@ -1,8 +1,19 @@
 """Containers of sequences and of call arguments: Ragged, Padded, Pairs, ArgsKwargs, SizedGenerator, Unserializable."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, ItemsView, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar
-from typing import Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Generic,
+    Iterable,
+    Iterator,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 import numpy
 
