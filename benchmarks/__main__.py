@@ -21,6 +21,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--json", metavar="FILE", help="append one JSON object per result; - writes them to the output instead"
     )
+    top.add_argument(
+        "--markdown", action="store_true", help="end with a Markdown table; in brackets how much faster we are"
+    )
     top.add_argument("--quick", action="store_true", help="fewer rounds and sizes: shows that it runs, not how fast")
     return top
 
@@ -41,6 +44,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     for name in options.suites or SUITES:
         modules[name].run(report, options.only, options.quick)
     report.summary()
+    if options.markdown:
+        print(f"\n{report.markdown()}")
     if sink not in (None, sys.stdout):
         sink.close()
     return 0

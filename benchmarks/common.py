@@ -204,6 +204,23 @@ class Report:
         )
         sys.stdout.flush()
 
+    def markdown(self) -> str:
+        """The results as a Markdown table: rates where there are any, else costs; times faster than each peer."""
+        heads = [OURS, *self.peers]
+        rows = ["| | " + " | ".join(["thinc_core", *self.peers]) + " |", "|---" * (len(heads) + 1) + "|"]
+        for result in self.results:
+            cells = [f"{result.name}, {result.size}".strip(", ")]
+            for name in heads:
+                if name not in result.costs:
+                    cells.append("-")
+                    continue
+                rates = result.rates()
+                shown = f"{rates[name]:,.0f} {result.rate}" if "/s" in result.rate and rates[name] >= 1000 else ""
+                shown = shown or readable(result.costs[name].best, result.unit)
+                cells.append(shown if name == OURS else f"{shown} ({1 / max(result.ratios()[name], 1e-9):.2g}x)")
+            rows.append("| " + " | ".join(cells) + " |")
+        return "\n".join(rows)
+
     def summary(self) -> None:
         """How many targets were met."""
         verdicts = [met for result in self.results for met in result.verdicts().values()]
