@@ -119,7 +119,7 @@ def circumstances(peers: Sequence[str]) -> Dict[str, object]:
 
     import thinc_core
     from thinc_core.backends import active_isa
-    from thinc_core.backends.cblas import active_provider
+    from thinc_core.backends.cblas import active_blas
 
     packages = ["numpy", "blis", *peers]
     return {
@@ -130,7 +130,7 @@ def circumstances(peers: Sequence[str]) -> Dict[str, object]:
         "thinc_core": thinc_core.__version__,
         **{name: version(name) for name in packages},
         "isa": active_isa(),
-        "blas": active_provider(),
+        "blas": active_blas(),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),

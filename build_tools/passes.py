@@ -16,8 +16,8 @@ OPS = "tests/backends"
 CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.* =+$")
 PROBE = """
 from thinc_core.backends import supported_isas
-from thinc_core.backends.cblas import providers
-print(*supported_isas()); print(*providers())
+from thinc_core.backends.cblas import available_blas
+print(*supported_isas()); print(*available_blas())
 """
 
 
