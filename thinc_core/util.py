@@ -245,7 +245,10 @@ def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothin
     RETURNS: Y.shape + (n_classes,).
     """
     if n_classes is None:
-        n_classes = int(numpy.max(to_numpy(Y))) + 1
+        labels = to_numpy(Y)
+        if not labels.size:
+            raise ValueError("to_categorical: n_classes must be given when there are no labels")
+        n_classes = int(labels.max()) + 1
     _check_smoothing(n_classes, label_smoothing)
     xp = get_array_module(Y)
     ids = Y.reshape(-1)

@@ -14,7 +14,7 @@ class Config(confection.Config):
     """A config file as a dict of sections. confection's, with errors that tell the line and any order of sections."""
 
     def from_str(
-        self, text: str, *, interpolate: bool = True, overrides: Dict[str, Any] = {}, schema: Any = None
+        self, text: str, *, interpolate: bool = True, overrides: Dict[str, Any] = {}, schema: Any = None  # noqa: B006
     ) -> "Config":
         """Replace the content by what the text says. RETURNS: self.
 
