@@ -36,6 +36,9 @@ def add_up(values: Sequence[Any]) -> Any:
 
 
 def _sum(arrays: Sequence[ArrayXd]) -> ArrayXd:
+    if not arrays[0].size:
+        # Without rows some branches may not know how wide rows would be.
+        return max(arrays, key=lambda array: array.shape[-1])
     total = arrays[0] + arrays[1]
     for array in arrays[2:]:
         total += array

@@ -3,6 +3,7 @@
 from typing import Any, Callable, Optional, TypeVar
 
 from ..model import Model
+from ..types import ArrayXd
 from ..util import get_width
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
@@ -11,6 +12,11 @@ ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 def sample_width(sample: Any) -> Optional[int]:
     """Width of sample data, or None when there are none or they are empty and tell nothing."""
     return None if sample is None else get_width(sample) or None
+
+
+def as_wide(X: ArrayXd, W: ArrayXd) -> ArrayXd:
+    """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
+    return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
 
 
 def hand_down(source: Model, source_dim: str, target: Model, target_dim: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
+from ..errors import add_node_to_error
 from ..model import Model
 from ._widths import hand_down, output_width, sample_width
 
@@ -30,8 +31,13 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     if is_train:
         return _forward_keeping(model, X, True)
     Y: Any = X
-    for layer in model._layers:
-        Y = layer(Y, False)[0]
+    layer = model
+    try:
+        for layer in model._layers:
+            Y = layer._func(layer, Y, False)[0]
+    except Exception as error:
+        add_node_to_error(error, layer)
+        raise
 
     def backprop(dY: OutT) -> InT:
         return _forward_keeping(model, X, False)[1](dY)
@@ -45,9 +51,14 @@ def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = N
 
 def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[Any, Callable]:
     callbacks = []
-    for layer in model._layers:
-        X, callback = layer(X, is_train)
-        callbacks.append(callback)
+    layer = model
+    try:
+        for layer in model._layers:
+            X, callback = layer._func(layer, X, is_train)
+            callbacks.append(callback)
+    except Exception as error:
+        add_node_to_error(error, layer)
+        raise
 
     def backprop(dY: Any) -> Any:
         for callback in reversed(callbacks):

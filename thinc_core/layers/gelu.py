@@ -8,6 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
 from ._gradients import accumulate
+from ._widths import as_wide
 
 
 @registry.layers("Gelu.v1")
@@ -31,6 +32,7 @@ def Gelu(
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
+    X = as_wide(X, W)
     Z = ops.affine(X, W, model.get_param("b"))
 
     def backprop(dY: Floats2d) -> Floats2d:

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d
 from ._gradients import accumulate
-from ._widths import sample_width
+from ._widths import as_wide, sample_width
 
 
 @registry.layers("LayerNorm.v1")
@@ -21,6 +21,7 @@ def LayerNorm(nI: Optional[int] = None) -> Model[Floats2d, Floats2d]:
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, G = model.ops, model.get_param("G")
+    X = as_wide(X, G)
     Y, mu, rstd = ops.layernorm(X, G, model.get_param("b"))
 
     def backprop(dY: Floats2d) -> Floats2d:

@@ -8,6 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
 from ._gradients import accumulate
+from ._widths import as_wide
 
 
 @registry.layers("Linear.v1")
@@ -27,6 +28,7 @@ def Linear(
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
+    X = as_wide(X, W)
 
     def backprop(dY: Floats2d) -> Floats2d:
         return accumulate(model, ops.backprop_affine, (dY, X, W), "W", "b")

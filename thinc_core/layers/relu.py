@@ -8,6 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
 from ._gradients import accumulate
+from ._widths import as_wide
 
 
 @registry.layers("Relu.v1")
@@ -30,6 +31,7 @@ def Relu(
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
+    X = as_wide(X, W)
     Y = ops.affine_relu(X, W, model.get_param("b"))
 
     def backprop(dY: Floats2d) -> Floats2d:

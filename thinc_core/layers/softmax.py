@@ -8,6 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
 from ._gradients import accumulate, check_gradient
+from ._widths import as_wide
 
 NORMALIZE_ATTR = "softmax_normalize"
 TEMPERATURE_ATTR = "softmax_temperature"
@@ -50,6 +51,7 @@ def Softmax_v2(
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, temperature = model.ops, model.get_param("W"), model.attrs[TEMPERATURE_ATTR]
     validate_temperature(temperature)
+    X = as_wide(X, W)
     Y = ops.affine(X, W, model.get_param("b"))
     if not (model.attrs[NORMALIZE_ATTR] or is_train):
         return Y, _no_backprop
