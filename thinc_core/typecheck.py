@@ -76,6 +76,8 @@ def _hashable(obj: Any) -> bool:
 
 def describe(annotation: Any) -> str:
     """The annotation as a reader would write it."""
+    if annotation is type(None):
+        return "None"
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return annotation.__name__
     return str(annotation).replace("typing.", "")
@@ -113,6 +115,10 @@ def _match_annotated(value: Any, annotation: Any, convert: bool) -> Any:
 
 
 def _match_union(value: Any, members: Tuple[Any, ...], convert: bool) -> Any:
+    some = [member for member in members if member is not type(None)]
+    if len(some) == 1 and value is not None:
+        # Optional[...]: what is wrong inside says more than "none of these".
+        return match(value, some[0], convert=convert)
     for member in members:
         if type(value) is member:
             return value
@@ -130,7 +136,7 @@ def _match_class(value: Any, annotation: Any, convert: bool) -> Any:
     if annotation in (int, float):
         return _match_number(value, annotation, convert)
     if annotation is bool:
-        return value if isinstance(value, bool) or type(value).__name__ == "bool_" else _fail("true or false", value)
+        return value if type(value).__name__ in ("bool", "bool_") else _fail("true or false", value)
     if isinstance(annotation, type):
         if isinstance(value, annotation):
             return value
@@ -198,7 +204,7 @@ def _match_generic(value: Any, origin: Any, arguments: Tuple[Any, ...], convert:
         return value if inspect.isclass(value) else _fail("a class", value)
     if origin is collections.abc.Callable:
         return value if callable(value) else _fail("callable", value)
-    if not isinstance(origin, type):
+    if not isinstance(origin, type) or hasattr(value, "__next__"):
         return value
     if not isinstance(value, origin):
         # A tuple or list is taken for the other, as a config file only knows lists.

@@ -1,7 +1,7 @@
 """The catalogues behind `registry`, once they are looked into: functions of this process and of installed packages."""
 
 import warnings
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import catalogue
 
@@ -9,6 +9,15 @@ from ._resolve import suggest
 
 # Packages made for the original publish under this prefix; theirs are found too, after everything else.
 FOREIGN_PREFIX = "thinc"
+
+
+def not_found(namespace: Tuple[str, ...], name: str, functions: Iterable[str]) -> catalogue.RegistryError:
+    """The error for a name that a catalogue does not have, with the nearest one that it has."""
+    names = sorted(functions)
+    return catalogue.RegistryError(
+        f"registry {' -> '.join(namespace)}: there is no {name!r}{suggest(name, names)}; "
+        f"available: {', '.join(names) or 'none'}"
+    )
 
 
 class LoadedCatalogue(catalogue.Registry):
@@ -59,17 +68,7 @@ class LoadedCatalogue(catalogue.Registry):
         entry = self._entries(self._foreign_group).get(name)
         if entry is not None:
             return entry.load()
-        names = self.names()
-        raise catalogue.RegistryError(
-            f"registry {' -> '.join(self.namespace)}: there is no {name!r}{suggest(name, names)}; "
-            f"available: {', '.join(names) or 'none'}"
-        )
-
-    def names(self) -> List[str]:
-        """All names, sorted; nothing is imported to list them."""
-        local = [keys[-1] for keys in list(catalogue.REGISTRY) if keys[:-1] == tuple(self.namespace)]
-        groups = (self.entry_point_namespace, self._foreign_group)
-        return sorted({*local, *(name for group in groups for name in self._entries(group))})
+        raise not_found(self.namespace, name, self.get_all())
 
     def get_all(self) -> Dict[str, Any]:
         """All functions by name. Foreign packages that cannot be imported are left out with a warning."""

@@ -126,6 +126,10 @@ class registry:
 
             names = sorted(name for name in dir(cls) if cls._catalogue(name) is not None)
             raise ValueError(f"registry: must be one of {names}; got {registry_name!r}{suggest(registry_name, names)}")
+        if func_name not in catalogue:
+            from ._catalogue import not_found
+
+            raise not_found(catalogue.namespace, func_name, catalogue.get_all())
         return catalogue.get(func_name)  # type: ignore[no-any-return]
 
     @classmethod

@@ -47,7 +47,9 @@ def fill(
     result = Config(_fill_value(registry, filled, (), validate), section_order=order)
     if has_variables and not interpolate:
         # Put the variables back that the config came with.
-        result = result.merge(Config(config, is_interpolated=False), remove_extra=True)
+        original = copy_containers(dict(config))
+        _override(original, overrides)
+        result = result.merge(Config(original, is_interpolated=False), remove_extra=True)
     if schema is not None:
         result.fill_defaults(schema)
     return result
@@ -81,10 +83,11 @@ def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, valid
     filled = dict(block)
     if registry.has(kind, name):
         func = registry.get(kind, name)
-        for parameter in _parameters(func):
-            if parameter.default is not parameter.empty and parameter.name not in filled:
-                if not _given_by_position(func, parameter.name, block.get("*", ())):
-                    filled[parameter.name] = parameter.default
+        parameters = _parameters(func)
+        by_position = _names_by_position(parameters, block)
+        for parameter in parameters:
+            if parameter.default is not parameter.empty and parameter.name not in (*filled, *by_position):
+                filled[parameter.name] = parameter.default
         if validate:
             _check_arguments(registry, func, name, filled, path)
     return {key: _fill_value(registry, value, (*path, key), validate) for key, value in filled.items()}
@@ -110,20 +113,20 @@ def _positional(values: Any) -> List[Any]:
     return list(values.values()) if isinstance(values, dict) else list(values)
 
 
-def _given_by_position(func: Any, name: str, values: Any) -> bool:
-    """Does the "*" entry already fill the parameter of this name?"""
-    names = [parameter.name for parameter in _parameters(func) if parameter.kind in _POSITIONAL]
-    return name in names[: len(_positional(values))]
+def _names_by_position(parameters: Sequence[inspect.Parameter], block: Dict[str, Any]) -> List[str]:
+    """The parameters that the "*" entry of a block already fills."""
+    names = [parameter.name for parameter in parameters if parameter.kind in _POSITIONAL]
+    return names[: len(_positional(block.get("*", ())))]
 
 
 def _check_arguments(registry: Type[Any], func: Any, name: str, block: Dict[str, Any], path: PathT) -> None:
     """RAISES: ConfigValidationError with every missing, unexpected and wrong argument. Promises are checked later."""
     from confection import ConfigValidationError
 
-    parameters = _parameters(func)
-    if not parameters and func is not None and not _has_signature(func):
+    if not _has_signature(func):
         return
-    errors = _missing(parameters, func, block, path) + _unexpected(parameters, block, path)
+    parameters = _parameters(func)
+    errors = _missing(parameters, block, path) + _unexpected(parameters, block, path)
     hints = hints_of(func)
     for parameter in parameters:
         value = block.get(parameter.name)
@@ -141,17 +144,16 @@ def _has_signature(func: Any) -> bool:
     return True
 
 
-def _missing(
-    parameters: Sequence[inspect.Parameter], func: Any, block: Dict[str, Any], path: PathT
-) -> List[Dict[str, Any]]:
+def _missing(parameters: Sequence[inspect.Parameter], block: Dict[str, Any], path: PathT) -> List[Dict[str, Any]]:
     errors = []
+    by_position = _names_by_position(parameters, block)
     for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
             given = "*" in block
         else:
             required = parameter.kind is not parameter.VAR_KEYWORD and parameter.default is parameter.empty
             given = not required or parameter.name in block
-        if not given and not _given_by_position(func, parameter.name, block.get("*", ())):
+        if not given and parameter.name not in by_position:
             message = f"missing required argument: {parameter.name!r}"
             errors.append({"loc": [*path, parameter.name], "msg": message, "type": "value_error.missing"})
     return errors

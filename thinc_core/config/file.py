@@ -14,7 +14,12 @@ class Config(confection.Config):
     """A config file as a dict of sections. confection's, with errors that tell the line and any order of sections."""
 
     def from_str(
-        self, text: str, *, interpolate: bool = True, overrides: Dict[str, Any] = {}, schema: Any = None  # noqa: B006
+        self,
+        text: str,
+        *,
+        interpolate: bool = True,
+        overrides: Dict[str, Any] = {},  # noqa: B006
+        schema: Any = None,
     ) -> "Config":
         """Replace the content by what the text says. RETURNS: self.
 
@@ -59,8 +64,6 @@ def _readable(error: configparser.Error, text: str) -> ConfigValidationError:
         message = "section is there twice"
     elif isinstance(error, configparser.DuplicateOptionError):
         message = "key is there twice in its section"
-    elif isinstance(error, configparser.MissingSectionHeaderError):
-        message = "must stand in a section such as [training]"
     elif isinstance(error, configparser.InterpolationDepthError):
         message = "variables refer to each other in a circle, or more than 10 levels deep"
     else:
