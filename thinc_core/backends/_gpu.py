@@ -46,7 +46,9 @@ def _driver_problem(error: Exception) -> str:
     if "NoDevice" in said:
         return f"there is no CUDA device: {said} (look at nvidia-smi and CUDA_VISIBLE_DEVICES)"
     if not _can_load(driver):
-        return f"CuPy is installed but the CUDA driver is missing: {driver} cannot be loaded (install the NVIDIA driver)"
+        return (
+            f"CuPy is installed but the CUDA driver is missing: {driver} cannot be loaded (install the NVIDIA driver)"
+        )
     if "InsufficientDriver" in said:
         return f"the CUDA driver is too old for this CuPy: {said} (update the NVIDIA driver or install an older CuPy)"
     return f"the CUDA driver does not answer: {said} (look at nvidia-smi)"

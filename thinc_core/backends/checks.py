@@ -45,9 +45,7 @@ def array(op: str, name: str, X: Any, xp: Any) -> None:
     if isinstance(X, xp.ndarray):
         return
     if isinstance(X, numpy.ndarray) or is_cupy(X):
-        raise KindError(
-            f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)"
-        )
+        raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)")
     raise KindError(f"{op}: {name} must be a {xp.__name__} array; got {kind_of(X)} (call model.ops.asarray)")
 
 
@@ -110,16 +108,22 @@ def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> No
     ends = numpy.cumsum(values, dtype="int64")
     low = values < minimum
     past = ends > n_rows if n_rows is not None else numpy.zeros_like(low)
+    total = int(ends[-1]) if ends.size else 0
     if (low | past).any():
         first = int((low | past).argmax())
         if low[first]:
-            hint = " (use reduce_sum for empty sequences)" if op == "reduce_max" and values[first] == 0 else ""
-            bound = "> 0" if minimum == 1 else f">= {minimum}"
-            found = f"got {int(values[first])} at position {first}"
-            raise LengthsError(f"{op}: all sequence lengths must be {bound}; {found}{hint}")
-    if n_rows is not None and int(ends[-1] if ends.size else 0) != n_rows:
-        total = int(ends[-1] if ends.size else 0)
-        raise LengthsSumError(f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows")
+            raise LengthsError(_low_length(op, int(values[first]), first, minimum))
+        total = int(ends[first])
+    if n_rows is not None and total != n_rows:
+        raise LengthsSumError(
+            f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows"
+        )
+
+
+def _low_length(op: str, value: int, position: int, minimum: int) -> str:
+    bound = "> 0" if minimum == 1 else f">= {minimum}"
+    hint = " (use reduce_sum for empty sequences)" if op == "reduce_max" and value == 0 else ""
+    return f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}"
 
 
 def indices(op: str, name: str, values: Any, limit: int) -> None:
@@ -136,7 +140,9 @@ def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
     if bad.any():
         where, value = _first(bad, which)
         limit = int(lengths[where[0]])
-        raise IndexError(f"{op}: which must be in [0, {limit}) for the sequence at position {where[0]}; got {value} at {where}")
+        raise IndexError(
+            f"{op}: which must be in [0, {limit}) for the sequence at position {where[0]}; got {value} at {where}"
+        )
 
 
 def _first(bad: Any, values: Any) -> Tuple[list, int]:

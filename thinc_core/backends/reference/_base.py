@@ -28,7 +28,7 @@ class Base:
     def _result(self, op: str, Y: Any, X: Any, inplace: bool) -> Any:
         """Y in X's float dtype; written into X, and X returned, when inplace."""
         if not inplace:
-            return Y.astype(X.dtype, copy=False) if X.dtype.kind == "f" else Y
+            return self.xp.asarray(Y, dtype=X.dtype if X.dtype.kind == "f" else None)  # NumPy makes 0-d arrays scalars
         checks.writable(op, "the array changed in place", X)
         X[...] = Y
         return X

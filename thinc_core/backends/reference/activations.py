@@ -31,12 +31,13 @@ class Activations(Base):
         E = self.xp.exp(-self.xp.abs(X))
         return self.xp.where(X >= 0, 1, E) / (1 + E)
 
-    def _erfc(self, X: Any) -> Any:
+    def _special(self, function: str, X: Any) -> Any:
+        """erf or erfc of the C library, elementwise."""
         if self.xp is numpy:
-            return numpy.asarray(numpy.frompyfunc(math.erfc, 1, 1)(X)).astype(X.dtype)
-        from cupyx.scipy.special import erfc
+            return numpy.asarray(numpy.frompyfunc(getattr(math, function), 1, 1)(X)).astype(X.dtype)
+        import cupyx.scipy.special
 
-        return erfc(X)
+        return getattr(cupyx.scipy.special, function)(X)
 
     def relu(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """Y = max(X, 0), elementwise.
@@ -73,9 +74,7 @@ class Activations(Base):
         Y = self.xp.where(x >= threshold, x, self._floor(x) * (N / (N + 2)))
         return self._result("mish", Y, X, inplace)
 
-    def backprop_mish(
-        self, dY: FloatsXdT, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False
-    ) -> FloatsXdT:
+    def backprop_mish(self, dY: FloatsXdT, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False) -> FloatsXdT:
         """dX = dY * d mish(X) / dX below threshold, else dY.
 
         dY, X: same shape; X is what mish was given.  threshold: as in mish.
@@ -115,7 +114,7 @@ class Activations(Base):
         return self._result("backprop_gelu", dy * (self._gaussian_cdf(x) + xc * self._gaussian_pdf(xc)), dY, inplace)
 
     def _gaussian_cdf(self, X: Any) -> Any:
-        return 0.5 * self._erfc(-INV_SQRT2 * X)
+        return 0.5 * self._special("erfc", -INV_SQRT2 * X)
 
     def _gaussian_pdf(self, X: Any) -> Any:
         return INV_SQRT_2PI * self.xp.exp(-0.5 * X * X)
@@ -129,7 +128,7 @@ class Activations(Base):
         SOURCE: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
         """
         (x,) = self._checked("gelu_approx", X=X)
-        t = self.xp.clip(x, -50, 50)
+        t = self.xp.clip(x, -1000, 1000)  # s is 0 or 1 long before; t^3 must not overflow
         return self._result("gelu_approx", self._floor(x) * self._sigmoid(self._gelu_u2(t)), X, inplace)
 
     def backprop_gelu_approx(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
@@ -141,7 +140,7 @@ class Activations(Base):
         NUMERICS: the exact derivative of gelu_approx in the dtype of the input.
         """
         dy, x = self._checked("backprop_gelu_approx", dY=dY, X=X)
-        t = self.xp.clip(x, -50, 50)  # beyond, s is 0 or 1 to the last bit and t^3 would overflow later on
+        t = self.xp.clip(x, -1000, 1000)  # as in gelu_approx
         u2 = self._gelu_u2(t)
         s, s_minus = self._sigmoid(u2), self._sigmoid(-u2)
         slope = s + t * s * s_minus * (2 * SQRT2PI) * (1 + 3 * CUBIC * t * t)
@@ -155,13 +154,10 @@ class Activations(Base):
 
         X: any shape.
         RETURNS: X's shape and dtype.
-        NUMERICS: that of the C library's erfc.
+        NUMERICS: that of the C library's erf.
         """
         (x,) = self._checked("erf", X=X)
-        Y = self.xp.copysign(1 - self._erfc(self.xp.abs(x)), x)
-        small = self.xp.abs(x) < 1e-3  # where 1 - erfc cancels; the next term of the series is x^5 / 5, below 1e-15 x
-        series = (2 / math.sqrt(math.pi)) * x * (1 - x * x / 3 + self.xp.square(x * x) / 10)
-        return self._result("erf", self.xp.where(small, series, Y), X, False)
+        return self._result("erf", self._special("erf", x), X, False)
 
     def sechsq(self, X: FloatsXdT) -> FloatsXdT:
         """Y = 1 / cosh(X)^2, with X clipped to [-20, 20].
@@ -343,14 +339,16 @@ class Activations(Base):
         return self._result("backprop_hard_swish_mobilenet", dy * slope, dY, inplace)
 
     def dish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
-        """Y = X / 2 * (X / sqrt(1 + X^2) + 1).
+        """Y = X / 2 * (1 + X / sqrt(1 + X^2)).
 
         X: any shape.
         RETURNS: X's shape and dtype; the same object as X if inplace.
-        NUMERICS: the bracket does not cancel on the left (see _dish_bracket); NaN stays NaN, -inf gives -0.
+        NUMERICS: on the left as X / (h + |X|) / 2 h, h = sqrt(1 + X^2), where the bracket would cancel; NaN stays NaN.
         """
         (x,) = self._checked("dish", X=X)
-        return self._result("dish", 0.5 * self._floor(x) * self._dish_bracket(x), X, inplace)
+        left, h = self._dish_parts(x)
+        Y = self.xp.where(x < 0, left / (h + self.xp.abs(left)) * (0.5 / h), 0.5 * x * (1 + left / h))
+        return self._result("dish", Y, X, inplace)
 
     def backprop_dish(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
         """dX = dY * (r - r^3 / 2 + 1 / 2), with r = X / sqrt(1 + X^2).
@@ -358,15 +356,16 @@ class Activations(Base):
         dY, X: same shape; X is what dish was given.
         RETURNS: dY's shape and dtype; the same object as dY if inplace.
         RAISES: ValueError when the shapes differ.
-        NUMERICS: with s = 1 + r the slope is s (3 s - 1 - s^2) / 2; 1 at +inf, 0 at -inf.
+        NUMERICS: with s = 1 + r, which has the form of dish on the left, the slope is s (3 s - 1 - s^2) / 2;
+            1 at +inf, 0 at -inf.
         """
         dy, x = self._checked("backprop_dish", dY=dY, X=X)
-        s = self._dish_bracket(x)
+        xc, h = self._dish_parts(x)
+        s = self.xp.where(x < 0, 1 / h / (h + self.xp.abs(xc)), 1 + xc / h)
         return self._result("backprop_dish", dy * (0.5 * s * (3 * s - 1 - s * s)), dY, inplace)
 
-    def _dish_bracket(self, X: Any) -> Any:
-        """1 + X / sqrt(1 + X^2); on the left as 1 / (h (h - X)), h = sqrt(1 + X^2), where the sum would cancel."""
-        edge = float(self.xp.finfo(X.dtype).max) ** 0.25  # h * (h - X) still fits, and the bracket is 0 or 2 anyway
-        x = self.xp.clip(X, -edge, edge)
-        h = self.xp.sqrt(1 + x * x)
-        return self.xp.where(x < 0, 1 / (h * (h + self.xp.abs(x))), 1 + x / h)
+    def _dish_parts(self, X: Any) -> Any:
+        """X, clipped so that twice its size is finite, and sqrt(1 + X^2)."""
+        limit = self.xp.finfo(X.dtype).max / 4
+        x = self.xp.clip(X, -limit, limit)
+        return x, self.xp.hypot(x, x.dtype.type(1))

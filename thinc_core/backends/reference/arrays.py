@@ -204,7 +204,10 @@ class Arrays(Base):
         return self.asarray(data, dtype=dtype)
 
     def asarray4f(
-        self, data: Union[Floats4d, Sequence[Sequence[Sequence[Sequence[float]]]]], *, dtype: Optional[DTypes] = "float32"
+        self,
+        data: Union[Floats4d, Sequence[Sequence[Sequence[Sequence[float]]]]],
+        *,
+        dtype: Optional[DTypes] = "float32",
     ) -> Floats4d:
         """data as float32 unless told otherwise; the rank is not checked. See asarray."""
         return self.asarray(data, dtype=dtype)

@@ -47,7 +47,9 @@ class Batching(Arrays):
         sequences = (sequence,) + tuple(others)
         for each in sequences:
             if not hasattr(each, "__len__"):
-                raise ValueError(f"multibatch: every sequence must have a length; got {type(each).__name__} (make it a list)")
+                raise ValueError(
+                    f"multibatch: every sequence must have a length; got {type(each).__name__} (make it a list)"
+                )
         sizes = _batch_sizes("multibatch", size, len(sequence))
 
         def take_all(rows: Any) -> List[Any]:
@@ -100,7 +102,9 @@ def _batch_sizes(op: str, size: Any, n_items: int) -> List[int]:
         try:
             sizes.append(int(next(drawn)))
         except StopIteration:
-            raise ValueError(f"{op}: the sizes must cover the {n_items} items; got {covered} in {len(sizes)} batches") from None
+            raise ValueError(
+                f"{op}: the sizes must cover the {n_items} items; got {covered} in {len(sizes)} batches"
+            ) from None
         covered += sizes[-1]
         if sizes[-1] < 0:
             raise ValueError(f"{op}: every size must be >= 0; got {sizes[-1]} in batch {len(sizes) - 1}")

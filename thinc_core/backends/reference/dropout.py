@@ -23,8 +23,8 @@ class Dropout(Base):
         shape: of the mask.  drop: probability in [0, 1]; None or <= 0 gives ones, >= 1 gives zeros.
         RETURNS: shape, float32.
         NUMERICS: the generator is seeded by one 64-bit draw from NumPy's global generator, so numpy.random.seed and
-            fix_random_seed govern it. An element is kept when its word of Philox4x32-10 is at least drop * 2^32: the
-            same bits on every backend, instruction set and number of threads.
+            fix_random_seed govern it. Element i is kept when word i % 4 of Philox4x32-10 at counter i // 4 is at least
+            drop * 2^32: the same bits on every backend, instruction set and number of threads.
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
         if drop is None or drop <= 0:
@@ -41,13 +41,9 @@ class Dropout(Base):
         return int(numpy.random.randint(0, 2**64, dtype="uint64"))
 
     def _philox(self, seed: int, n: int) -> Any:
-        """(n,) 32-bit words as uint64: Philox4x32-10 with key = seed and counter = 0, 1, 2, ...
-
-        Laid out in blocks of 64 so that vector code stores 16 neighbours at a time: a block holds the first words of
-        16 counters, then their second words, third and fourth.
-        """
+        """(n,) 32-bit words as uint64: Philox4x32-10 with key = seed and counter = 0, 1, 2, ..."""
         xp, low = self.xp, numpy.uint64(LOW_32)
-        counter = xp.arange((n + 63) // 64 * 16, dtype="uint64")
+        counter = xp.arange((n + 3) // 4, dtype="uint64")
         c0, c1 = counter & low, counter >> numpy.uint64(32)
         c2, c3 = xp.zeros_like(counter), xp.zeros_like(counter)
         k0, k1 = seed & LOW_32, seed >> 32
@@ -56,4 +52,4 @@ class Dropout(Base):
             c0, c2 = (p1 >> numpy.uint64(32)) ^ c1 ^ numpy.uint64(k0), (p0 >> numpy.uint64(32)) ^ c3 ^ numpy.uint64(k1)
             c1, c3 = p1 & low, p0 & low
             k0, k1 = (k0 + WEYL[0]) & LOW_32, (k1 + WEYL[1]) & LOW_32
-        return xp.stack([c.reshape(-1, 16) for c in (c0, c1, c2, c3)], axis=1).reshape(-1)[:n]
+        return xp.stack([c0, c1, c2, c3], axis=1).reshape(-1)[:n]

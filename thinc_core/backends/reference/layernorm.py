@@ -46,7 +46,7 @@ class LayerNorm(Base):
         dY, X: (B, O), X what layernorm was given.  G: (O,).  mu, rstd: (B,), what layernorm returned.
         dG, db: (O,) gradient buffers; sum(dY * h) and sum(dY) are added to them in place.
         RETURNS: (B, O) in dY's dtype.
-        RAISES: ValueError when a rank or width differs.
+        RAISES: ValueError when a rank or width differs or a buffer is read-only.
         """
         op = "backprop_layernorm"
         self._norm_args(op, X, G, db)
@@ -55,6 +55,8 @@ class LayerNorm(Base):
         checks.shape(op, "dG", dG, G.shape)
         for name, value in (("mu", mu), ("rstd", rstd)):
             checks.shape(op, name, value, X.shape[:1])
+        for name, value in (("dG", dG), ("db", db)):
+            checks.writable(op, name, value)
         dy, width = self._wide(dY), max(X.shape[1], 1)
         h = (self._wide(X) - mu[:, None]) * rstd[:, None]
         dG += (dy * h).sum(axis=0)

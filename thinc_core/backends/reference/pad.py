@@ -10,7 +10,7 @@ from .. import checks
 from .arrays import Arrays
 
 if TYPE_CHECKING:
-    from ...types import ArrayXd, Array2d, Array3d, DTypes, Ints1d, Padded
+    from ...types import Array2d, Array3d, ArrayXd, DTypes, Ints1d, Padded
 
 
 class Pad(Arrays):
@@ -92,7 +92,9 @@ class Pad(Arrays):
             found = sorted({seq.ndim for seq in seqs})
             raise checks.ShapeError(f"{op}: all sequences must have the same number of dimensions; got {found}")
         if any(seq.dtype != seqs[0].dtype for seq in seqs):
-            raise checks.KindError(f"{op}: all sequences must have the same dtype; got {sorted({str(s.dtype) for s in seqs})}")
+            raise checks.KindError(
+                f"{op}: all sequences must have the same dtype; got {sorted({str(s.dtype) for s in seqs})}"
+            )
         if any(seq.shape[1:] != seqs[0].shape[1:] for seq in seqs):
             found = sorted({tuple(seq.shape[1:]) for seq in seqs})
             raise checks.ShapeError(f"{op}: all sequences must have the same trailing shape; got {found}")

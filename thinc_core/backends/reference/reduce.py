@@ -29,7 +29,9 @@ class Reduce(Base):
         host = self._host(op, "lengths", lengths)
         checks.lengths(op, host, None, minimum)
         if len(host) != d.shape[0]:
-            raise checks.ShapeError(f"{op}: {name} must have one row per length; got {d.shape[0]} rows and {len(host)} lengths")
+            raise checks.ShapeError(
+                f"{op}: {name} must have one row per length; got {d.shape[0]} rows and {len(host)} lengths"
+            )
         return host
 
     def _sums(self, X: Any, host: Any) -> Any:
@@ -117,7 +119,7 @@ class Reduce(Base):
         checks.which_in_lengths(op, which, self.xp.asarray(host))
         dX = self.xp.zeros((int(host.sum()), d_maxes.shape[1]), dtype=d_maxes.dtype)
         starts = self.xp.asarray(numpy.cumsum(host) - host)
-        dX[starts[:, None] + which, self.xp.arange(d_maxes.shape[1])] = d_maxes
+        dX[starts[:, None] + which.astype("int64"), self.xp.arange(d_maxes.shape[1])] = d_maxes
         return dX
 
     def reduce_first(self, X: Floats2d, lengths: Ints1d) -> Tuple[Floats2d, Ints1d]:

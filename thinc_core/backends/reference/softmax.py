@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 class Softmax(Reduce):
-    def softmax(
-        self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0
-    ) -> FloatsXdT:
+    def softmax(self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """Y = exp(x / temperature), normalised to sum to 1 along the axis.
 
         x: any shape.  axis: which to normalise.  temperature: above 1 flattens, below 1 sharpens.
@@ -33,9 +31,7 @@ class Softmax(Reduce):
             Y = Y / Y.sum(axis=axis, keepdims=True)
         return self._result("softmax", Y, x, inplace)
 
-    def backprop_softmax(
-        self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0
-    ) -> FloatsXdT:
+    def backprop_softmax(self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
         """dX = Y * (g - sum(Y * g)) along the axis, with g = dY / temperature.
 
         Y, dY: same shape, in this order; Y is what softmax returned.  axis, temperature: as given to softmax.
@@ -49,9 +45,7 @@ class Softmax(Reduce):
         dX = dX - y * dX.sum(axis=axis, keepdims=True)
         return self._result("backprop_softmax", dX, dY, False)
 
-    def softmax_sequences(
-        self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1
-    ) -> Floats2d:
+    def softmax_sequences(self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1) -> Floats2d:
         """Softmax of each column over the rows of each sequence.
 
         Xs: (T, O).  lengths: (B,) rows per sequence, sums to T, zeros allowed.

@@ -1,0 +1,108 @@
+"""Minibatches."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, List
+
+import numpy
+import pytest
+
+from thinc_core.types import Pairs, Ragged
+
+
+def listed(batches: Any) -> List[Any]:
+    return [batch.tolist() if hasattr(batch, "tolist") else batch for batch in batches]
+
+
+def test_sizes_and_kinds(ops: Any) -> None:
+    assert listed(ops.minibatch(2, [1, 2, 3, 4, 5])) == [[1, 2], [3, 4], [5]]
+    assert listed(ops.minibatch(2, (1, 2, 3))) == [(1, 2), (3,)]
+    array = ops.asarray2f([[1], [2], [3]])
+    batches = list(ops.minibatch(2, array))
+    assert listed(batches) == [[[1], [2]], [[3]]] and all(isinstance(b, ops.xp.ndarray) for b in batches)
+    assert not ops.xp.shares_memory(batches[0], array)
+    assert [len(ops.minibatch(size, range(5))) for size in (1, 2, 5, 99)] == [5, 3, 1, 1]
+    assert len(ops.minibatch(3, [])) == 0 and list(ops.minibatch(3, [])) == []
+
+
+def test_of_ragged_and_pairs(ops: Any) -> None:
+    ragged = Ragged(ops.asarray2f([[1], [2], [3], [4]]), ops.asarray1i([1, 2, 1]))
+    batches = list(ops.minibatch(2, ragged))
+    assert [batch.data.tolist() for batch in batches] == [[[1], [2], [3]], [[4]]]
+    pairs = Pairs(ops.asarray1f([1, 2, 3]), ops.asarray1f([4, 5, 6]))
+    assert [batch.two.tolist() for batch in ops.minibatch(2, pairs)] == [[4, 5], [6]]
+
+
+@pytest.mark.parametrize(
+    "make_size, sizes",
+    [
+        (lambda: numpy.int64(2), [2, 2, 1]),
+        (lambda: [1, 3, 9], [1, 3, 1]),
+        (lambda: iter([1.9, 4.2]), [1, 4]),
+        (lambda: itertools.count(1), [1, 2, 2]),
+        (lambda: [2, 0, 3], [2, 0, 3]),
+    ],
+)
+def test_sizes_may_be_anything_that_gives_numbers(ops: Any, make_size: Any, sizes: Any) -> None:
+    batches = ops.minibatch(make_size(), list(range(5)))
+    assert [len(batch) for batch in batches] == sizes == [len(batch) for batch in batches]
+
+
+def test_size_may_be_a_schedule(ops: Any) -> None:
+    class Schedule:
+        def to_generator(self) -> Any:
+            return iter([1, 2, 3])
+
+    assert [len(batch) for batch in ops.minibatch(Schedule(), list(range(5)))] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "size, text",
+    [
+        (0, "minibatch: size must be >= 1; got 0"),
+        (-3, "minibatch: size must be >= 1; got -3"),
+        ([1, 2], "minibatch: the sizes must cover the 5 items; got 3 in 2 batches"),
+        ([1, -2], "minibatch: every size must be >= 0; got -2 in batch 1"),
+    ],
+)
+def test_sizes_that_cannot_be_used(ops: Any, size: Any, text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        ops.minibatch(size, list(range(5)))
+    assert str(caught.value) == text
+
+
+def test_sequences_without_a_length(ops: Any) -> None:
+    with pytest.raises(ValueError, match="minibatch: sequence must have a length; got generator"):
+        ops.minibatch(2, (i for i in range(5)))
+    with pytest.raises(ValueError, match="multibatch: every sequence must have a length; got generator"):
+        ops.multibatch(2, [1, 2], (i for i in range(5)))
+
+
+def test_shuffle_is_governed_by_the_global_seed(ops: Any) -> None:
+    numpy.random.seed(0)
+    assert listed(ops.minibatch(2, list(range(5)), shuffle=True)) == [[2, 0], [1, 3], [4]]
+
+
+def test_shuffle_is_new_each_time_and_complete(ops: Any) -> None:
+    numpy.random.seed(1)
+    batches = ops.minibatch(3, list(range(50)), shuffle=True)
+    epochs = [[item for batch in batches for item in batch] for _ in range(2)]
+    assert epochs[0] != epochs[1] and all(sorted(epoch) == list(range(50)) for epoch in epochs)
+
+
+@pytest.mark.parametrize("buffer", [1, 2, 3, 99])
+def test_buffer_changes_nothing_but_the_time(ops: Any, buffer: int) -> None:
+    assert listed(ops.minibatch(2, list(range(5)), buffer=buffer)) == [[0, 1], [2, 3], [4]]
+
+
+def test_multibatch(ops: Any) -> None:
+    numpy.random.seed(0)
+    X, Y = list(range(5)), ops.asarray1i([0, 10, 20, 30, 40])
+    batches = ops.multibatch(2, X, Y, shuffle=True)
+    assert len(batches) == 3
+    for x, y in batches:
+        assert isinstance(x, list) and y.tolist() == [10 * i for i in x]
+    assert [type(batch) for batch in batches] == [list] * 3
+    with pytest.raises(IndexError):
+        list(ops.multibatch(2, X, Y[:3]))

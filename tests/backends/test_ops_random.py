@@ -1,0 +1,72 @@
+"""Dropout masks: the same bits everywhere, governed by NumPy's global seed, with the right statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+
+from thinc_core.backends import Ops
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (63,), (64,), (65,), (5, 333), (2, 3, 4)])
+@pytest.mark.parametrize("drop", [1e-9, 0.1, 0.5, 0.999999999])
+def test_mask_is_the_same_on_every_backend(fast_ops: Any, shape: Any, drop: float) -> None:
+    numpy.random.seed(3)
+    expected = Ops().get_dropout_mask(shape, drop)
+    numpy.random.seed(3)
+    mask = fast_ops.get_dropout_mask(shape, drop)
+    assert mask.dtype == "float32"
+    numpy.testing.assert_array_equal(fast_ops.to_numpy(mask), expected)
+
+
+def test_mask_is_the_same_on_every_instruction_set(isa: str) -> None:
+    from thinc_core.backends import NumpyOps
+
+    numpy.random.seed(5)
+    expected = Ops().get_dropout_mask((7, 111), 0.3)
+    numpy.random.seed(5)
+    numpy.testing.assert_array_equal(NumpyOps().get_dropout_mask((7, 111), 0.3), expected)
+
+
+@pytest.mark.parametrize("drop, value", [(None, 1), (0, 1), (0.0, 1), (-0.5, 1), (1, 0), (1.5, 0)])
+def test_mask_at_the_ends(ops: Any, drop: Any, value: float) -> None:
+    mask = ops.get_dropout_mask((3, 4), drop)
+    assert mask.shape == (3, 4) and mask.dtype == "float32" and bool((mask == value).all())
+
+
+def test_shape_may_be_a_number(ops: Any) -> None:
+    assert ops.get_dropout_mask(5, 0.5).shape == (5,)
+
+
+def test_one_draw_of_the_global_generator_per_mask(ops: Any) -> None:
+    numpy.random.seed(0)
+    ops.get_dropout_mask((1000, 10), 0.5)
+    after = numpy.random.random()
+    numpy.random.seed(0)
+    ops.get_dropout_mask((2,), 0.5)
+    assert numpy.random.random() == after
+
+
+def test_masks_without_randomness_leave_the_generator_alone(ops: Any) -> None:
+    numpy.random.seed(0)
+    expected = numpy.random.random()
+    numpy.random.seed(0)
+    for drop in (None, 0, 1):
+        ops.get_dropout_mask((2,), drop)
+    assert numpy.random.random() == expected
+
+
+@pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
+def test_statistics(ops: Any, drop: float) -> None:
+    """Share of zeros within 5 standard deviations, in every one of 64 columns and between neighbours."""
+    numpy.random.seed(11)
+    n = 2000
+    mask = ops.to_numpy(ops.get_dropout_mask((n, 64), drop))
+    assert set(numpy.unique(mask)) == {numpy.float32(0), numpy.float32(1 / (1 - drop))}
+    dropped = mask == 0
+    deviation = numpy.sqrt(drop * (1 - drop) / n)
+    assert abs(dropped.mean(axis=0) - drop).max() < 5 * deviation
+    both = (dropped[:, 1:] & dropped[:, :-1]).mean(axis=0)
+    assert abs(both - drop**2).max() < 5 * numpy.sqrt(drop**2 * (1 - drop**2) / n)

@@ -1,0 +1,108 @@
+"""Shapes that nobody thought of: fast backends against the reference, on shapes that Hypothesis makes up."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import numpy
+import pytest
+from cases import Case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from running import check
+from strategies import index_tables, matrices, ragged, values
+
+from thinc_core.backends import NumpyOps
+
+OPS = NumpyOps()
+EXAMPLES = settings(max_examples=60, deadline=None)
+
+
+def agrees(op: str, close: str = "exact", **args: Any) -> Any:
+    """Run one op on arguments made up here, as if they were a row of cases.py."""
+    mutates = tuple(name for name in ("table",) if op == "scatter_add")
+    case = Case(op, lambda d: {}, close, "array", mutates=mutates)
+    result, _ = check(OPS, case, args)
+    return result
+
+
+@given(ragged())
+@EXAMPLES
+def test_reductions(made: Any) -> None:
+    X, lengths = made
+    for op in ("reduce_sum", "reduce_mean"):
+        result = agrees(op, "sum", X=X, lengths=lengths)
+        agrees(f"backprop_{op}", "rounded", **{f"d_{op[7:]}s": result, "lengths": lengths})
+    agrees("softmax_sequences", "sum", Xs=X, lengths=lengths)
+
+
+@given(ragged(minimum=1))
+@EXAMPLES
+def test_reductions_without_empty_sequences(made: Any) -> None:
+    X, lengths = made
+    maxes, which = agrees("reduce_max", X=X, lengths=lengths)
+    agrees("backprop_reduce_max", d_maxes=maxes, which=which, lengths=lengths)
+    firsts, starts_ends = agrees("reduce_first", X=X, lengths=lengths)
+    agrees("backprop_reduce_first", d_firsts=firsts, starts_ends=starts_ends)
+    lasts, rows = agrees("reduce_last", X=X, lengths=lengths)
+    agrees("backprop_reduce_last", d_lasts=lasts, lasts=rows)
+
+
+@given(ragged(), st.integers(0, 4), st.booleans())
+@EXAMPLES
+def test_windows(made: Any, nW: int, split: bool) -> None:
+    seq, lengths = made
+    given_lengths = lengths if split else None
+    cols = agrees("seq2col", seq=seq, nW=nW, lengths=given_lengths)
+    agrees("backprop_seq2col", "sum", dY=cols, nW=nW, lengths=given_lengths)
+
+
+@given(matrices(), st.booleans(), st.booleans())
+@EXAMPLES
+def test_gemm(made: Any, accumulate: bool, strided_out: bool) -> None:
+    x, y, trans1, trans2 = made
+    args: Dict[str, Any] = {"x": x, "y": y, "trans1": trans1, "trans2": trans2}
+    result = agrees("gemm", "sum", **args)
+    holder = values((result.shape[0], result.shape[1] * 2), str(x.dtype), 3)
+    out = holder[:, ::2] if strided_out else holder[:, : result.shape[1]].copy()
+    case = Case("gemm", lambda d: {}, "sum", "array", mutates=("out",))
+    returned, _ = check(OPS, case, {**args, "out": out, "accumulate": accumulate})
+    assert returned is out
+
+
+@given(index_tables(), st.integers(0, 2**32 - 1))
+@EXAMPLES
+def test_tables(made: Any, seed: int) -> None:
+    table, indices = made
+    agrees("gather_add", "rounded", table=table, indices=indices)
+    agrees(
+        "scatter_add",
+        "sum",
+        table=table.copy(),
+        indices=indices,
+        values=values((*indices.shape, table.shape[1]), str(table.dtype), seed),
+    )
+    ids = indices.reshape(-1).astype("uint64")
+    agrees("hash", ids=ids, seed=seed)
+    agrees("hash_embed", "rounded", table=table, ids=ids, seed=seed)
+
+
+@given(st.integers(0, 9), st.integers(0, 40), st.integers(1, 9), st.sampled_from(["float32", "float64"]))
+@EXAMPLES
+def test_maxout(B: int, O: int, P: int, dtype: str) -> None:  # noqa: E741
+    X = numpy.round(values((B, O, P), dtype, B * 1000 + O), 0)  # few values, so that there are ties
+    best, which = agrees("maxout", X=X)
+    agrees("backprop_maxout", dY=best, which=which, P=P)
+
+
+@given(st.lists(st.integers(0, 9), min_size=0, max_size=4), st.sampled_from(["float32", "float64"]))
+@EXAMPLES
+@pytest.mark.parametrize("op", ["relu", "mish", "gelu", "softmax"])
+def test_any_rank(op: str, shape: Any, dtype: str) -> None:
+    X = values(tuple(shape), dtype, 5)
+    if op == "softmax":
+        if shape:
+            agrees(op, "function", x=X)
+        return
+    Y = agrees(op, "function", X=X)
+    agrees(f"backprop_{op}", "function", **{"dY": X, ("Y" if op == "relu" else "X"): Y if op == "relu" else X})

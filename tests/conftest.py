@@ -1,0 +1,45 @@
+"""Fixtures for the whole suite: a backend by name, an instruction set by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Iterator, List
+
+import pytest
+
+from thinc_core.backends import Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
+
+
+def backend_names() -> List[str]:
+    """Backends to test here. THINC_CORE_REQUIRE_GPU=1 makes a missing GPU a failure instead of a shorter list."""
+    gpu = os.environ.get("THINC_CORE_REQUIRE_GPU") == "1" or (sys.platform != "darwin" and gpu_problem() is None)
+    return ["reference", "numpy"] + (["cupy"] if gpu else [])
+
+
+def make_ops(name: str) -> Ops:
+    """A backend of the list above."""
+    if name == "cupy" and gpu_problem() is not None:
+        pytest.fail(f"THINC_CORE_REQUIRE_GPU=1, but {gpu_problem()}")
+    return Ops() if name == "reference" else get_ops(name)
+
+
+@pytest.fixture(params=backend_names())
+def ops(request: Any) -> Ops:
+    """Every backend that this machine has."""
+    return make_ops(request.param)
+
+
+@pytest.fixture(params=[name for name in backend_names() if name != "reference"])
+def fast_ops(request: Any) -> Ops:
+    """Every backend that has to agree with the reference."""
+    return make_ops(request.param)
+
+
+@pytest.fixture(params=supported_isas())
+def isa(request: Any) -> Iterator[str]:
+    """Every instruction set of this machine, forced; afterwards the one from before."""
+    before = active_isa()
+    set_isa(request.param)
+    yield request.param
+    set_isa(before)

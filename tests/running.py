@@ -1,0 +1,89 @@
+"""Runs a row of cases.py on a backend and on the reference, and compares."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+import numpy
+from cases import Args, Case, Draw
+from tolerances import ULPS, assert_close, widest
+
+from thinc_core.backends import Ops
+
+REFERENCE = Ops()
+# rows and width of the arguments: nothing, one value, a vector register less one, full, and one more, and many.
+SIZES = [(0, 5), (3, 0), (1, 1), (2, 15), (3, 16), (5, 17), (7, 200)]
+
+
+def with_floats(args: Args, change: Callable[[Any], Any]) -> Args:
+    """The arguments with every float array changed."""
+    return {name: change(value) if is_floats(value) else value for name, value in args.items()}
+
+
+def is_floats(value: Any) -> bool:
+    return isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
+
+
+def copied(args: Args) -> Args:
+    """The arguments with every array copied, layout and all."""
+    return {name: value.copy(order="K") if isinstance(value, numpy.ndarray) else value for name, value in args.items()}
+
+
+def on_backend(ops: Any, args: Args) -> Args:
+    """The arguments with every array moved to the backend; NumPy arrays stay the very same objects on CPU backends."""
+    return {name: ops.asarray(value) if isinstance(value, numpy.ndarray) else value for name, value in args.items()}
+
+
+def call(ops: Any, case: Case, args: Args) -> Any:
+    """The op's result. Overflow and NaN are part of what is tested, so NumPy need not warn of them."""
+    with numpy.errstate(all="ignore"):
+        return getattr(ops, case.op)(**args)
+
+
+def outputs(ops: Any, case: Case, args: Args, result: Any) -> Dict[str, Any]:
+    """Everything the call produced, as NumPy arrays: what it returned and what it changed in place."""
+    returned = result if isinstance(result, tuple) else () if result is None else (result,)
+    arrays = {f"result {i}": ops.to_numpy(array) for i, array in enumerate(returned)}
+    return {**arrays, **{name: ops.to_numpy(args[name]) for name in case.mutates}}
+
+
+def expected_outputs(case: Case, args: Args) -> Dict[str, Any]:
+    """What the reference computes from the same values in a wider dtype."""
+    wide = widest(float_dtype(args))
+    wide_args = with_floats(copied(args), lambda array: array.astype(wide))
+    return outputs(REFERENCE, case, wide_args, call(REFERENCE, case, wide_args))
+
+
+def float_dtype(args: Args) -> Any:
+    dtypes = [value.dtype for value in args.values() if is_floats(value)]
+    return dtypes[0] if dtypes else numpy.dtype("float32")
+
+
+def check(ops: Any, case: Case, args: Args) -> Any:
+    """Run the row on the backend and compare with the reference; the raw result and the arguments it was given."""
+    expected, before = expected_outputs(case, args), copied(args)
+    moved = on_backend(ops, args)
+    result = call(ops, case, moved)
+    actual = outputs(ops, case, moved, result)
+    assert list(actual) == list(expected)
+    ulps = ULPS.get(case.close, case.close)
+    for name, array in actual.items():
+        assert array.dtype.kind == expected[name].dtype.kind, f"{case.name}: {name} has dtype {array.dtype}"
+        if array.dtype.kind == "f":
+            assert array.dtype == float_dtype(args), f"{case.name}: {name} has dtype {array.dtype}"
+        else:
+            assert array.dtype == expected[name].dtype, f"{case.name}: {name} has dtype {array.dtype}"
+        assert_close(array, expected[name], ulps, case.relative_to, f"{case.name}: {name}")
+    untouched = [
+        name for name in args if name not in case.mutates and not (args.get("inplace") and name == case.inplace)
+    ]
+    for name in untouched:
+        if isinstance(before[name], numpy.ndarray):
+            numpy.testing.assert_array_equal(
+                ops.to_numpy(moved[name]), before[name], err_msg=f"{case.name} changed {name}"
+            )
+    return result, moved
+
+
+def drawn(case: Case, rows: int, width: int, dtype: Any, seed: int = 0) -> Args:
+    return case.make(Draw(rows, width, dtype, seed))
