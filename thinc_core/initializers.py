@@ -5,7 +5,7 @@ so they follow `fix_random_seed` and do not depend on the backend. The fan-based
 as fan-out whatever the rank.
 """
 
-from typing import Callable, Tuple
+from typing import Any, Callable, Tuple
 
 import numpy
 
@@ -99,7 +99,7 @@ def configure_zero_init() -> Callable[[Shape], FloatsXd]:
 
 def uniform_init(ops: Ops, shape: Shape, *, lo: float = -0.1, hi: float = 0.1) -> FloatsXd:
     """U(lo, hi)."""
-    return ops.asarray_f(numpy.random.uniform(lo, hi, shape))
+    return _floats(ops, numpy.random.uniform(lo, hi, shape))
 
 
 @registry.initializers("uniform_init.v1")
@@ -109,7 +109,7 @@ def configure_uniform_init(*, lo: float = -0.1, hi: float = 0.1) -> Callable[[Sh
 
 def normal_init(ops: Ops, shape: Shape, *, mean: float = 0) -> FloatsXd:
     """N(0, mean): this first version takes `mean` as the scale, so its default gives zeros; see `normal_init_v2`."""
-    return ops.asarray_f(numpy.random.normal(scale=mean, size=shape))
+    return _floats(ops, numpy.random.normal(scale=mean, size=shape))
 
 
 @registry.initializers("normal_init.v1")
@@ -119,12 +119,16 @@ def configure_normal_init(*, mean: float = 0) -> Callable[[Shape], FloatsXd]:
 
 def normal_init_v2(ops: Ops, shape: Shape, *, mean: float = 0.0, std: float = 0.02) -> FloatsXd:
     """N(mean, std)."""
-    return ops.asarray_f(numpy.random.normal(mean, std, shape))
+    return _floats(ops, numpy.random.normal(mean, std, shape))
 
 
 @registry.initializers("normal_init.v2")
 def configure_normal_init_v2(*, mean: float = 0.0, std: float = 0.02) -> Callable[[Shape], FloatsXd]:
     return partial(normal_init_v2, mean=mean, std=std)
+
+
+def _floats(ops: Ops, values: Any) -> FloatsXd:
+    return ops.asarray_f(values)
 
 
 def _fans(name: str, shape: Shape) -> Tuple[int, int]:
@@ -135,8 +139,8 @@ def _fans(name: str, shape: Shape) -> Tuple[int, int]:
 
 def _uniform(ops: Ops, shape: Shape, variance3: float) -> FloatsXd:
     bound = float(numpy.sqrt(variance3))
-    return ops.asarray_f(numpy.random.uniform(-bound, bound, shape))
+    return _floats(ops, numpy.random.uniform(-bound, bound, shape))
 
 
 def _normal(ops: Ops, shape: Shape, variance: float) -> FloatsXd:
-    return ops.asarray_f(numpy.random.normal(scale=float(numpy.sqrt(variance)), size=shape))
+    return _floats(ops, numpy.random.normal(scale=float(numpy.sqrt(variance)), size=shape))

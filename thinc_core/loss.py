@@ -357,7 +357,8 @@ def _one_hot(xp: Any, labels: Any, missing: Optional[Any], n_classes: int, label
         raise ValueError(
             f"loss: labels must be in [0, {n_classes}); got {int(labels[position])} at position {position}"
         )
-    return to_categorical(xp.asarray(labels), n_classes=n_classes, label_smoothing=label_smoothing)
+    target = to_categorical(xp.asarray(labels), n_classes=n_classes, label_smoothing=label_smoothing)
+    return cast(Floats2d, target)
 
 
 def _join(guesses: Sequence[Floats2d], truths: Sequence) -> Optional[Tuple[Floats2d, Any]]:

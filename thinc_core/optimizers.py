@@ -179,28 +179,26 @@ class Optimizer(Hyperparameters):
             self._average(ops, key, weights, nr_update)
         return weights, gradient
 
-    def _moments(self, ops: Ops, key: KeyT, weights: FloatsXd) -> Tuple[FloatsXd, FloatsXd]:
+    def _moments(self, ops: Any, key: KeyT, weights: FloatsXd) -> Tuple[FloatsXd, FloatsXd]:
         if key not in self.mom1:
             self.mom1[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
             self.mom2[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
         return self.mom1[key], self.mom2[key]
 
-    def _average(self, ops: Ops, key: KeyT, weights: FloatsXd, nr_update: int) -> None:
+    def _average(self, ops: Any, key: KeyT, weights: FloatsXd, nr_update: int) -> None:
         averages = cast(Dict[KeyT, FloatsXd], self.averages)
         if key not in averages:
             averages[key] = ops.alloc_f(weights.shape, dtype=weights.dtype)
         ops.update_averages(averages[key], weights, nr_update)
 
-    def _update_copies(
-        self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, lr_scale: float
-    ) -> Tuple[FloatsXd, FloatsXd]:
+    def _update_copies(self, key: KeyT, weights: Any, gradient: Any, lr_scale: float) -> Tuple[FloatsXd, FloatsXd]:
         """Arrays with gaps between their elements: work on packed copies and write the results back."""
         updated, _ = self(key, weights.copy("C"), gradient.copy("C"), lr_scale=lr_scale)
         weights[...] = updated
         gradient[...] = 0
         return weights, gradient
 
-    def _ops_for(self, array: FloatsXd) -> Ops:
+    def _ops_for(self, array: FloatsXd) -> Any:
         """The ops of the array's own device, looked up once per type of array."""
         ops = self._ops.get(type(array))
         if ops is None:
@@ -272,7 +270,7 @@ def _descend(weights: FloatsXd, gradient: FloatsXd, b1: float, b2: float, learn_
 
 
 def _radam(
-    ops: Ops,
+    ops: Any,
     weights: FloatsXd,
     gradient: FloatsXd,
     mom1: FloatsXd,

@@ -142,7 +142,7 @@ def as_schedule(values: Union[Schedule[OutT], Iterable[OutT], Callable[..., OutT
     if isinstance(values, Schedule):
         return values
     if isinstance(values, Iterable) and not isinstance(values, (str, bytes, dict)):
-        source = Drawn(values) if hasattr(values, "__next__") else list(values)
+        source = Drawn(values) if isinstance(values, Iterator) else list(values)
         return Schedule("iterated", _iterated, attrs={"values": source})
     if callable(values):
         return Schedule("function", _function, attrs={"function": values})

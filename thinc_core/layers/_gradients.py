@@ -36,6 +36,7 @@ def identity(dY: Any) -> Any:
 
 def drop_columns(model: Model, Y: Floats2d, is_train: bool) -> Tuple[Floats2d, Optional[Floats1d]]:
     """Dropout of whole columns, in place on Y; without dropout there is no mask."""
+    mask: Any
     rate = model.attrs.get("dropout_rate") if is_train else None
     if not rate:
         return Y, None

@@ -6,21 +6,21 @@ from ..backends import Ops
 from ..types import ArrayXd, Padded, Ragged
 
 
-def replace_data(X: Any, data: ArrayXd) -> Any:
+def replace_data(X: Any, data: Any) -> Any:
     """A Ragged or Padded like X around other data."""
     if isinstance(X, Ragged):
         return Ragged(data, X.lengths)
     return Padded(data, X.size_at_t, X.lengths, X.indices)
 
 
-def array_of(X: Any) -> ArrayXd:
+def array_of(X: Any) -> Any:
     """The array inside a Ragged or Padded; anything else as it is."""
     if isinstance(X, Ragged):
         return X.dataXd
     return X.data if isinstance(X, Padded) else X
 
 
-def combine(merge: Callable[[Sequence[ArrayXd]], ArrayXd], values: Sequence[Any]) -> Any:
+def combine(merge: Callable[[Sequence[Any]], Any], values: Sequence[Any]) -> Any:
     """Merge values of one kind array by array: merge([Y1, Y2]) -> Y for arrays, item by item for lists."""
     first = values[0]
     if isinstance(first, (list, tuple)):
@@ -35,7 +35,7 @@ def add_up(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else combine(_sum, values)
 
 
-def _sum(arrays: Sequence[ArrayXd]) -> ArrayXd:
+def _sum(arrays: Sequence[Any]) -> Any:
     if not arrays[0].size:
         # Without rows some branches may not know how wide rows would be.
         return max(arrays, key=lambda array: array.shape[-1])
@@ -50,7 +50,7 @@ def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:
     return combine(lambda arrays: ops.as_contig(arrays[0][..., start:stop]), [X])
 
 
-def lengths_of(Xs: Sequence[ArrayXd]) -> List[int]:
+def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
     return [X.shape[0] for X in Xs]
 
 
@@ -62,9 +62,9 @@ def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
     return ops.unflatten(X.dataXd, X.lengths)
 
 
-def pad_like(ops: Ops, X: Padded, seqs: Sequence[ArrayXd]) -> Padded:
+def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
     """Sequences as a Padded with the steps and the order of columns that X has."""
-    Y = ops.list2padded(seqs)
+    Y: Any = ops.list2padded(seqs)
     if Y.data.shape[0] == X.data.shape[0] and (Y.indices == X.indices).all():
         return Y
     data = ops.alloc((*X.data.shape[:2], *Y.data.shape[2:]), dtype=Y.data.dtype)

@@ -3,7 +3,6 @@
 from typing import Any, Callable, Optional, TypeVar
 
 from ..model import Model
-from ..types import ArrayXd
 from ..util import get_width
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
@@ -14,7 +13,7 @@ def sample_width(sample: Any) -> Optional[int]:
     return None if sample is None else get_width(sample) or None
 
 
-def as_wide(X: ArrayXd, W: ArrayXd) -> ArrayXd:
+def as_wide(X: Any, W: Any) -> Any:
     """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
     return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
 
@@ -36,4 +35,4 @@ def output_width(layer: Model, width: Optional[int]) -> Optional[int]:
     rule = getattr(layer._func, "output_width", None)
     if layer.has_dim("nO") is not False or rule is None or width is None:
         return layer.maybe_get_dim("nO")
-    return rule(layer, width)  # type: ignore[no-any-return]
+    return rule(layer, width)

@@ -1,6 +1,6 @@
 """list2array: the rows of a list of arrays end to end."""
 
-from typing import Callable, List, Tuple, TypeVar
+from typing import Callable, List, Tuple, TypeVar, cast
 
 from ..config import registry
 from ..model import Model
@@ -22,6 +22,6 @@ def forward(model: Model[List[OutT], OutT], Xs: List[OutT], is_train: bool) -> T
     lengths = lengths_of(Xs)
 
     def backprop(dY: OutT) -> List[OutT]:
-        return model.ops.unflatten(dY, lengths)
+        return cast(List[OutT], model.ops.unflatten(dY, lengths))
 
-    return model.ops.flatten(Xs), backprop
+    return cast(OutT, model.ops.flatten(Xs)), backprop

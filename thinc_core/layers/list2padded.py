@@ -1,6 +1,6 @@
 """list2padded: a list of arrays as a Padded."""
 
-from typing import Callable, Tuple, TypeVar, cast
+from typing import Any, Callable, Tuple, TypeVar, cast
 
 from ..config import registry
 from ..model import Model
@@ -17,7 +17,7 @@ def list2padded() -> Model[InT, Padded]:
 
 
 @keeps_width
-def forward(model: Model[InT, Padded], Xs: InT, is_train: bool) -> Tuple[Padded, Callable]:
+def forward(model: Model[InT, Padded], Xs: Any, is_train: bool) -> Tuple[Padded, Callable]:
     def backprop(dYp: Padded) -> InT:
         return cast(InT, model.ops.padded2list(dYp))
 

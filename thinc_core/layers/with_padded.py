@@ -27,7 +27,7 @@ def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT,
 
 
 def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
-    ops = model.layers[0].ops
+    ops: Any = model.layers[0].ops
     if isinstance(X, Padded):
         return X, unchanged
     if isinstance(X, Ragged):
@@ -40,7 +40,7 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
     return _all_running(model, X), lambda Y: Y.data
 
 
-def _all_running(model: Model, data: Array3d) -> Padded:
+def _all_running(model: Model, data: Any) -> Padded:
     """An array (T, B, I) as a Padded in which no column ends early."""
     ops, (steps, columns) = model.layers[0].ops, data.shape[:2]
     indices = ops.xp.arange(columns, dtype="int32")
