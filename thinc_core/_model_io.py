@@ -35,7 +35,7 @@ def serialize_attr(_: Any, value: Any, name: str, model: "Model") -> bytes:
     """
     import srsly
 
-    return srsly.msgpack_dumps(value)  # type: ignore[no-any-return]
+    return srsly.msgpack_dumps(value)
 
 
 @functools.singledispatch
@@ -96,7 +96,7 @@ def to_bytes(model: "Model") -> bytes:
                     f"{node_path(model, node)} with dtype {array.dtype}"
                 )
             params[name] = array
-    return srsly.msgpack_dumps(msg)  # type: ignore[no-any-return]
+    return srsly.msgpack_dumps(msg)
 
 
 def parse(data: bytes, ops: "Ops") -> Dict[str, Any]:
@@ -111,7 +111,7 @@ def parse(data: bytes, ops: "Ops") -> Dict[str, Any]:
             f"({cause})"
         ) from error
     _check_message(msg, "from_bytes")
-    return msg  # type: ignore[no-any-return]
+    return msg
 
 
 def _check_message(msg: Any, where: str) -> None:
@@ -119,20 +119,22 @@ def _check_message(msg: Any, where: str) -> None:
     if not isinstance(msg, dict) or "nodes" not in msg:
         kind = f"a {type(msg).__name__} without 'nodes'" if isinstance(msg, dict) else f"a {type(msg).__name__}"
         raise ModelLoadError(f"{where}: must be a saved model; got {kind}")
-    for key, kind in (("nodes", dict), ("attrs", dict), ("params", dict), ("shims", list)):
+    parts: Dict[str, type] = {"nodes": dict, "attrs": dict, "params": dict, "shims": list}
+    for key, wanted in parts.items():
         entries = msg.get(key)
-        if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, kind) for entry in entries):
+        if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, wanted) for entry in entries):
             raise ModelLoadError(
-                f"{where}: {key!r} must be a list with a {kind.__name__} per node; got {entries!r:.80}"
+                f"{where}: {key!r} must be a list with a {wanted.__name__} per node; got {entries!r:.80}"
             )
         if len(entries) != len(msg["nodes"]):
             raise ModelLoadError(
                 f"{where}: {key!r} must have one entry per node; got {len(entries)} for {len(msg['nodes'])} nodes"
             )
+    fields: Dict[str, type] = {"name": str, "dims": dict, "refs": dict}
     for node in msg["nodes"]:
-        for key, kind in (("name", str), ("dims", dict), ("refs", dict)):
-            if not isinstance(node.get(key), kind):
-                raise ModelLoadError(f"{where}: every node must have a {kind.__name__} {key!r}; got {node!r:.80}")
+        for key, wanted in fields.items():
+            if not isinstance(node.get(key), wanted):
+                raise ModelLoadError(f"{where}: every node must have a {wanted.__name__} {key!r}; got {node!r:.80}")
 
 
 class _Loaded(NamedTuple):
@@ -185,7 +187,7 @@ def _load_node(model: "Model", nodes: List["Model"], i: int, msg: Dict[str, Any]
 
 
 def _load_dims(node: "Model", saved: Dict[str, Any]) -> Dict[str, Optional[int]]:
-    dims = {}
+    dims: Dict[str, Optional[int]] = {}
     for name, value in saved.items():
         if name not in node._dims:
             raise ValueError(f"dims must be {list(node._dims)}; got {name!r} in the saved model")
@@ -213,7 +215,7 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
     # More parameters than the node has yet are fine: some layers only register theirs in initialize().
     if missing and (extra or missing == known):
         raise ValueError(f"parameters must be {sorted(known)}; got {sorted(saved)} in the saved model")
-    params = {}
+    params: Dict[str, Any] = {}
     for name, value in saved.items():
         if value is None:
             params[name] = None
@@ -236,9 +238,9 @@ def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Opt
     init = node.init
     shapes = getattr(init, "param_shapes", None) or getattr(getattr(init, "func", None), "param_shapes", None) or {}
     if name in shapes:
-        sizes = [saved_dims.get(dim) or node._dims.get(dim) for dim in shapes[name]]
-        if all(size is not None for size in sizes):
-            return tuple(sizes)
+        sizes = tuple(saved_dims.get(dim) or node._dims.get(dim) for dim in shapes[name])
+        if None not in sizes:
+            return sizes  # type: ignore[return-value]
     same = bool(node._dims) and all(node._dims[dim] == saved_dims.get(dim) is not None for dim in node._dims)
     if same and node.has_param(name):
         return tuple(node.get_param(name).shape)
@@ -303,7 +305,7 @@ def _attrs_fit(node: "Model", saved: Dict[str, bytes]) -> bool:
 
 
 def _as_path(path: Union[FilePath, str]) -> Any:
-    return path if hasattr(path, "open") else Path(os.fspath(path))  # type: ignore[arg-type]
+    return path if hasattr(path, "open") else Path(os.fspath(path))
 
 
 def write_file(path: Union[FilePath, str], data: bytes) -> None:
@@ -312,7 +314,7 @@ def write_file(path: Union[FilePath, str], data: bytes) -> None:
 
 def read_file(path: Union[FilePath, str]) -> bytes:
     with _as_path(path).open("rb") as file_:
-        return file_.read()  # type: ignore[no-any-return]
+        return file_.read()
 
 
 @contextlib.contextmanager

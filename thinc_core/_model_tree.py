@@ -97,7 +97,7 @@ def copy_tree(root: "Model", seen: Dict[int, Any]) -> "Model":
         new._layers = [seen[id(layer)] for layer in node._layers]
         new._refs = {name: seen.get(id(target), target) for name, target in node._refs.items()}
         new._attrs = copy.deepcopy(node._attrs, memo)
-    return seen[id(root)]  # type: ignore[no-any-return]
+    return seen[id(root)]
 
 
 def _copy_node(node: "Model", seen: Dict[int, Any]) -> "Model":

@@ -1,7 +1,7 @@
 """What a node holds: dims, parameters, gradients and references. Part of class Model, kept apart for size."""
 
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, cast
 
 from . import _model_tree
 from .backends._param_server import ParamServer
@@ -211,12 +211,13 @@ class NodeValues:
         self._inc_grad_slowly(name, value)
 
     def _inc_grad_slowly(self, name: str, value: Any) -> None:
+        got = getattr(value, "shape", None)
         for known in (self._params._grads.get((self.id, name)), self._params._params.get((self.id, name))):
-            shapes = getattr(known, "shape", None), getattr(value, "shape", None)
-            if None not in shapes and shapes[0] != shapes[1]:
+            shape = getattr(known, "shape", None)
+            if shape is not None and got is not None and shape != got:
                 raise ValueError(
-                    f"inc_grad: gradient of {name!r} of node {self._label()} must have shape {tuple(shapes[0])}; "
-                    f"got {tuple(shapes[1])}"
+                    f"inc_grad: gradient of {name!r} of node {self._label()} must have shape {tuple(shape)}; "
+                    f"got {tuple(got)}"
                 )
         self._params.inc_grad(self.id, name, value)
 
@@ -239,7 +240,7 @@ class NodeValues:
         """(parameter, gradient) of the whole tree under (node id, name)."""
         return {
             (node.id, name): (node.get_param(name), node.get_grad(name))
-            for node in _model_tree.walk_bfs(self)
+            for node in _model_tree.walk_bfs(cast("Model", self))
             for name in node.grad_names
         }
 
@@ -264,7 +265,7 @@ class NodeValues:
 
     def set_ref(self, name: str, value: Optional["Model"]) -> None:
         """Refer to a node of this tree under a name, registering the name; None un-sets it."""
-        if value is not None and not any(node is value for node in _model_tree.walk_bfs(self)):
+        if value is not None and not any(node is value for node in _model_tree.walk_bfs(cast("Model", self))):
             raise ValueError(
                 f"set_ref: ref {name!r} of node {self._label()} must be the node itself or lie below it; "
                 f"got {getattr(value, 'name', value)!r}"

@@ -136,7 +136,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     def __call__(self, X: InT, is_train: bool) -> Tuple[OutT, Callable[[Any], Any]]:
         """Run forward. RETURNS: the output and the backprop callback."""
         try:
-            return self._func(self, X, is_train)  # type: ignore[no-any-return]
+            return self._func(self, X, is_train)
         except Exception as error:
             add_node_to_error(error, self)
             raise
@@ -144,7 +144,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     def begin_update(self, X: InT) -> Tuple[OutT, Callable[[Any], Any]]:
         """Run forward for training. RETURNS: the output and the callback that takes dY and returns dX."""
         try:
-            return self._func(self, X, True)  # type: ignore[no-any-return]
+            return self._func(self, X, True)
         except Exception as error:
             add_node_to_error(error, self)
             raise
@@ -152,7 +152,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     def predict(self, X: InT) -> OutT:
         """Run forward and return only the output."""
         try:
-            return self._func(self, X, False)[0]  # type: ignore[no-any-return]
+            return self._func(self, X, False)[0]
         except Exception as error:
             add_node_to_error(error, self)
             raise

@@ -27,7 +27,7 @@ class Mismatch(ValueError):
 
 def hints_of(func: Callable[..., Any]) -> Dict[str, Any]:
     """The resolved annotations of a function; those that cannot be resolved are left out."""
-    target = func.__init__ if inspect.isclass(func) else func  # type: ignore[misc]
+    target = func.__init__ if inspect.isclass(func) else func
     target = getattr(target, "func", target)
     try:
         return typing.get_type_hints(target, include_extras=True)

@@ -6,16 +6,12 @@ conversions between frameworks are in _frameworks.py.
 
 import contextlib
 import functools
+import importlib
 import inspect
 import os
 import pathlib
-import platform  # noqa: F401
-import random
-import secrets
-import shutil
+import stat
 import sys
-import tempfile
-import threading  # noqa: F401
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import (  # noqa: F401
@@ -118,6 +114,9 @@ _FROM_COMPAT = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("platform", "random", "tempfile", "threading"):
+        # Old code takes these from here; we import them where they are used, as some are slow to import.
+        return importlib.import_module(name)
     # Asked for each time: enable_tensorflow() may be called after this module was imported.
     if name in _FROM_COMPAT:
         from . import compat
@@ -200,6 +199,8 @@ def require_gpu(gpu_id: int = 0) -> bool:
 
 def fix_random_seed(seed: int = 0) -> None:
     """Seed the random numbers of Python, NumPy and, where installed, PyTorch and CuPy. Any int will do."""
+    import random
+
     from . import compat
 
     random.seed(seed)
@@ -217,7 +218,7 @@ def fix_random_seed(seed: int = 0) -> None:
 # Arrays.
 
 
-def to_numpy(data: Any) -> numpy.ndarray:  # type: ignore[type-arg]
+def to_numpy(data: Any) -> numpy.ndarray:
     """data as a numpy array; a numpy array is returned as it is."""
     if isinstance(data, numpy.ndarray):
         return data
@@ -231,7 +232,7 @@ def copy_array(dst: ArrayXd, src: ArrayXd) -> None:
     if isinstance(dst, numpy.ndarray):
         numpy.copyto(dst, src.get() if is_cupy_array(src) else src, casting="unsafe")
     elif is_cupy_array(dst):
-        dst[...] = sys.modules["cupy"].asarray(src)
+        sys.modules["cupy"].copyto(dst, sys.modules["cupy"].asarray(src))
     else:
         numpy.copyto(dst, src)  # type: ignore[arg-type]
 
@@ -384,6 +385,8 @@ def data_validation(validation: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def make_tempfile(mode: str = "r") -> Iterator[Any]:
     """A named temporary file, removed at the end of the block."""
+    import tempfile
+
     file_ = tempfile.NamedTemporaryFile(mode=mode, delete=False)
     try:
         yield file_
@@ -405,14 +408,14 @@ def write_atomically(path: Any, data: bytes) -> None:
     target = pathlib.Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"write: must be a file; got the directory {str(path)!r}")
-    beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
+    beside = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.tmp")
     try:
         with open(beside, "xb") as file_:
             file_.write(data)
             file_.flush()
             os.fsync(file_.fileno())
         if target.exists():
-            shutil.copymode(target, beside)
+            os.chmod(beside, stat.S_IMODE(target.stat().st_mode))
         os.replace(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -17,8 +17,11 @@ __all__ = ["NAMESPACE", "VARIABLE_RE", "Config", "ConfigValidationError", "Promi
 
 
 def __getattr__(name: str) -> Any:
+    value: Any
     if name == "Config":
-        from .file import Config as value
+        from . import file
+
+        value = file.Config
     elif name in ("ConfigValidationError", "Promise", "VARIABLE_RE"):
         import confection
 

@@ -130,7 +130,7 @@ class registry:
             from ._catalogue import not_found
 
             raise not_found(catalogue.namespace, func_name, catalogue.get_all())
-        return catalogue.get(func_name)  # type: ignore[no-any-return]
+        return catalogue.get(func_name)
 
     @classmethod
     def resolve(

@@ -98,7 +98,7 @@ class Padded:
         steps = numpy.arange(self.data.shape[0])
         live: Any = (_on_host(lengths)[None, :] > steps[:, None]).sum(axis=1).astype(self.size_at_t.dtype)
         size_at_t = live if isinstance(self.size_at_t, numpy.ndarray) else _like(live, self.size_at_t)
-        return Padded(self.data[:, key], size_at_t, lengths, self.indices[key])  # type: ignore[index]
+        return Padded(self.data[:, key], size_at_t, lengths, self.indices[key])
 
 
 def _like(array: Any, other: Any) -> Any:
@@ -141,7 +141,7 @@ class Ragged:
         """The data with its own number of axes."""
         if len(self.data_shape) == 2 and self.data.shape[1:] == self.data_shape[1:]:
             return self.data
-        return self.data.reshape((self.data.shape[0],) + self.data_shape[1:])  # type: ignore[no-any-return]
+        return self.data.reshape((self.data.shape[0],) + self.data_shape[1:])
 
     def __len__(self) -> int:
         return int(self.lengths.shape[0])
@@ -186,13 +186,13 @@ class Ragged:
         cached = self.starts_ends
         if cached is None or getattr(self, "_lengths_of_starts", None) is not lengths:
             if isinstance(lengths, numpy.ndarray):
-                cached = numpy.zeros(lengths.shape[0] + 1, dtype="int32")  # type: ignore[assignment]
+                cached = numpy.zeros(lengths.shape[0] + 1, dtype="int32")
             else:
                 cached = _like(numpy.zeros(len(lengths) + 1, dtype="int32"), self.data)
             if len(lengths):
-                cached[1:] = lengths.cumsum()  # type: ignore[index]
+                cached[1:] = lengths.cumsum()
             self.starts_ends, self._lengths_of_starts = cached, lengths
-        return cached  # type: ignore[return-value]
+        return cached
 
     def _get_starts(self) -> Ints1d:
         return self._get_starts_ends()[:-1]
