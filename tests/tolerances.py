@@ -1,4 +1,4 @@
-"""How far a result may be from the reference, in units in the last place (ulp) of its dtype. The only place that says so.
+"""How far a result may be from the reference, in units in the last place (ulp) of its dtype. Nothing else says so.
 
 A row of cases.py names one of these; a row that needs more says how much and why on the same line.
 """

@@ -19,7 +19,9 @@ def test_alloc_by_rank(ops: Any, rank: int, kind: str, dtype: str) -> None:
     shape = (2, 3, 4, 5)[:rank]
     method = getattr(ops, f"alloc{rank}{kind}")
     array = method(*shape)
-    assert array.shape == shape and array.dtype == dtype and not array.any()
+    assert array.shape == shape
+    assert array.dtype == dtype
+    assert not array.any()
     assert method(*shape, dtype="uint64").dtype == "uint64"
     assert method(*shape, zeros=False).shape == shape
 
@@ -27,7 +29,9 @@ def test_alloc_by_rank(ops: Any, rank: int, kind: str, dtype: str) -> None:
 @pytest.mark.parametrize("method", ["alloc", "alloc_f", "alloc_i"])
 def test_alloc_of_any_shape(ops: Any, method: str) -> None:
     alloc = getattr(ops, method)
-    assert alloc(3).shape == (3,) and alloc((2, 0)).shape == (2, 0) and alloc(()).shape == ()
+    assert alloc(3).shape == (3,)
+    assert alloc((2, 0)).shape == (2, 0)
+    assert alloc(()).shape == ()
     assert alloc((2,), dtype=None).dtype == "float64"
     assert alloc((2,), zeros=False).shape == (2,)
     with pytest.raises(ValueError):
@@ -39,9 +43,12 @@ def test_reshape(ops: Any, suffix: str) -> None:
     array = ops.xp.arange(24, dtype="int64")
     for rank, shape in enumerate([(24,), (4, 6), (2, 3, 4), (2, 3, 2, 2)], start=1):
         result = getattr(ops, f"reshape{rank}{suffix}")(array, *shape)
-        assert result.shape == shape and result.dtype == "int64" and ops.xp.shares_memory(result, array)
+        assert result.shape == shape
+        assert result.dtype == "int64"
+        assert ops.xp.shares_memory(result, array)
     reshape = getattr(ops, f"reshape_{suffix}" if suffix else "reshape")
-    assert reshape(array, (-1, 8)).shape == (3, 8) and reshape(array, 24).shape == (24,)
+    assert reshape(array, (-1, 8)).shape == (3, 8)
+    assert reshape(array, 24).shape == (24,)
     with pytest.raises(ValueError):
         reshape(array, (5, 5))
 
@@ -52,7 +59,9 @@ def test_asarray_by_rank(ops: Any, rank: int, kind: str, dtype: str) -> None:
     data = numpy.arange(16).reshape((2, 2, 2, 2)[: rank - 1] + (-1,)).tolist()
     method = getattr(ops, f"asarray{rank}{kind}")
     array = method(data)
-    assert isinstance(array, ops.xp.ndarray) and array.ndim == rank and array.dtype == dtype
+    assert isinstance(array, ops.xp.ndarray)
+    assert array.ndim == rank
+    assert array.dtype == dtype
     assert array.tolist() == data
     assert method(data, dtype="float64").dtype == "float64"
     assert method([1, 2, 3]).ndim == 1  # the rank is not checked
@@ -60,11 +69,15 @@ def test_asarray_by_rank(ops: Any, rank: int, kind: str, dtype: str) -> None:
 
 def test_asarray_keeps_what_it_is_given(ops: Any) -> None:
     array = ops.asarray(numpy.arange(3.0))
-    assert ops.asarray(array) is array and ops.asarray(array, dtype="float64") is array
+    assert ops.asarray(array) is array
+    assert ops.asarray(array, dtype="float64") is array
     assert ops.asarray(array, "float32").dtype == "float32"
-    assert ops.asarray_f(array).dtype == "float32" and ops.asarray_i(array).dtype == "int32"
-    assert ops.asarray([1, 2]).dtype == "int64" and ops.asarray([1.0, 2]).dtype == "float64"
-    assert ops.asarray(3).shape == () and ops.asarray((1, 2)).tolist() == [1, 2]
+    assert ops.asarray_f(array).dtype == "float32"
+    assert ops.asarray_i(array).dtype == "int32"
+    assert ops.asarray([1, 2]).dtype == "int64"
+    assert ops.asarray([1.0, 2]).dtype == "float64"
+    assert ops.asarray(3).shape == ()
+    assert ops.asarray((1, 2)).tolist() == [1, 2]
 
 
 def test_asarray_mixes_keys_above_and_below_the_signed_range(ops: Any) -> None:
@@ -105,9 +118,11 @@ def test_asarray_takes_tensors_without_a_copy(ops: Any) -> None:
 
 def test_as_contig(ops: Any) -> None:
     array = ops.asarray2f([[1, 2], [3, 4]])
-    assert ops.as_contig(array) is array and ops.as_contig(array, "float32") is array
+    assert ops.as_contig(array) is array
+    assert ops.as_contig(array, "float32") is array
     turned = ops.as_contig(array.T)
-    assert turned.flags["C_CONTIGUOUS"] and turned.tolist() == [[1, 3], [2, 4]]
+    assert turned.flags["C_CONTIGUOUS"]
+    assert turned.tolist() == [[1, 3], [2, 4]]
     assert ops.as_contig(array, "float64").dtype == "float64"
     scalar = ops.asarray(3.0)
     assert ops.as_contig(scalar, "float32").shape == ()
@@ -118,7 +133,8 @@ def test_as_contig(ops: Any) -> None:
 def test_to_numpy(ops: Any) -> None:
     array = ops.asarray2i([[1, 2]])
     host = ops.to_numpy(array)
-    assert isinstance(host, numpy.ndarray) and host.tolist() == [[1, 2]]
+    assert isinstance(host, numpy.ndarray)
+    assert host.tolist() == [[1, 2]]
     assert ops.to_numpy(host) is host
     with pytest.raises(ValueError, match="to_numpy: data must be an array"):
         ops.to_numpy([1, 2])
@@ -147,7 +163,9 @@ def test_insert_into(ops: Any) -> None:
 
 def test_constructor() -> None:
     ops = Ops(numpy)  # the first argument is the device type, whatever it is
-    assert ops.device_type is numpy and ops.device_id == -1 and ops.xp is numpy
+    assert ops.device_type is numpy
+    assert ops.device_id == -1
+    assert ops.xp is numpy
     assert (NumpyOps().device_type, NumpyOps().device_id) == ("cpu", -1)
     assert (CupyOps().device_type, CupyOps().device_id) == ("gpu", 0)
     assert Ops("cpu", 3, anything="goes").device_id == 3
@@ -162,4 +180,5 @@ def test_ops_can_be_copied_and_pickled() -> None:
 
     for ops in (Ops(), NumpyOps("cpu", 5)):
         for twin in (copy.deepcopy(ops), pickle.loads(pickle.dumps(ops))):
-            assert type(twin) is type(ops) and twin.device_id == ops.device_id
+            assert type(twin) is type(ops)
+            assert twin.device_id == ops.device_id

@@ -20,10 +20,12 @@ def test_sizes_and_kinds(ops: Any) -> None:
     assert listed(ops.minibatch(2, (1, 2, 3))) == [(1, 2), (3,)]
     array = ops.asarray2f([[1], [2], [3]])
     batches = list(ops.minibatch(2, array))
-    assert listed(batches) == [[[1], [2]], [[3]]] and all(isinstance(b, ops.xp.ndarray) for b in batches)
+    assert listed(batches) == [[[1], [2]], [[3]]]
+    assert all(isinstance(b, ops.xp.ndarray) for b in batches)
     assert not ops.xp.shares_memory(batches[0], array)
     assert [len(ops.minibatch(size, range(5))) for size in (1, 2, 5, 99)] == [5, 3, 1, 1]
-    assert len(ops.minibatch(3, [])) == 0 and list(ops.minibatch(3, [])) == []
+    assert len(ops.minibatch(3, [])) == 0
+    assert list(ops.minibatch(3, [])) == []
 
 
 def test_of_ragged_and_pairs(ops: Any) -> None:
@@ -88,7 +90,8 @@ def test_shuffle_is_new_each_time_and_complete(ops: Any) -> None:
     numpy.random.seed(1)
     batches = ops.minibatch(3, list(range(50)), shuffle=True)
     epochs = [[item for batch in batches for item in batch] for _ in range(2)]
-    assert epochs[0] != epochs[1] and all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
 
 
 @pytest.mark.parametrize("buffer", [1, 2, 3, 99])
@@ -102,7 +105,8 @@ def test_multibatch(ops: Any) -> None:
     batches = ops.multibatch(2, X, Y, shuffle=True)
     assert len(batches) == 3
     for x, y in batches:
-        assert isinstance(x, list) and y.tolist() == [10 * i for i in x]
+        assert isinstance(x, list)
+        assert y.tolist() == [10 * i for i in x]
     assert [type(batch) for batch in batches] == [list] * 3
     with pytest.raises(IndexError):
         list(ops.multibatch(2, X, Y[:3]))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (one row per error, its whole text on it)
 """Wrong arguments: the same type and the same text from every backend."""
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
         text = f"{op}: {first} is a cupy array but the current ops are numpy (call model.ops.asarray)"
         assert str(caught.value) == text
     on_gpu = CupyOps()
-    on_gpu.xp = FakeCupy()
+    on_gpu.xp, on_gpu._works = FakeCupy(), True
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
     assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"

@@ -72,7 +72,8 @@ def test_activations(ops: Any, op: str, dtype: str, atol: float) -> None:
 @pytest.mark.parametrize("ids, seed, words", HASHES)
 def test_hash(ops: Any, ids: List[int], seed: int, words: Any) -> None:
     result = ops.to_numpy(ops.hash(ops.asarray(ids, dtype="uint64"), seed))
-    assert result.dtype == "uint32" and result.tolist() == words
+    assert result.dtype == "uint32"
+    assert result.tolist() == words
 
 
 def test_hash_rows_of_an_embedding_table(ops: Any) -> None:
@@ -84,7 +85,8 @@ def test_hash_rows_of_an_embedding_table(ops: Any) -> None:
 def test_ngrams(ops: Any) -> None:
     keys = ops.asarray([1, 2, 3], dtype="uint64")
     result = ops.to_numpy(ops.ngrams(2, keys))
-    assert result.dtype == "uint64" and result.tolist() == [2346165840139155392, 16863871380863422640]
+    assert result.dtype == "uint64"
+    assert result.tolist() == [2346165840139155392, 16863871380863422640]
     assert ops.ngrams(1, keys[:1]).tolist() == [10357027354812746030]
 
 
@@ -111,7 +113,8 @@ def test_seq2col(ops: Any) -> None:
 
 def test_list2padded(ops: Any) -> None:
     padded = ops.list2padded([ops.alloc2f(n, 2) for n in (7, 2, 4)])
-    assert padded.lengths.tolist() == [7, 4, 2] and padded.indices.tolist() == [0, 2, 1]
+    assert padded.lengths.tolist() == [7, 4, 2]
+    assert padded.indices.tolist() == [0, 2, 1]
     assert padded.size_at_t.tolist() == [3, 3, 2, 2, 1, 1, 1]
     assert ops.list2padded([ops.alloc2f(n, 2) for n in (2, 2, 3)]).indices.tolist() == [2, 1, 0]
     assert ops.list2padded([ops.alloc2f(n, 2) for n in (2, 3, 2)]).indices.tolist() == [1, 2, 0]

@@ -42,11 +42,13 @@ def test_flatten(ops: Any) -> None:
 def test_flatten_nothing(ops: Any) -> None:
     for nothing in (None, []):
         empty = ops.flatten(nothing)
-        assert empty.shape == (0, 0) and empty.dtype == "float32"
+        assert empty.shape == (0, 0)
+        assert empty.dtype == "float32"
     assert ops.flatten([], ndim_if_empty=3).shape == (0, 0, 0)
     assert ops.flatten([], dtype="int32").dtype == "int32"
     of_integers = ops.flatten([ops.alloc2i(0, 5), ops.alloc2i(0, 5)])
-    assert of_integers.shape == (0, 5) and of_integers.dtype == "int32"
+    assert of_integers.shape == (0, 5)
+    assert of_integers.dtype == "int32"
 
 
 def test_flatten_refuses(ops: Any) -> None:
@@ -68,7 +70,8 @@ def test_unflatten_is_the_inverse(ops: Any, pad: int) -> None:
 def test_unflatten_gives_views_and_is_tolerant(ops: Any) -> None:
     X = ops.asarray2f([[1], [2], [3]])
     first, second = ops.unflatten(X, [1, 5])
-    assert ops.xp.shares_memory(first, X) and second.tolist() == [[2], [3]]
+    assert ops.xp.shares_memory(first, X)
+    assert second.tolist() == [[2], [3]]
     assert [piece.tolist() for piece in ops.unflatten(X, [1])] == [[[1]]]
     assert ops.unflatten(X, []) == []
     with pytest.raises(ValueError, match=r"unflatten: all sequence lengths must be >= 0; got -1 at position 1"):
@@ -78,7 +81,8 @@ def test_unflatten_gives_views_and_is_tolerant(ops: Any) -> None:
 def test_pad(ops: Any) -> None:
     padded = ops.pad(arrays(ops, 1, 3))
     assert padded.tolist() == [[[1, 2], [0, 0], [0, 0]], [[3, 4], [5, 6], [7, 8]]]
-    assert padded.dtype == "float32" and padded.flags["C_CONTIGUOUS"]
+    assert padded.dtype == "float32"
+    assert padded.flags["C_CONTIGUOUS"]
     assert ops.pad(arrays(ops, 1, 3), round_to=2).shape == (2, 4, 2)
     assert ops.pad(arrays(ops, 1, 4), round_to=4).shape == (2, 4, 2)
     assert ops.pad(arrays(ops, 0, 0)).shape == (2, 0, 2)
@@ -93,7 +97,7 @@ def test_pad_refuses(ops: Any) -> None:
         ops.pad([])
     with pytest.raises(ValueError, match=r"pad: all sequences must have the same number of dimensions; got \[1, 2\]"):
         ops.pad([ops.alloc2f(1, 2), ops.alloc1f(2)])
-    with pytest.raises(ValueError, match="pad: all sequences must have the same dtype; got .*float32.*float64"):
+    with pytest.raises(ValueError, match=r"pad: all sequences must have the same dtype; got .*float32.*float64"):
         ops.pad([ops.alloc2f(1, 2), ops.alloc2f(1, 2, dtype="float64")])
     with pytest.raises(
         ValueError, match=r"pad: all sequences must have the same trailing shape; got \[\(2,\), \(3,\)\]"
@@ -107,7 +111,8 @@ def test_unpad(ops: Any) -> None:
     pieces = ops.unpad(padded, [1, 3, 0])
     same(ops, pieces, X)
     assert ops.xp.shares_memory(pieces[0], padded)
-    assert len(ops.unpad(padded, [1])) == 1 and ops.unpad(padded, [99])[0].shape == (3, 2)
+    assert len(ops.unpad(padded, [1])) == 1
+    assert ops.unpad(padded, [99])[0].shape == (3, 2)
     with pytest.raises(IndexError, match="unpad: lengths must not be more than the 3 sequences; got 4"):
         ops.unpad(padded, [1, 1, 1, 1])
 
@@ -115,8 +120,10 @@ def test_unpad(ops: Any) -> None:
 def test_list2padded_and_back(ops: Any) -> None:
     X = arrays(ops, 2, 0, 3, 2)
     padded = ops.list2padded(X)
-    assert padded.data.shape == (3, 4, 2) and padded.data.flags["C_CONTIGUOUS"]
-    assert padded.lengths.tolist() == [3, 2, 2, 0] and padded.indices.tolist() == [2, 3, 0, 1]
+    assert padded.data.shape == (3, 4, 2)
+    assert padded.data.flags["C_CONTIGUOUS"]
+    assert padded.lengths.tolist() == [3, 2, 2, 0]
+    assert padded.indices.tolist() == [2, 3, 0, 1]
     assert padded.size_at_t.tolist() == [3, 3, 1]
     assert {array.dtype for array in (padded.lengths, padded.indices, padded.size_at_t)} == {numpy.dtype("int32")}
     assert padded.data[2].tolist() == [X[2][2].tolist(), [0, 0], [0, 0], [0, 0]]
@@ -125,21 +132,26 @@ def test_list2padded_and_back(ops: Any) -> None:
 
 def test_list2padded_of_nothing_and_of_one(ops: Any) -> None:
     empty = ops.list2padded([])
-    assert empty.data.shape == (0, 0, 0) and empty.data.dtype == "float32"
+    assert empty.data.shape == (0, 0, 0)
+    assert empty.data.dtype == "float32"
     assert [array.shape for array in (empty.lengths, empty.indices, empty.size_at_t)] == [(0,)] * 3
     assert ops.padded2list(empty) == []
     (X,) = arrays(ops, 3)
     one = ops.list2padded([X])
-    assert one.data.shape == (3, 1, 2) and ops.xp.shares_memory(one.data, X) and one.size_at_t.tolist() == [1, 1, 1]
+    assert one.data.shape == (3, 1, 2)
+    assert ops.xp.shares_memory(one.data, X)
+    assert one.size_at_t.tolist() == [1, 1, 1]
     all_empty = ops.list2padded(arrays(ops, 0, 0))
-    assert all_empty.data.shape == (0, 2, 2) and all_empty.size_at_t.shape == (0,)
+    assert all_empty.data.shape == (0, 2, 2)
+    assert all_empty.size_at_t.shape == (0,)
     same(ops, ops.padded2list(all_empty), arrays(ops, 0, 0))
 
 
 def test_list2padded_takes_any_rank(ops: Any) -> None:
     X = [ops.asarray(numpy.arange(n * 6).reshape(n, 2, 3), dtype="int32") for n in (1, 2)]
     padded = ops.list2padded(X)
-    assert padded.data.shape == (2, 2, 2, 3) and padded.data.dtype == "int32"
+    assert padded.data.shape == (2, 2, 2, 3)
+    assert padded.data.dtype == "int32"
     same(ops, ops.padded2list(padded), X)
     with pytest.raises(ValueError, match="list2padded: all sequences must have the same dtype"):
         ops.list2padded([ops.alloc2f(1, 2), ops.alloc2i(1, 2)])

@@ -33,7 +33,9 @@ def test_mask_is_the_same_on_every_instruction_set(isa: str) -> None:
 @pytest.mark.parametrize("drop, value", [(None, 1), (0, 1), (0.0, 1), (-0.5, 1), (1, 0), (1.5, 0)])
 def test_mask_at_the_ends(ops: Any, drop: Any, value: float) -> None:
     mask = ops.get_dropout_mask((3, 4), drop)
-    assert mask.shape == (3, 4) and mask.dtype == "float32" and bool((mask == value).all())
+    assert mask.shape == (3, 4)
+    assert mask.dtype == "float32"
+    assert bool((mask == value).all())
 
 
 def test_shape_may_be_a_number(ops: Any) -> None:

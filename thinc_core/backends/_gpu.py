@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 INSTALL_CUPY = "pip install cupy-cuda12x, or cupy-cuda13x for CUDA 13"
 
 # One dictionary for all contexts: a memory pool belongs to the process.
-context_pools: ContextVar[Dict[str, Any]] = ContextVar("context_pools", default={})
+context_pools: ContextVar[Dict[str, Any]] = ContextVar("context_pools", default={})  # noqa: B039
 
 
 def gpu_problem() -> Optional[str]:

@@ -8,7 +8,7 @@ from . import _gpu, checks
 from .ops import Ops
 
 if TYPE_CHECKING:
-    from ..types import ArrayXd, DeviceTypes, DTypes
+    from ..types import DeviceTypes, DTypes
 
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
@@ -28,10 +28,18 @@ class CupyOps(Ops):
         from ..compat import cupy, cupyx
 
         self.xp, self._xp2 = cupy, cupyx
+        self._works = False
 
     def _need_device(self, op: str) -> None:
-        if self.xp is None:
-            raise ValueError(f"{op}: the cupy ops need a GPU; {_gpu.gpu_problem() or 'CuPy was installed too late'}")
+        """Say why there is no GPU instead of letting the first use of CuPy fail in a way of its own."""
+        if self._works:
+            return
+        problem = _gpu.gpu_problem() or (
+            "CuPy was installed after this process had looked for it" if self.xp is None else None
+        )
+        if problem is not None:
+            raise ValueError(f"{op}: the cupy ops need a GPU; {problem}")
+        self._works = True
 
     def _arrays(self, op: str, **arrays: Any) -> None:
         self._need_device(op)
@@ -43,7 +51,7 @@ class CupyOps(Ops):
         self._need_device("alloc")
         return super().alloc(shape, dtype=dtype, zeros=zeros)
 
-    def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> ArrayXd:
+    def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> Any:
         self._need_device("asarray")
         if not checks.is_cupy(data) and self._is_on_device(data):
             data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)

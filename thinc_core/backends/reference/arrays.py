@@ -1,5 +1,8 @@
 """Allocation, conversion and reshaping of arrays."""
 
+# The array types describe what callers do with arrays, not everything that array code can do.
+# mypy: disable-error-code="attr-defined"
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple, Union
@@ -160,7 +163,7 @@ class Arrays(Base):
         """The array in another shape; the dtype stays. See reshape."""
         return array.reshape(shape)
 
-    def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> ArrayXd:
+    def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> Any:
         """Anything array-like as an array of this backend, without a copy where possible.
 
         data: array of any library (a tensor with gradients is detached), number or nested sequence.

@@ -1,5 +1,8 @@
 """Hashes of ids and n-grams, bit for bit the same on every backend, and position codes."""
 
+# The array types describe what callers do with arrays, not everything that array code can do.
+# mypy: disable-error-code="index"
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
