@@ -57,11 +57,13 @@ def report(err: Exception, *, debug: bool) -> int:
     """Print what went wrong: one message for bad input, a traceback for a fault of ours. RETURNS: the exit code."""
     from ..training.errors import UserError
 
-    if debug or not isinstance(err, UserError):
+    is_users = isinstance(err, (UserError, OSError))
+    if debug or not is_users:
         traceback.print_exception(type(err), err, err.__traceback__)
-        return BAD_INPUT if isinstance(err, UserError) else 1
-    print(f"thinc-core: {err}", file=sys.stderr)
-    return BAD_INPUT
+    else:
+        text = f"{err.filename}: {err.strerror}" if isinstance(err, OSError) and err.filename else str(err)
+        print(f"thinc-core: {text}", file=sys.stderr)
+    return BAD_INPUT if is_users else 1
 
 
 def make_parser() -> argparse.ArgumentParser:

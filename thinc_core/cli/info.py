@@ -1,9 +1,16 @@
 """`thinc-core info`: versions and what computes on this machine, for bug reports."""
 
 import argparse
+import os
+import platform
+import sys
+from importlib import metadata
 from typing import Any, List, Tuple
 
 HELP = "show versions, processor, BLAS, threads and GPU"
+PACKAGES = ("numpy", "blis", "murmurhash", "cymem", "preshed", "confection", "catalogue", "srsly")
+EXTRAS = ("tqdm", "matplotlib", "cupy", "torch", "pydantic")
+VARIABLES = ("THINC_CORE_ISA", "THINC_CORE_BLAS", "THINC_CORE_NUM_THREADS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +25,70 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def backend_line(ops: Any) -> str:
-    return f"{ops.name}"
-
-
 def collect() -> List[Tuple[str, str]]:
-    return []
+    """(name, value) of everything that a bug report should say."""
+    from ..about import __version__
+    from ..backends import active_isa, get_current_ops, supported_isas
+
+    return [
+        ("thinc_core", f"{__version__} in {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}"),
+        ("python", f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"),
+        ("platform", f"{platform.platform()}, {os.cpu_count()} CPUs"),
+        ("packages", ", ".join(filter(None, map(_version, PACKAGES)))),
+        ("extras", ", ".join(filter(None, map(_version, EXTRAS))) or "none"),
+        ("backend", backend_line(get_current_ops())),
+        ("instructions", f"{active_isa()} (this CPU can do {', '.join(supported_isas())})"),
+        *blas_lines(),
+        ("threads", threads_line()),
+        ("gpu", gpu_line()),
+        ("environment", ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-"),
+    ]
+
+
+def backend_line(ops: Any) -> str:
+    """The backend in a few words: "numpy, avx512, native BLAS"."""
+    from ..backends import active_isa
+    from ..backends.cblas import active_blas
+
+    return (
+        f"{ops.name}, {active_isa()}, {active_blas()} BLAS" if ops.device_type == "cpu" else f"{ops.name}, {gpu_line()}"
+    )
+
+
+def blas_lines() -> List[Tuple[str, str]]:
+    """Which library multiplies matrices and who chose it; then what is known of each."""
+    from ..backends.cblas import describe_blas
+
+    about = describe_blas()
+    providers = [(f"  {name}", text) for name, text in about["providers"].items()]
+    return [("blas", f"{about['active']}, chosen by {about['chosen_by']}"), *providers]
+
+
+def threads_line() -> str:
+    """How many threads one operation uses."""
+    value = os.environ.get("THINC_CORE_NUM_THREADS")
+    return f"{value} (THINC_CORE_NUM_THREADS)" if value else "1 per operation"
+
+
+def gpu_line() -> str:
+    """The GPU, or the reason why there is none to use."""
+    from ..backends import gpu_problem
+
+    problem = gpu_problem()
+    if problem:
+        return f"not used: {problem}"
+    import cupy
+
+    devices = range(cupy.cuda.runtime.getDeviceCount())
+    return ", ".join(cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in devices)
+
+
+def _version(package: str) -> str:
+    """ "numpy 2.4.6", or "" when it is not installed; CuPy's distributions are named after CUDA versions."""
+    names = (package, *(f"cupy-cuda{cuda}" for cuda in ("12x", "13x", "11x"))) if package == "cupy" else (package,)
+    for name in names:
+        try:
+            return f"{name} {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return ""

@@ -71,14 +71,9 @@ def describe(job: "Run") -> str:
     corpus, task = job.corpus, job.task
     sizes = [("train", corpus.train), ("dev", corpus.dev), ("test", corpus.test)]
     counts = ", ".join(f"{name} {split.n_rows:,}" for name, split in sizes if split is not None)
-    return "\n".join(
-        [
-            f"{task.name}: {corpus.source}",
-            f"  {task.unit}: {counts}; {len(corpus.labels)} labels",
-            f"  model: {count_parameters(job.model):,} parameters on {backend_line(job.model.ops)}; seed {job.settings.seed}",
-            "",
-        ]
-    )
+    model = f"{count_parameters(job.model):,} parameters on {backend_line(job.model.ops)}; seed {job.settings.seed}"
+    size = f"{counts}; {len(corpus.labels)} labels"
+    return f"{task.name}: {corpus.source}\n  {task.unit}: {size}\n  model: {model}\n"
 
 
 def describe_result(result: "Result") -> str:

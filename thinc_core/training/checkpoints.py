@@ -3,12 +3,13 @@
 import os
 import random
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Tuple, Union
+from typing import Any, Dict, Mapping, Union
 
 import numpy
 import srsly
 
 from ..model import Model
+from ..util import write_atomically
 from .errors import UserError
 from .loop import TrainState
 
@@ -20,18 +21,10 @@ def write_atomic(path: Union[str, Path], data: Union[bytes, str]) -> None:
 
     RAISES: UserError when the place cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data.encode("utf8") if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_atomically(Path(path), data.encode("utf8") if isinstance(data, str) else data)
     except OSError as err:
         raise UserError(f"{path}: cannot be written: {err.strerror or err}") from None
-    finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 
 
 def check_writable(path: Union[str, Path]) -> None:
@@ -66,7 +59,7 @@ def save_checkpoint(
         "config": dict(config),
         "state": state.to_dict(),
         "random": random_state(),
-        "optimizer": _portable_keys(optimizer.state_dict(), model),
+        "optimizer": _on_host(optimizer.state_dict(model), model.ops),
         "model": model.to_bytes(),
     }
     write_atomic(path, srsly.msgpack_dumps(content))
@@ -94,7 +87,7 @@ def restore_checkpoint(content: Mapping[str, Any], model: Model, optimizer: Any)
     for node in model.walk():
         for name in node.grad_names:  # an interrupted step may have left some behind
             node.set_grad(name, node.ops.xp.zeros_like(node.get_param(name)))
-    optimizer.load_state_dict(_model_keys(content["optimizer"], model))
+    optimizer.load_state_dict(content["optimizer"], model)
     set_random_state(content["random"])
     return TrainState.from_dict(content["state"])
 
@@ -117,30 +110,8 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     numpy.random.set_state((kind, numpy.array(keys, dtype="uint32"), position, has_gauss, cached))
 
 
-# The optimizer keeps its state under (model.id, parameter name), and ids are counted up per process. In a file the
-# position of the node in model.walk() stands for the id, as "3/W".
-
-
-def _portable_keys(value: Any, model: Model) -> Any:
-    positions = {node.id: index for index, node in enumerate(model.walk())}
-
-    def rename(key: Any) -> Any:
-        return f"{positions[key[0]]}/{key[1]}" if isinstance(key, tuple) and key[0] in positions else key
-
-    return _map_keys(value, rename, lambda key: not (isinstance(key, tuple) and key[0] not in positions))
-
-
-def _model_keys(value: Any, model: Model) -> Any:
-    ids = [node.id for node in model.walk()]
-    names = {f"{index}/{name}": (ids[index], name) for index, name in _parameters(model)}
-    return _map_keys(value, lambda key: names.get(key, key), lambda key: True)
-
-
-def _parameters(model: Model) -> List[Tuple[int, str]]:
-    return [(index, name) for index, node in enumerate(model.walk()) for name in node.param_names]
-
-
-def _map_keys(value: Any, rename: Callable[[Any], Any], keep: Callable[[Any], bool]) -> Any:
+def _on_host(value: Any, ops: Any) -> Any:
+    """The same nested dict with NumPy arrays, as files cannot hold those of a GPU."""
     if isinstance(value, dict):
-        return {rename(key): _map_keys(item, rename, keep) for key, item in value.items() if keep(key)}
-    return value
+        return {key: _on_host(item, ops) for key, item in value.items()}
+    return ops.to_numpy(value) if isinstance(value, ops.xp.ndarray) else value

@@ -89,6 +89,7 @@ class Run:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> "Result":
         """Train from the start, or from where `output` left off; the model ends up with its best averaged weights."""
+        fix_random_seed(self.settings.seed)  # whatever was drawn since the model was built; resuming sets its own
         state = output.open(self) if output else TrainState()
         keeper = BestWeights(self, output)
         state = fit(
@@ -196,7 +197,7 @@ class OutputDirectory:
             self._on_evaluation(event)
         else:
             if event.reason == "interrupted":
-                self._save(LAST, {})
+                self._save(LAST, event.state, {})
             self._save_checkpoint(event.state)
             self._draw()
 
@@ -217,7 +218,7 @@ class OutputDirectory:
         self._append(event, row)
         saved = {"dev_accuracy": row["dev_accuracy"], "dev_loss": row["dev_loss"]}
         for name in (BEST, LAST) if event.is_best else (LAST,):
-            self._save(name, saved)
+            self._save(name, state, saved)
         self._save_checkpoint(state)
         if time.monotonic() - self._drawn > SECONDS_PER_CURVE:
             self._draw()
@@ -238,10 +239,11 @@ class OutputDirectory:
     def _write_metrics(self) -> None:
         write_atomic(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in self.metrics))
 
-    def _save(self, name: str, scores: Dict[str, Any]) -> None:
+    def _save(self, name: str, state: TrainState, scores: Dict[str, Any]) -> None:
         run = self._run
+        meta = {**run.meta, "epoch": state.epoch, "step": state.step, "scores": scores}
         with averaged(run.model, run.optimizer):
-            save_model(self.path / name, run.model, run.config, {**run.meta, "scores": scores})
+            save_model(self.path / name, run.model, run.config, meta)
 
     def _save_checkpoint(self, state: TrainState) -> None:
         run = self._run

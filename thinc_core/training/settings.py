@@ -91,12 +91,12 @@ def _check_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     for key in overrides:
         section: Any = config
         *parents, option = key.split(".")
-        for depth, part in enumerate(parents):
-            if not isinstance(section, Mapping) or part not in section:
-                known = section if isinstance(section, Mapping) else ()
-                where = ".".join(parents[: depth + 1])
-                raise UserError(f"--{key}: there is no section [{where}]{did_you_mean(part, known)}")
-            section = section[part]
+        for depth, part in enumerate(parents, 1):
+            known = section
+            section = section.get(part)
+            if not isinstance(section, Mapping):
+                hint = did_you_mean(part, [name for name in known if isinstance(known[name], Mapping)])
+                raise UserError(f"--{key}: there is no section [{'.'.join(parents[:depth])}]{hint}")
         if not option:
             raise UserError(f"--{key}: the name of an option must follow the dot")
 
@@ -105,12 +105,11 @@ def explain_config_error(err: BaseException) -> str:
     """One line for what confection or configparser complains about."""
     if isinstance(err, ConfigValidationError):
         details = [f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg', '')}" for e in err.errors or ()]
-        heading = " ".join(str(part) for part in (err.title, err.desc) if part)
-        return "; ".join(details) or heading or _one_line(err)
+        return "; ".join(details) or _one_line(err.desc or err).replace("file: '<string>', ", "")
     return _one_line(err)
 
 
-def _one_line(err: BaseException) -> str:
+def _one_line(err: Any) -> str:
     return " ".join(str(err).split()) or type(err).__name__
 
 

@@ -1,0 +1,71 @@
+"""Everything in examples/ runs: scripts as they are, configs on slices of their data."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from thinc_core.training.run import Run
+from thinc_core.training.settings import load_config
+from thinc_core.training.starters import starter_config
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+EWT = ROOT.parent / "shared" / "data" / "ud_english_ewt"
+SMALL = {"sizes.width": 32, "sizes.depth": 1, "training.epochs": 1}
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_digits_script(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load_script("digits").main(["--epochs", "3"]) > 0.9
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_tagger_script(conllu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert load_script("tagger").main([str(conllu), str(conllu), "--epochs", "6"]) > 0.9
+    assert "held-out words" in capsys.readouterr().out
+
+
+def test_digits_config() -> None:
+    config = load_config(EXAMPLES / "digits.cfg", {"sizes.hidden": 64, "training.epochs": 5})
+    assert Run.from_config(config).train().scores()[1][1].accuracy > 0.9
+
+
+def test_tagger_config_on_the_standard_library() -> None:
+    config = load_config(EXAMPLES / "tagger.cfg", {**SMALL, "corpus.words": 40_000, "training.batch_size": 8})
+    run = Run.from_config(config)
+    result = run.train()
+    assert result.scores()[1][1].accuracy > 0.85 > result.baseline()[1]
+
+
+def test_ewt_config() -> None:
+    if not EWT.is_dir():
+        pytest.skip(f"needs the English Web Treebank in {EWT}")
+    paths = {f"corpus.{part}": str(EWT / f"en_ewt-{part}.conllu.gz") for part in ("train", "dev")}
+    config = load_config(EXAMPLES / "tagger_ewt.cfg", {**SMALL, **paths, "corpus.limit": 400})
+    run = Run.from_config(config)
+    assert (len(run.corpus.dev), run.corpus.dev.n_rows, len(run.corpus.labels)) == (2001, 25147, 17)
+    assert run.train().state.best_score > 0.4
+
+
+@pytest.mark.parametrize("task", ["digits", "tagger"])
+def test_configs_are_what_init_writes(task: str) -> None:
+    assert (EXAMPLES / f"{task}.cfg").read_text(encoding="utf8") == starter_config(task)
+
+
+def test_the_ewt_config_is_the_tagger_config_with_other_data() -> None:
+    config = load_config(EXAMPLES / "tagger_ewt.cfg")
+    changes = {f"corpus.{part}": config["corpus"][part] for part in ("train", "dev")}
+    text = starter_config("tagger", {**changes, "training.epochs": config["training"]["epochs"]})
+    assert (EXAMPLES / "tagger_ewt.cfg").read_text(encoding="utf8") == text
