@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from thinc_core.backends import NumpyOps, get_current_ops
+from thinc_core.errors import describe
 from thinc_core.layers import Linear, Relu, chain, clone, noop
 from thinc_core.model import Model
 from thinc_core.shims import Shim
@@ -339,6 +340,15 @@ def test_finish_update_uses_what_the_optimizer_returns():
     assert seen == [(each.id, "W") for each in model.layers]
     numpy.testing.assert_allclose(first.get_param("W"), before - 1)
     assert not first.get_grad("W").any()
+
+
+def test_optimizer_errors_name_the_parameter():
+    model = chain(noop(), Linear(2, 2)).initialize()
+    model.layers[1].inc_grad("W", numpy.ones((2, 2), dtype="f"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        model.finish_update(lambda key, weights, gradient: 1 / 0)
+    assert caught.value.__notes__ == ["in parameter 'W' of 'noop>>linear'.layers[1] ('linear')"]
+    assert describe(caught.value).splitlines()[1:] == caught.value.__notes__
 
 
 def test_finish_update_reaches_shims_first():

@@ -46,6 +46,11 @@ def add_node_to_error(error: Exception, node: Any) -> None:
     notes.append(state["_node_note"])
 
 
+def add_note(error: Exception, note: str) -> None:
+    """BaseException.add_note, which Python 3.10 does not have yet."""
+    error.__dict__.setdefault("__notes__", []).append(note)
+
+
 def describe(error: BaseException) -> str:
     """The message of an exception with its notes (node path, config block), on one line each."""
     return "\n".join([str(error), *getattr(error, "__notes__", ())])

@@ -25,7 +25,7 @@ from ._model_operators import Operators
 from ._model_values import NodeValues, checked_dim
 from .backends import get_current_ops
 from .backends._param_server import ParamServer
-from .errors import add_node_to_error
+from .errors import add_node_to_error, add_note
 from .util import DATA_VALIDATION, validate_fwd_input_output
 
 if TYPE_CHECKING:
@@ -182,7 +182,11 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
                 grad = server._grads.get(key)
                 if grad is None or not node._has_params[name]:
                     continue
-                param, new_grad = optimizer(key, server.get_param(*key), grad)
+                try:
+                    param, new_grad = optimizer(key, server.get_param(*key), grad)
+                except Exception as error:
+                    add_note(error, f"in parameter {name!r} of {_model_tree.node_path(self, node)}")
+                    raise
                 server.set_param(node.id, name, param)
                 if new_grad is not grad:
                     server.set_grad(node.id, name, new_grad)

@@ -137,11 +137,14 @@ def _match_class(value: Any, annotation: Any, convert: bool) -> Any:
         return _match_number(value, annotation, convert)
     if annotation is bool:
         return value if type(value).__name__ in ("bool", "bool_") else _fail("true or false", value)
-    if isinstance(annotation, type):
-        if isinstance(value, annotation):
-            return value
-        return _match_other_class(value, annotation, convert)
-    return value
+    if not isinstance(annotation, type):
+        return value
+    try:
+        fits = isinstance(value, annotation)
+    except TypeError:
+        # A Protocol or TypedDict that cannot be asked at run time.
+        return value
+    return value if fits else _match_other_class(value, annotation, convert)
 
 
 def _match_other_class(value: Any, annotation: Any, convert: bool) -> Any:
@@ -160,8 +163,6 @@ def _match_other_class(value: Any, annotation: Any, convert: bool) -> Any:
         except ValueError:
             return _fail(" or ".join(repr(each.value) for each in annotation), value)
         return member if convert else value
-    if getattr(annotation, "_is_protocol", False):
-        return value
     if isinstance(value, dict) and hasattr(annotation, "__dataclass_fields__"):
         return value
     return _fail(describe(annotation), value)

@@ -4,6 +4,7 @@ import difflib
 import inspect
 from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type
 
+from ..errors import add_note
 from ..typecheck import Mismatch, hints_of, match
 
 PathT = Tuple[Any, ...]
@@ -232,8 +233,7 @@ def _call(registry: Type[Any], block: Dict[str, Any], path: PathT, validate: boo
     try:
         return func(*args, **kwargs)
     except Exception as error:
-        notes = error.__dict__.setdefault("__notes__", [])
-        notes.append(f"in config block {'.'.join(map(str, path))} (@{kind} = {name!r})")
+        add_note(error, f"in config block {'.'.join(map(str, path))} (@{kind} = {name!r})")
         raise
 
 
