@@ -36,6 +36,7 @@ def test_first_lookup_finds_our_own_functions():
         "from thinc_core.config import registry\n"
         "assert registry.has('layers', 'Linear.v1') and registry.has('optimizers', 'Adam.v1')\n"
         "assert registry.has('initializers', 'zero_init.v1')\n"
+        "assert registry.has('ops', 'NumpyOps') and registry.has('ops', 'CupyOps')\n"
         "assert registry.has('losses', 'L2Distance.v1') and registry.has('schedules', 'constant.v1')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -62,8 +62,16 @@ class Catalogue:
                         real.register(name, func=func)
                     self._real = real
             if self._name in _BUILT_IN:
-                importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
+                module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
+                if self._name == "ops":
+                    self._register_backends(module)
         return self._real
+
+    def _register_backends(self, backends: Any) -> None:
+        # Backends are classes found by import, not by registration; they are entered here for configs to name.
+        for name in ("NumpyOps", "CupyOps", "MPSOps", "AppleOps"):
+            if getattr(backends, name) is not None:
+                self.register(name, func=getattr(backends, name))
 
     def __contains__(self, name: str) -> bool:
         return name in self._load()
