@@ -39,6 +39,7 @@ class Loss(Generic[GuessT, TruthT, GradT, LossT]):
     def get_loss(self, guesses: GuessT, truths: TruthT) -> LossT: ...
 
 
+@registry.losses("CategoricalCrossentropy.v3")
 class CategoricalCrossentropy(Loss):
     """Gradient guesses - targets, for guesses that went through a softmax or a sigmoid.
 
@@ -176,24 +177,7 @@ def configure_CategoricalCrossentropy_v2(
     return CategoricalCrossentropy(normalize=normalize, names=names, missing_value=missing_value, neg_prefix=neg_prefix)
 
 
-@registry.losses("CategoricalCrossentropy.v3")
-def configure_CategoricalCrossentropy_v3(
-    *,
-    normalize: bool = True,
-    names: Optional[Sequence[str]] = None,
-    missing_value: Optional[Union[str, int]] = None,
-    neg_prefix: Optional[str] = None,
-    label_smoothing: float = 0.0,
-) -> CategoricalCrossentropy:
-    return CategoricalCrossentropy(
-        normalize=normalize,
-        names=names,
-        missing_value=missing_value,
-        neg_prefix=neg_prefix,
-        label_smoothing=label_smoothing,
-    )
-
-
+@registry.losses("SequenceCategoricalCrossentropy.v3")
 class SequenceCategoricalCrossentropy(Loss):
     """CategoricalCrossentropy over a list of sequences; `normalize` divides by the number of sequences."""
 
@@ -260,24 +244,7 @@ def configure_SequenceCategoricalCrossentropy_v2(
     return SequenceCategoricalCrossentropy(normalize=normalize, names=names, neg_prefix=neg_prefix)
 
 
-@registry.losses("SequenceCategoricalCrossentropy.v3")
-def configure_SequenceCategoricalCrossentropy_v3(
-    *,
-    normalize: bool = True,
-    names: Optional[Sequence[str]] = None,
-    missing_value: Optional[Union[str, int]] = None,
-    neg_prefix: Optional[str] = None,
-    label_smoothing: float = 0.0,
-) -> SequenceCategoricalCrossentropy:
-    return SequenceCategoricalCrossentropy(
-        normalize=normalize,
-        names=names,
-        missing_value=missing_value,
-        neg_prefix=neg_prefix,
-        label_smoothing=label_smoothing,
-    )
-
-
+@registry.losses("L2Distance.v1")
 class L2Distance(Loss):
     """Gradient guesses - truths, divided by the number of rows with `normalize`; its sum of squares is the loss."""
 
@@ -299,11 +266,7 @@ class L2Distance(Loss):
         return (self.get_grad(guesses, truths) ** 2).sum()
 
 
-@registry.losses("L2Distance.v1")
-def configure_L2Distance(*, normalize: bool = True) -> L2Distance:
-    return L2Distance(normalize=normalize)
-
-
+@registry.losses("CosineDistance.v1")
 class CosineDistance(Loss):
     """1 - cosine of each row of guesses with its row of truths.
 
@@ -341,11 +304,6 @@ class CosineDistance(Loss):
         if self.normalize and rows.shape[0]:
             rows = rows / rows.shape[0]
         return rows
-
-
-@registry.losses("CosineDistance.v1")
-def configure_CosineDistance(*, normalize: bool = True, ignore_zeros: bool = False) -> CosineDistance:
-    return CosineDistance(normalize=normalize, ignore_zeros=ignore_zeros)
 
 
 def _one_hot(xp: Any, labels: Any, missing: Optional[Any], n_classes: int, label_smoothing: float) -> Floats2d:

@@ -368,3 +368,20 @@ def test_every_registered_layer_is_exported():
     ours = {name: make for name, make in found.items() if make.__module__.startswith("thinc_core.layers")}
     assert ours.pop("chain.v1").__name__ == "chain_no_types"
     assert set(ours.values()) == exported - {layers.chain}
+
+
+@pytest.mark.parametrize(
+    "make, other",
+    [
+        (lambda: Linear(3, 4), lambda: Linear(4, 3)),
+        (lambda: Maxout(3, 4, nP=2), lambda: Maxout(3, 4, nP=3)),
+        (lambda: LayerNorm(4), lambda: LayerNorm(5)),
+        (lambda: layers.Embed(3, 4), lambda: layers.Embed(3, 5)),
+        (lambda: layers.HashEmbed(3, 4), lambda: layers.HashEmbed(3, 5)),
+    ],
+)
+def test_saved_parameters_must_have_the_shape_of_the_dims(make, other):
+    message = make().initialize().to_dict()
+    message["params"] = other().initialize().to_dict()["params"]
+    with pytest.raises(ValueError, match="shape"):
+        make().from_dict(message)

@@ -242,3 +242,21 @@ def test_getitem_is_saved_without_its_index():
     model = ints_getitem((slice(0, None), 1))
     model.from_bytes(model.to_bytes())
     assert model.attrs["index"] == (slice(0, None), 1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *[make() for make in (reduce_sum, reduce_mean, reduce_max, reduce_first, reduce_last)],
+        expand_window(1),
+        with_array2d(noop()),
+        with_array2d(Linear(5, 12).initialize()),
+        with_list(noop()),
+    ],
+    ids=lambda model: model.name,
+)
+def test_gradients_of_rank_3(model):
+    """The gradient of a Ragged has the axes that the Ragged was made from."""
+    X = Ragged(batch([(5, 4, 3)])[0], numpy.asarray([2, 3], dtype="i"))
+    Y, backprop = model.begin_update(X)
+    assert backprop(Y).dataXd.shape == (5, 4, 3)

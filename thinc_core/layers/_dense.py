@@ -1,6 +1,6 @@
 """What the dense layers share: the node around a forward function, its initialisation, the layers added behind it."""
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional
 
 from ..initializers import zero_init
 from ..model import Model
@@ -34,10 +34,12 @@ def dense(
     normalize: put a LayerNorm behind it. dropout: put a Dropout behind that, even at rate 0.
     lenient: sample data that disagree with a dim that is set already are no error.
     """
+    init_weights: Any = partial(init, init_W, init_b or zero_init, lenient)
+    init_weights.param_shapes = {"W": ("nO", *(pieces or {}), "nI"), "b": ("nO", *(pieces or {}))}
     model: Dense = Model(
         name,
         forward,
-        init=partial(init, init_W, init_b or zero_init, lenient),
+        init=init_weights,
         dims={"nO": nO, "nI": nI, **(pieces or {})},
         params={"W": None, "b": None},
         attrs=attrs or {},
@@ -54,12 +56,6 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
         width = sample_width(sample)
         if width is not None and not (lenient and model.has_dim(dim)):
             model.set_dim(dim, width)
-    shape = weights_shape(model)
+    shape = (*(model.get_dim(dim) for dim in model.dim_names if dim != "nI"), model.get_dim("nI"))
     model.set_param("W", init_W(model.ops, shape))
     model.set_param("b", init_b(model.ops, shape[:-1]))
-
-
-def weights_shape(model: Dense) -> Tuple[int, ...]:
-    """The shape of W; that of b is the same without its last entry."""
-    pieces = () if model.has_dim("nP") is False else (model.get_dim("nP"),)
-    return (model.get_dim("nO"), *pieces, model.get_dim("nI"))

@@ -1,23 +1,33 @@
 """What the with_* layers share: run the child on another kind of batch and give back the kind that came in."""
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ..model import Model
+from ..types import Ragged
+from ..util import partial
 from ._sequence import array_of, combine
 from ._widths import hand_down
 
+NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
 
 
 def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+    layer = model._layers[0]
     inner_X, restore = convert(model, X)
-    inner_X = _with_width(inner_X, model.layers[0].maybe_get_dim("nI"))
-    inner_Y, callback = model.layers[0](inner_X, is_train)
+    if restore is unchanged:
+        return layer(X, is_train)
+    inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
+    inner_Y, callback = layer(inner_X, is_train)
     width = _width_if_empty(inner_Y)
 
     def backprop(dY: Any) -> Any:
-        return restore(callback(_with_width(convert(model, dY)[0], width)))
+        dX = restore(callback(_with_width(convert(model, dY)[0], width)))
+        if isinstance(X, Ragged) and dX.data_shape != X.data_shape:
+            return Ragged(dX.data.reshape(X.dataXd.shape), X.lengths)
+        return dX
 
     return restore(inner_Y), backprop
 
@@ -26,6 +36,12 @@ def init_converted(convert: Convert, model: Model, X: Any = None, Y: Any = None)
     """Initialise the child with converted sample data."""
     inner_X = None if X is None else _with_width(convert(model, X)[0], model.layers[0].maybe_get_dim("nI"))
     init_child(model, inner_X, None if Y is None else convert(model, Y)[0])
+
+
+def wrap(name: str, forward: Callable, convert: Convert, layer: Model, attrs: Mapping[str, Any] = NO_ATTRS) -> Model:
+    """The node of a with_* layer around its child."""
+    init = partial(init_converted, convert)
+    return Model(f"{name}({layer.name})", forward, init=init, layers=[layer], attrs=dict(attrs), dims=dims_of(layer))
 
 
 def init_child(model: Model, X: Any = None, Y: Any = None) -> None:

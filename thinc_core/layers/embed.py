@@ -65,6 +65,9 @@ def init(
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))
 
 
+init.param_shapes = {"E": ("nV", "nO")}  # type: ignore[attr-defined]
+
+
 def _add_rows(model: Model, ids: Ints1d) -> Callable[[Floats2d, Floats2d], None]:
     def add(dY: Floats2d, dE: Floats2d) -> None:
         # Lookups count negative ids from the end, and so must their gradients.

@@ -30,10 +30,11 @@ def forward(
 
         return ops.seq2col(X, nW), backprop_array
 
-    lengths = X.lengths
+    lengths, shape = X.lengths, X.dataXd.shape
 
     def backprop(dY: Ragged) -> Ragged:
-        return Ragged(ops.backprop_seq2col(cast(Floats2d, dY.data), nW, lengths=lengths), lengths)
+        dX = ops.backprop_seq2col(cast(Floats2d, dY.data), nW, lengths=lengths)
+        return Ragged(dX.reshape(shape), lengths)
 
     return Ragged(ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths), lengths), backprop
 

@@ -67,3 +67,6 @@ def init(
     initializer: Callable, model: Model[Ints1d, Floats2d], X: Optional[Ints1d] = None, Y: Optional[Floats2d] = None
 ) -> None:
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))
+
+
+init.param_shapes = {"E": ("nV", "nO")}  # type: ignore[attr-defined]

@@ -40,3 +40,6 @@ def init(
     model.set_param("G", model.ops.alloc1f(width) + 1)
     model.set_param("b", model.ops.alloc1f(width))
     return model
+
+
+init.param_shapes = {"G": ("nI",), "b": ("nI",)}  # type: ignore[attr-defined]

@@ -20,11 +20,11 @@ def reduce_first() -> Model[Ragged, Floats2d]:
 
 @keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
-    lengths = Xr.lengths
+    lengths, shape = Xr.lengths, Xr.dataXd.shape
     Y, starts_ends = model.ops.reduce_first(cast(Floats2d, Xr.data), lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient("reduce_first", dY, Y)
-        return Ragged(model.ops.backprop_reduce_first(dY, starts_ends), lengths)
+        return Ragged(model.ops.backprop_reduce_first(dY, starts_ends).reshape(shape), lengths)
 
     return Y, backprop

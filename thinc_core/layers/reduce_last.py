@@ -20,11 +20,11 @@ def reduce_last() -> Model[Ragged, Floats2d]:
 
 @keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
-    lengths = Xr.lengths
+    lengths, shape = Xr.lengths, Xr.dataXd.shape
     Y, lasts = model.ops.reduce_last(cast(Floats2d, Xr.data), lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient("reduce_last", dY, Y)
-        return Ragged(model.ops.backprop_reduce_last(dY, lasts), lengths)
+        return Ragged(model.ops.backprop_reduce_last(dY, lasts).reshape(shape), lengths)
 
     return Y, backprop

@@ -20,11 +20,11 @@ def reduce_max() -> Model[Ragged, Floats2d]:
 
 @keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
-    lengths = Xr.lengths
+    lengths, shape = Xr.lengths, Xr.dataXd.shape
     Y, which = model.ops.reduce_max(cast(Floats2d, Xr.data), lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient("reduce_max", dY, Y)
-        return Ragged(model.ops.backprop_reduce_max(dY, which, lengths), lengths)
+        return Ragged(model.ops.backprop_reduce_max(dY, which, lengths).reshape(shape), lengths)
 
     return Y, backprop

@@ -20,11 +20,11 @@ def reduce_mean() -> Model[Ragged, Floats2d]:
 
 @keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
-    lengths = Xr.lengths
+    lengths, shape = Xr.lengths, Xr.dataXd.shape
     Y = model.ops.reduce_mean(cast(Floats2d, Xr.data), lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient("reduce_mean", dY, Y)
-        return Ragged(model.ops.backprop_reduce_mean(dY, lengths), lengths)
+        return Ragged(model.ops.backprop_reduce_mean(dY, lengths).reshape(shape), lengths)
 
     return Y, backprop

@@ -5,9 +5,8 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
-from ..util import partial
 from ._sequence import lengths_of, replace_data
-from ._wrapper import dims_of, init_converted, run_converted, unchanged
+from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
 
@@ -18,19 +17,10 @@ def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT
 
     pad: zero rows put between the items of a list, for layers that look at neighbouring rows.
     """
-    return Model(
-        f"with_array({layer.name})",
-        forward,
-        init=partial(init_converted, _convert),
-        layers=[layer],
-        attrs={"pad": pad},
-        dims=dims_of(layer),
-    )
+    return wrap("with_array", forward, _convert, layer, {"pad": pad})
 
 
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
-    if not isinstance(Xseq, (list, tuple, Ragged, Padded)):
-        return model.layers[0](Xseq, is_train)
     return run_converted(_convert, model, Xseq, is_train)
 
 

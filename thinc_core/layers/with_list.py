@@ -5,9 +5,8 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded, Ragged
-from ..util import partial
 from ._sequence import from_ragged, pad_like
-from ._wrapper import dims_of, init_converted, run_converted, unchanged
+from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d])
 
@@ -15,8 +14,7 @@ SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d])
 @registry.layers("with_list.v1")
 def with_list(layer: Model[List2d, List2d]) -> Model[SeqT, SeqT]:
     """X: Ragged, Padded, or a list of arrays, which is passed straight.  Y: the same kind."""
-    init = partial(init_converted, _convert)
-    return Model(f"with_list({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+    return wrap("with_list", forward, _convert, layer)
 
 
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:

@@ -5,9 +5,8 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import Array3d, Ints1d, List2d, Padded, Ragged
-from ..util import partial
 from ._sequence import from_ragged
-from ._wrapper import dims_of, init_converted, run_converted, unchanged
+from ._wrapper import run_converted, unchanged, wrap
 
 PaddedData = Tuple[Array3d, Ints1d, Ints1d, Ints1d]
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d, Array3d, PaddedData])
@@ -18,8 +17,7 @@ def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
     """X: list of arrays, Ragged, an array (T, B, I) whose columns all have T rows, a tuple of the four arrays of a
     Padded, or a Padded, which is passed straight.  Y: the same kind.
     """
-    init = partial(init_converted, _convert)
-    return Model(f"with_padded({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+    return wrap("with_padded", forward, _convert, layer)
 
 
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:

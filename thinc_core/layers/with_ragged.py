@@ -5,9 +5,8 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, Ints1d, ListXd, Padded, Ragged
-from ..util import partial
 from ._sequence import from_ragged, pad_like, to_ragged
-from ._wrapper import dims_of, init_converted, run_converted, unchanged
+from ._wrapper import run_converted, unchanged, wrap
 
 RaggedData = Tuple[ArrayXd, Ints1d]
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, RaggedData])
@@ -16,8 +15,7 @@ SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, RaggedData])
 @registry.layers("with_ragged.v1")
 def with_ragged(layer: Model[Ragged, Ragged]) -> Model[SeqT, SeqT]:
     """X: list of arrays, Padded, a tuple (data, lengths), or a Ragged, which is passed straight.  Y: the same kind."""
-    init = partial(init_converted, _convert)
-    return Model(f"with_ragged({layer.name})", forward, init=init, layers=[layer], dims=dims_of(layer))
+    return wrap("with_ragged", forward, _convert, layer)
 
 
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
