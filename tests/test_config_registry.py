@@ -149,3 +149,24 @@ def test_promises():
     assert registry.parse_args({"@cats": "x", "*": [1], "a": 2}) == ([1], {"a": 2})
     assert VARIABLE_RE.search("a ${b.c}")
     assert Promise is confection.Promise
+
+
+def test_first_lookups_from_many_threads():
+    code = (
+        "import threading\n"
+        "from thinc_core.config import registry\n"
+        "found = []\n"
+        "barrier = threading.Barrier(16)\n"
+        "def look(i):\n"
+        "    barrier.wait()\n"
+        "    if i % 2:\n"
+        "        import thinc_core.layers\n"
+        "    registry.layers(f'mine.{i}', func=len)\n"
+        "    found.append(registry.has('layers', 'Linear.v1') and registry.has('layers', f'mine.{i}'))\n"
+        "threads = [threading.Thread(target=look, args=(i,)) for i in range(16)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "assert found == [True] * 16, found\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -32,6 +32,7 @@ class Catalogue:
         self._entry_points = entry_points
         self._queue: Dict[str, Any] = {}
         self._real: Any = None
+        self._complete = False
         self._lock = threading.RLock()
 
     def __call__(self, name: str, func: Optional[Any] = None) -> Callable[[FuncT], FuncT]:
@@ -42,30 +43,33 @@ class Catalogue:
         """The same as calling the catalogue."""
 
         def add(function: FuncT) -> FuncT:
-            with self._lock:
-                if self._real is None:
-                    self._queue[name] = function
-                else:
-                    self._real.register(name, func=function)
+            # No lock: this runs while a module is imported, and _load imports modules under its lock. Queueing first
+            # and looking for the real one second loses nothing, as _load does both the other way round.
+            self._queue[name] = function
+            if self._real is not None:
+                self._real.register(name, func=function)
             return function
 
         return add if func is None else add(func)
 
     def _load(self) -> Any:
-        if self._real is None:
+        if not self._complete:
             with self._lock:
                 if self._real is None:
                     from ._catalogue import LoadedCatalogue
 
-                    real = LoadedCatalogue((NAMESPACE, self._name), entry_points=self._entry_points)
-                    for name, func in self._queue.items():
-                        real.register(name, func=func)
-                    self._real = real
-            if self._name in _BUILT_IN:
-                module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
-                if self._name == "ops":
-                    self._register_backends(module)
+                    self._real = LoadedCatalogue((NAMESPACE, self._name), entry_points=self._entry_points)
+                    for name, func in self._queue.copy().items():
+                        self._real.register(name, func=func)
+                    self._import_our_own()
+                    self._complete = True
         return self._real
+
+    def _import_our_own(self) -> None:
+        if self._name in _BUILT_IN:
+            module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
+            if self._name == "ops":
+                self._register_backends(module)
 
     def _register_backends(self, backends: Any) -> None:
         # Backends are classes found by import, not by registration; they are entered here for configs to name.
