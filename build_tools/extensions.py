@@ -14,7 +14,8 @@ def compile_flags() -> List[str]:
     """Flags for C++17 without fast-math: NaN and infinity keep their meaning, sums keep their order."""
     if sys.platform == "win32":
         return ["/O2", "/EHsc", "/std:c++17", "/fp:precise"]
-    return ["-O3", "-std=c++17", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+    rounding = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+    return ["-O3", "-g0", "-std=c++17", "-fvisibility=hidden", *rounding]
 
 
 def extensions() -> list:
@@ -31,13 +32,14 @@ def extensions() -> list:
             name,
             [source, *more_sources],
             language="c++",
-            include_dirs=["include", numpy.get_include()],
+            include_dirs=["include", BACKENDS, numpy.get_include()],
             define_macros=MACROS,
             extra_compile_args=compile_flags(),
             depends=headers,
         )
 
-    modules = [extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp")]
-    if (ROOT / BACKENDS / "cblas.pyx").exists():
-        modules.append(extension("thinc_core.backends.cblas"))
-    return modules
+    return [
+        extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp"),
+        extension("thinc_core.backends.cblas"),
+        extension("thinc_core.backends._blis"),
+    ]

@@ -12,19 +12,21 @@ from ._arrays cimport (
     acquire, cast, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32, integral,
     is_2d, lengths_of, narrow, plain, real, reals, release, same_shape, size,
 )
+from .cblas cimport use_kernels
 from .kernels cimport KernelTable, supported_tables
 
 import os
 
 import numpy
 
+from . import cblas as _cblas
 from .ops import Ops
 
 np.import_array()
 
 cdef const KernelTable* TABLES[8]
 cdef size_t N_TABLES = supported_tables(TABLES, 8)
-cdef const KernelTable* K = TABLES[0]
+cdef const KernelTable* K = use_kernels(TABLES[0])
 
 
 def supported_isas():
@@ -42,11 +44,10 @@ def set_isa(name):
 
     RAISES: ValueError when the name is unknown or this machine cannot run it.
     """
-    global K
     names = supported_isas()
     if name not in names:
         raise ValueError(f"set_isa: name must be one of {names}, which this machine supports; got {name!r}")
-    K = TABLES[names.index(name)]
+    use_kernels(TABLES[names.index(name)])
 
 
 if os.environ.get("THINC_CORE_ISA"):
@@ -211,15 +212,28 @@ cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, 
     return Y
 
 
+def _dot(ops, x, y, out, trans1, trans2, accumulate):
+    """gemm through numpy.dot, which multiplies integers too."""
+    if out is not None or accumulate or not (integral(x) and integral(y)):
+        return Ops.gemm(ops, x, y, out, trans1, trans2, accumulate=accumulate)
+    return numpy.dot(x.T if trans1 else x, y.T if trans2 else y)
+
+
 class NumpyOps(Ops):
-    """CPU backend: native kernels for float32 and float64, the reference for every other dtype."""
+    """CPU backend: native kernels for float32 and float64, the reference for every other dtype.
+
+    use_blis: False makes gemm, though not what is fused to it, go through NumPy. Which library multiplies otherwise is
+        the choice of backends.cblas (THINC_CORE_BLAS).
+    """
     name = "numpy"
     xp = numpy
 
     def __init__(self, device_type="cpu", device_id=-1, *, use_blis=True):
-        self.device_type = device_type
-        self.device_id = device_id
+        Ops.__init__(self, device_type, device_id)
         self.use_blis = use_blis
+
+    def cblas(self):
+        return _cblas.default_cblas()
 
     # Activations
 
@@ -251,6 +265,8 @@ class NumpyOps(Ops):
         cdef int t = reals(x, y)
         cdef bint flip1 = trans1, flip2 = trans2, add = accumulate
         cdef size_t ldx, ldy, M, N, inner
+        if not self.use_blis:
+            return _dot(self, x, y, out, trans1, trans2, accumulate)
         if t < 0 or not is_2d(x) or not is_2d(y) or dim(x, not flip1) != dim(y, flip2):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         M, N, inner = dim(x, flip1), dim(y, not flip2), dim(x, not flip1)

@@ -3,11 +3,12 @@
 template <typename T>
 static void layernorm(T* Y_bo, T* mu_b, T* rstd_b, const T* X_bo, const T* G_o, const T* b_o, size_t B, size_t O,
                       T eps) {
+  T width = O ? T(O) : T(1);
   for (size_t b = 0; b < B; ++b) {
     const T* x = X_bo + b * O;
-    T mu = sum_<T>(O, [=](size_t o) { return x[o]; }) / T(O);
+    T mu = sum_<T>(O, [=](size_t o) { return x[o]; }) / width;
     T squares = sum_<T>(O, [=](size_t o) { return (x[o] - mu) * (x[o] - mu); });
-    T rstd = T(1) / sqrt_(squares / T(O) + eps);
+    T rstd = T(1) / sqrt_(squares / width + eps);
     fill_(Y_bo + b * O, O, [=](size_t o) { return (x[o] - mu) * rstd * G_o[o] + b_o[o]; });
     mu_b[b] = mu;
     rstd_b[b] = rstd;
