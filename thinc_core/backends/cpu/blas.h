@@ -103,8 +103,8 @@ void native_scal(int N, T alpha, T* X, int incX) {
   for (ptrdiff_t i = 0; i < N; ++i) X[i * incX] *= alpha;
 }
 
-const BlasFuncs native_functions = {&native_axpy<float>, &native_axpy<double>, &native_gemm<float>,
-                                    &native_gemm<double>, &native_scal<float>, &native_scal<double>};
+const BlasFuncs native_functions = {&native_axpy<float>,  &native_axpy<double>, &native_gemm<float>,
+                                    &native_gemm<double>, &native_scal<float>,  &native_scal<double>};
 
 // Kernels on a foreign BLAS. What it cannot do (sizes beyond int, rows that overlap) our own kernel does.
 
@@ -214,9 +214,8 @@ struct Library {
                    T beta, T* C, int ldc) {
     constexpr int ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112;
     typedef void (*F)(int, int, int, Int, Int, Int, T, const T*, Int, const T*, Int, T, T*, Int);
-    reinterpret_cast<F>(address[sizeof(T) == 4 ? 2 : 3])(ROW_MAJOR, transA ? TRANS : NO_TRANS,
-                                                         transB ? TRANS : NO_TRANS, M, N, K, alpha, A, lda, B, ldb,
-                                                         beta, C, ldc);
+    reinterpret_cast<F>(address[sizeof(T) == 4 ? 2 : 3])(
+        ROW_MAJOR, transA ? TRANS : NO_TRANS, transB ? TRANS : NO_TRANS, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
   }
   template <typename T>
   static void scal(int N, T alpha, T* X, int incX) {

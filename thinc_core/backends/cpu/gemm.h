@@ -4,8 +4,9 @@
 // panel of one tile's width at a time, into the order in which the tile reads it (gemm_pack.h). Large products are cut
 // so that a panel of B stays in the first-level cache, a block of A and the panels in use in the second. This file
 // alone allows fused multiply-add: a sum may differ in the last bits between instruction sets, no more.
-#if !defined(__GNUC__)
 #include "gemm_plain.h"
+#if !defined(__GNUC__)
+using namespace plain;
 #else
 #if defined(__clang__)
 #pragma clang fp contract(fast)
@@ -37,9 +38,9 @@ struct Product {
 template <typename T>
 struct Blocks {
   typedef Simd<T> S;
-  size_t m, n, k;        // rows, columns and depth of a block
-  size_t held;           // panels of B kept; 1: each is used up before the next is packed
-  bool direct;           // B is read where it is
+  size_t m, n, k;  // rows, columns and depth of a block
+  size_t held;     // panels of B kept; 1: each is used up before the next is packed
+  bool direct;     // B is read where it is
   bool pack_left;
   T *panels, *left;
 
@@ -62,15 +63,18 @@ struct Blocks {
     left = panels + held * k * S::NR;
   }
 
-  // Bytes of depth of a panel: 32 vectors wide ... rows of A; bytes of panels kept in the second-level cache.
-  static constexpr size_t MOST_K = 1536, MOST_M = 96, PANELS = 512 * 1024;
+  // Bytes of a row of A in a block: then a panel of B, twice a vector wide, has about the size of the first-level
+  // cache.
+  static constexpr size_t MOST_K = 1536;
+  // Rows of a block of A, and bytes of panels of B kept: both fit in a second-level cache of 1 MB.
+  static constexpr size_t MOST_M = 96, PANELS = 512 * 1024;
   // Up to this many rows, packing a B that is already in rows of columns costs more than it saves.
   static constexpr size_t DIRECT_M = 24;
 
-  // n in about equal parts of at most `most`, each but the last a multiple of step.
+  // The size of n in about equal parts of at most `most`, each but the last a multiple of step; never 0.
   static size_t part(size_t n, size_t most, size_t step) {
     const size_t parts = (n + most - 1) / most;
-    return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n;
+    return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n + !n;
   }
 };
 
@@ -100,7 +104,10 @@ static void panel_product(T* C, size_t ldc, const Left<T>& left, const T* B, siz
       continue;
     }
     alignas(64) T out[S::MOST_ROWS * S::NR];  // ragged: whole vectors here, then what exists of them
-    for (size_t r = 0; start && r < rows; ++r) copy_few(out + r * S::NR, start + (i + r) * ldi, n);
+    for (size_t r = 0; start && r < rows; ++r) {
+      store(out + r * S::NR + (nv - 1) * S::L, typename S::vec{});
+      copy_few(out + r * S::NR, start + (i + r) * ldi, n);
+    }
     tile(out, S::NR, a, lda, B, ldb, K, start ? out : nullptr, S::NR, relu);
     for (size_t r = 0; r < rows; ++r) copy_few(C + (i + r) * ldc, out + r * S::NR, n);
   }
@@ -162,6 +169,7 @@ static void affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, size
 }
 
 #include "gemm_fused.h"
+#include "gemm_backprop.h"
 
 #undef GEMM_INLINE
 #undef GEMM_UNROLL

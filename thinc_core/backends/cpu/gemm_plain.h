@@ -1,4 +1,6 @@
-// The same kernels for compilers without vector extensions (MSVC): plain loops, which NumPy's BLAS replaces there.
+// The kernels as plain loops: for compilers without vector extensions (MSVC), for a few rows, and for when there is
+// no memory to pack into.
+namespace plain {
 
 template <typename T>
 static void gemm(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
@@ -48,3 +50,5 @@ static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32
     for (size_t k = 0; dW && k < I; ++k) dW[piece * I + k] += dY[i] * X[b * I + k];
   }
 }
+
+}  // namespace plain

@@ -45,8 +45,7 @@ static void dot_tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_
   vec sum[MR][NR], a[MR];
   const T* row[NR];
   GEMM_UNROLL for (int j = 0; j < NR; ++j) row[j] = B + (size_t(j) < n ? j : n - 1) * ldb;
-  GEMM_UNROLL for (int i = 0; i < MR; ++i)
-    GEMM_UNROLL for (int j = 0; j < NR; ++j) sum[i][j] = vec{};
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int j = 0; j < NR; ++j) sum[i][j] = vec{};
   size_t k = 0;
   for (; k + L <= K; k += L) {
     GEMM_UNROLL for (int i = 0; i < MR; ++i) a[i] = load<vec>(A + i * lda + k);
@@ -64,18 +63,19 @@ static void dot_tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_
       GEMM_UNROLL for (int i = 0; i < MR; ++i) sum[i][j] += a[i] * b;
     }
   }
-  GEMM_UNROLL for (int i = 0; i < MR; ++i)
-    GEMM_UNROLL for (int j = 0; j < NR; j += Q) {
-      if (size_t(j) >= n) break;
-      quad s = sum_lanes<T>(sum[i] + j), start = quad{};
-      const size_t left = n - j;
-      if (init && left >= Q) start = load<quad>(init + i * ldi + j);
-      if (init && left < Q) copy_few((T*)&start, init + i * ldi + j, left);
-      s += start;
-      if (relu) s = positive(s);
-      if (left >= Q) store(C + i * ldc + j, s);
-      else copy_few(C + i * ldc + j, (const T*)&s, left);
-    }
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int j = 0; j < NR; j += Q) {
+    if (size_t(j) >= n) break;
+    quad s = sum_lanes<T>(sum[i] + j), start = quad{};
+    const size_t left = n - j;
+    if (init && left >= Q) start = load<quad>(init + i * ldi + j);
+    if (init && left < Q) copy_few((T*)&start, init + i * ldi + j, left);
+    s += start;
+    if (relu) s = positive(s);
+    if (left >= Q)
+      store(C + i * ldc + j, s);
+    else
+      copy_few(C + i * ldc + j, (const T*)&s, left);
+  }
 }
 
 template <int MR, int NR, typename P>

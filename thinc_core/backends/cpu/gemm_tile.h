@@ -2,20 +2,25 @@
 
 // Values per vector (L), values per 128-bit lane (Q), and the vector types. Vector extensions of GCC (12 or newer) and
 // Clang, not intrinsics: one source for every instruction set.
+template <typename T, int BYTES>
+struct Vector {
+  typedef T type __attribute__((vector_size(BYTES)));
+};
+
 template <typename T>
 struct Simd {
   static constexpr int L = THINC_VECTOR_BYTES / sizeof(T), Q = 16 / sizeof(T);
-  typedef T vec __attribute__((vector_size(THINC_VECTOR_BYTES)));
-  typedef T quad __attribute__((vector_size(16)));
-  typedef decltype(vec() < vec()) mask;
+  typedef typename Vector<T, THINC_VECTOR_BYTES>::type vec;
+  typedef typename Vector<T, 16>::type quad;
+  typedef typename Vector<int32_t, 4 * L>::type ints;
+  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type lane;
+  typedef typename Vector<lane, THINC_VECTOR_BYTES>::type mask;
   // Vectors in a tile's width. Sums + one row of B + one broadcast must fit in the registers: 12 x 2 + 2 + 1 of 32,
   // 6 x 2 + 2 + 1 of 16.
   static constexpr int NV = 2, MOST_NV = THINC_VECTOR_REGISTERS == 32 ? 4 : 3, NR = NV * L, MOST_ROWS = 12;
   // Up to this many rows, dot products of the rows of A and W beat packing W.
   static constexpr size_t DOT_ROWS = THINC_VECTOR_REGISTERS == 32 ? 8 : 4;
-  static constexpr int rows(int nv) {
-    return nv == 1 ? MOST_ROWS : (THINC_VECTOR_REGISTERS == 32 ? 24 : 12) / nv;
-  }
+  static constexpr int rows(int nv) { return nv == 1 ? MOST_ROWS : (THINC_VECTOR_REGISTERS == 32 ? 24 : 12) / nv; }
 };
 
 // Unaligned load and store.
@@ -42,16 +47,16 @@ static GEMM_INLINE V positive(const V& v) {
   return v < 0 ? V{} : v;
 }
 
-// C tile = init + A B, then max(., 0) if relu. init: null for zeros; ldi 0 when every row starts from the same values.
+// sum (MR x NV vectors) = start + A B. start: null for zeros; ldi 0 when every row starts from the same values.
 // COLS: A[k * lda + i] (packed or transposed) instead of A[i * lda + k].
 template <typename T, int MR, int NV, bool COLS>
-static void tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_t ldb, size_t K, const T* init, size_t ldi,
-                 bool relu) {
+static GEMM_INLINE void tile_sums(typename Simd<T>::vec (&sum)[MR][NV], const T* A, size_t lda, const T* B, size_t ldb,
+                                  size_t K, const T* start, size_t ldi) {
   typedef typename Simd<T>::vec vec;
   constexpr int L = Simd<T>::L;
-  vec sum[MR][NV], b[NV];
-  GEMM_UNROLL for (int i = 0; i < MR; ++i)
-    GEMM_UNROLL for (int j = 0; j < NV; ++j) sum[i][j] = init ? load<vec>(init + i * ldi + j * L) : vec{};
+  vec b[NV];
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int j = 0; j < NV; ++j) sum[i][j] =
+      start ? load<vec>(start + i * ldi + j * L) : vec{};
   // Three rows per pointer: x86 addresses p, p + lda and p + 2 lda directly; the compiler must not merge the pointers.
   const T* row[4];
   GEMM_UNROLL for (int i = 0; i < 4; ++i) {
@@ -67,8 +72,17 @@ static void tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_t ld
     if (COLS) A += lda;
     B += ldb;
   }
-  GEMM_UNROLL for (int i = 0; i < MR; ++i)
-    GEMM_UNROLL for (int j = 0; j < NV; ++j) store(C + i * ldc + j * L, relu ? positive(sum[i][j]) : sum[i][j]);
+}
+
+// C tile = start + A B, then max(., 0) if relu.
+template <typename T, int MR, int NV, bool COLS>
+static void tile(T* C, size_t ldc, const T* A, size_t lda, const T* B, size_t ldb, size_t K, const T* start, size_t ldi,
+                 bool relu) {
+  constexpr int L = Simd<T>::L;
+  typename Simd<T>::vec sum[MR][NV];
+  tile_sums<T, MR, NV, COLS>(sum, A, lda, B, ldb, K, start, ldi);
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int j = 0; j < NV; ++j)
+      store(C + i * ldc + j * L, relu ? positive(sum[i][j]) : sum[i][j]);
 }
 
 template <typename T>
@@ -89,10 +103,7 @@ static inline Tile<T> tile_of(bool cols, size_t rows) {
 // The tile function for this many rows and vectors, A in columns or in rows.
 template <typename T>
 static inline Tile<T> tile_of(bool cols, size_t rows, size_t nv) {
-  if (nv == 1) return tile_of<T, 1>(cols, rows);
-  if (nv == 2) return tile_of<T, 2>(cols, rows);
-  if (nv == 3) return tile_of<T, 3>(cols, rows);
-  return tile_of<T, Simd<T>::MOST_NV>(cols, rows);
+  return nv == 1 ? tile_of<T, 1>(cols, rows) : tile_of<T, 2>(cols, rows);
 }
 
 // Rows of the next tile when `left` remain: full tiles, except that the last two share what is left evenly.
