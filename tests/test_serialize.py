@@ -178,6 +178,17 @@ def test_attributes_round_trip_and_others_are_left_out():
         node(attrs={"big": 2**70}).to_bytes()
 
 
+@pytest.mark.parametrize(
+    "value", [None, True, False, 0.0, -1.5, float("inf"), 1e-300, 0, 1, 127, "x", b"y", [None], 2**63]
+)
+def test_short_cuts_give_the_bytes_of_msgpack(value):
+    data = serialize_attr(value, value, "name", node())
+    assert data == srsly.msgpack_dumps(value)
+    again = deserialize_attr(value, data, "name", node())
+    assert again == value
+    assert type(again) is type(value)
+
+
 class Celsius:
     def __init__(self, degrees):
         self.degrees = degrees

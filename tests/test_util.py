@@ -214,6 +214,13 @@ def test_torch_conversions():
     assert numpy.shares_memory(back, array)
     assert util.torch2xp(torch.ones(2, dtype=torch.bfloat16)).dtype == "float32"
     assert util.is_torch_array(tensor)
+    frozen = numpy.arange(3.0)
+    frozen.flags.writeable = False
+    util.xp2torch(frozen)[0] = 7
+    assert frozen[0] == 0
+    for bad in ([1.0], None):
+        with pytest.raises(TypeError, match="xp2torch"):
+            util.xp2torch(bad)
     assert not util.is_torch_gpu_array(tensor)
 
 

@@ -155,8 +155,10 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
         if any(stride < 0 for stride in xp_tensor.strides):
             xp_tensor = xp_tensor.copy()
         tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
-    else:
+    elif hasattr(xp_tensor, "__dlpack__"):
         tensor = torch.utils.dlpack.from_dlpack(xp_tensor)
+    else:
+        raise TypeError(f"xp2torch: must be a numpy or cupy array; got {type(xp_tensor).__name__}")
     tensor = tensor.to(device)
     return tensor.requires_grad_() if requires_grad else tensor
 

@@ -8,12 +8,15 @@ if TYPE_CHECKING:
     from .model import Model
 
 
+context_operators: ContextVar[Dict[str, Callable[..., Any]]] = ContextVar("context_operators", default={})  # noqa: B039
+
+
 class Operators:
     """The part of class Model that defines `a >> b` and its like."""
 
     __slots__ = ()
 
-    _context_operators: ContextVar[Dict[str, Callable[..., Any]]] = ContextVar("context_operators", default={})  # noqa: B039
+    _context_operators = context_operators
 
     @classmethod
     @contextlib.contextmanager

@@ -96,7 +96,7 @@ def copy_tree(root: "Model", seen: Dict[int, Any]) -> "Model":
         new = seen[id(node)]
         new._layers = [seen[id(layer)] for layer in node._layers]
         new._refs = {name: seen.get(id(target), target) for name, target in node._refs.items()}
-        new._attrs = copy.deepcopy(node._attrs, memo)
+        new._attrs = copy.deepcopy(node._attrs, memo) if node._attrs else {}
     return seen[id(root)]
 
 
@@ -110,7 +110,7 @@ def _copy_node(node: "Model", seen: Dict[int, Any]) -> "Model":
         node.name,
         node._func,
         init=node.init,
-        dims=copy.deepcopy(node._dims),
+        dims=node._dims,
         shims=[seen[id(shim)] for shim in node._shims],
         ops=node.ops,
     )
@@ -119,11 +119,16 @@ def _copy_node(node: "Model", seen: Dict[int, Any]) -> "Model":
     params, grads = {}, {}
     for name in node._has_params:
         if node.has_param(name):
-            params[(new.id, name)] = copy.deepcopy(node.get_param(name))
+            params[(new.id, name)] = _copied(node.get_param(name))
         if node.has_grad(name):
-            grads[(new.id, name)] = copy.deepcopy(node.get_grad(name))
+            grads[(new.id, name)] = _copied(node.get_grad(name))
     new._params = ParamServer(params, grads)
     return new
+
+
+def _copied(value: Any) -> Any:
+    """A copy of an array; a gradient may also be a plain number."""
+    return value.copy() if hasattr(value, "copy") else value
 
 
 def rekey(server: ParamServer, old_id: int, new_id: int) -> ParamServer:

@@ -21,7 +21,7 @@ from typing import (
 
 from . import _model_io, _model_tree
 from ._model_io import FilePath, deserialize_attr, serialize_attr
-from ._model_operators import Operators
+from ._model_operators import Operators, context_operators  # noqa: F401
 from ._model_values import NodeValues, checked_dim
 from .backends import get_current_ops
 from .backends._param_server import ParamServer
@@ -47,7 +47,8 @@ __all__ = [
 ]
 
 
-def _no_init(model: "Model", X: Any = None, Y: Any = None) -> "Model":
+def empty_init(model: "Model", X: Any = None, Y: Any = None) -> "Model":
+    """What initialize() calls when a node has no init of its own."""
     return model
 
 
@@ -113,7 +114,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         self.id = Model._next_id()
         self.ops = get_current_ops() if ops is None else ops
         self._func = forward
-        self.init = _no_init if init is None else init
+        self.init = empty_init if init is None else init
         self._dims = {dim: None if size is None else checked_dim(name, dim, size) for dim, size in dims.items()}
         self._attrs = dict(attrs)
         self._refs = dict(refs)
@@ -241,10 +242,10 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
 
     def copy(self) -> "Model[InT, OutT]":
         """Copy of the tree with parameters, gradients, attributes, references and shims of its own and new ids."""
-        return self._copy({})
+        return self._copy()
 
-    def _copy(self, seen: Dict[int, Any]) -> "Model[InT, OutT]":
-        return _model_tree.copy_tree(self, seen)
+    def _copy(self, seen: Optional[Dict[int, Any]] = None) -> "Model[InT, OutT]":
+        return _model_tree.copy_tree(self, {} if seen is None else seen)
 
     def __getstate__(self) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         slots = {name: getattr(self, name) for name in Model.__slots__}

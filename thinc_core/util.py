@@ -190,7 +190,7 @@ def require_gpu(gpu_id: int = 0) -> bool:
     if problem is not None:
         raise ValueError(f"require_gpu: {problem}")
     if compat.has_cupy_gpu:
-        set_current_ops(CupyOps())
+        set_current_ops(CupyOps(device_id=gpu_id))
         set_active_gpu(gpu_id)
     else:
         set_current_ops(MPSOps())
