@@ -2,6 +2,7 @@
 
 import copy
 import enum
+import functools
 import pathlib
 from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
 
@@ -295,6 +296,22 @@ def test_errors_of_functions_keep_their_type_and_say_where():
 def test_functions_without_signature_are_called_unchecked():
     registry.datasets("builtin.v1", func=dict)
     assert registry.resolve({"x": {"@datasets": "builtin.v1", "a": 1}})["x"] == {"a": 1}
+
+
+def test_classes_partials_and_unresolvable_annotations():
+    class Dog:
+        def __init__(self, name: str, age: float = 1.0):
+            self.name, self.age = name, age
+
+    def later(a: "NotDefined", b: int = 2):  # noqa: F821
+        return a, b
+
+    registry.datasets("class.v1", func=Dog)
+    registry.datasets("partial.v1", func=functools.partial(pair, right=3))
+    registry.datasets("later.v1", func=later)
+    assert registry.resolve({"x": {"@datasets": "class.v1", "name": "Rex", "age": "3"}})["x"].age == 3.0
+    assert registry.resolve({"x": {"@datasets": "partial.v1", "left": 1}})["x"] == (1, 3)
+    assert registry.resolve({"x": {"@datasets": "later.v1", "a": 1, "b": "3"}})["x"] == (1, 3)
 
 
 def test_schema():

@@ -25,15 +25,32 @@ class Mismatch(ValueError):
         self.loc = loc
 
 
+def signature_of(func: Callable[..., Any]) -> inspect.Signature:
+    """inspect.signature, whatever the annotations refer to.
+
+    RAISES: ValueError, TypeError for compiled functions that do not tell.
+    """
+    if sys.version_info >= (3, 14):
+        # Annotations are evaluated here, and one of a name that only type checkers import would raise.
+        import annotationlib
+
+        return inspect.signature(func, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(func)
+
+
 def hints_of(func: Callable[..., Any]) -> Dict[str, Any]:
     """The resolved annotations of a function; those that cannot be resolved are left out."""
-    target = func.__init__ if inspect.isclass(func) else func
-    target = getattr(target, "func", target)
+    target = getattr(func, "func", func)
+    target = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(target, include_extras=True)
     except Exception:
-        raw = getattr(target, "__annotations__", {})
-        return {name: hint for name, hint in raw.items() if not isinstance(hint, str)}
+        try:
+            parameters = signature_of(target).parameters.values()
+        except (ValueError, TypeError):
+            return {}
+        hints = {each.name: each.annotation for each in parameters if each.annotation is not each.empty}
+        return {name: hint for name, hint in hints.items() if not isinstance(hint, (str, typing.ForwardRef))}
 
 
 def match(value: Any, annotation: Any, *, convert: bool = False) -> Any:

@@ -7,7 +7,7 @@ conversions between frameworks are in _frameworks.py.
 import contextlib
 import functools
 import importlib
-import inspect
+import inspect  # noqa: F401
 import os
 import pathlib
 import stat
@@ -343,9 +343,9 @@ def validate_fwd_input_output(name: str, func: Callable[..., Any], X: Any, Y: An
 
     RAISES: DataValidationError naming the layer and each side that does not fit.
     """
-    from .typecheck import Mismatch, hints_of, match
+    from .typecheck import Mismatch, hints_of, match, signature_of
 
-    parameters = list(inspect.signature(func).parameters)
+    parameters = list(signature_of(func).parameters)
     if len(parameters) != 3:
         message = f"forward must take 3 arguments (model, X, is_train); got {len(parameters)}: {parameters}"
         raise DataValidationError(name, X, Y, [{"loc": (), "msg": message}])

@@ -5,7 +5,7 @@ import inspect
 from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type
 
 from ..errors import add_note
-from ..typecheck import Mismatch, hints_of, match
+from ..typecheck import Mismatch, hints_of, match, signature_of
 
 PathT = Tuple[Any, ...]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -104,7 +104,7 @@ def _constructor(registry: Type[Any], block: Dict[str, Any], path: PathT) -> Tup
 def _parameters(func: Any) -> List[inspect.Parameter]:
     """The parameters of a function; none for compiled ones that do not tell, which then go unchecked."""
     try:
-        return list(inspect.signature(func).parameters.values())
+        return list(signature_of(func).parameters.values())
     except (ValueError, TypeError):
         return []
 
@@ -139,7 +139,7 @@ def _check_arguments(registry: Type[Any], func: Any, name: str, block: Dict[str,
 
 def _has_signature(func: Any) -> bool:
     try:
-        inspect.signature(func)
+        signature_of(func)
     except (ValueError, TypeError):
         return False
     return True
