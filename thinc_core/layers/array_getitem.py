@@ -5,6 +5,7 @@ from typing import Any, Callable, Sequence, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
+from ._fusion import part
 
 AxisIndex = Union[int, slice, Sequence[int]]
 Index = Union[AxisIndex, Tuple[AxisIndex, ...]]
@@ -30,6 +31,7 @@ def ints_getitem(index: Index) -> Model[IntsXd, IntsXd]:
     return Model("ints-getitem", forward, attrs={"index": index})
 
 
+@part("getitem")
 def forward(model: Model[ArrayTXd, ArrayTXd], X: ArrayTXd, is_train: bool) -> Tuple[ArrayTXd, Callable]:
     ops, index = model.ops, model.attrs["index"]
     if X.shape == (0, 0):

@@ -1,11 +1,13 @@
 """chain: layers one after the other."""
 
-from typing import Any, Callable, Optional, Tuple, TypeVar
+from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 
 from ..config import registry
 from ..errors import add_node_to_error
 from ..model import Model
+from ._fusion import fused
 from ._widths import init_in_turn
+from .concatenate import forward as concatenate_forward
 
 InT = TypeVar("InT")
 MidT = TypeVar("MidT")
@@ -33,7 +35,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     Y: Any = X
     layer = model
     try:
-        for layer in model._layers:
+        for layer in _steps(model, X):
             Y = layer._func(layer, Y, False)[0]
     except Exception as error:
         add_node_to_error(error, layer)
@@ -53,7 +55,7 @@ def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[A
     callbacks = []
     layer = model
     try:
-        for layer in model._layers:
+        for layer in _steps(model, X):
             X, callback = layer._func(layer, X, is_train)
             callbacks.append(callback)
     except Exception as error:
@@ -66,3 +68,8 @@ def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[A
         return dY
 
     return X, backprop
+
+
+def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:
+    layers = model._layers
+    return fused(model, X) if layers and layers[0]._func is concatenate_forward else layers

@@ -7,6 +7,7 @@ from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
+from ._fusion import part
 from ._gradients import accumulate, drop_columns
 from ._widths import sample_width
 from .array_getitem import ints_getitem
@@ -44,6 +45,7 @@ def Embed(
     return model
 
 
+@part("table")
 def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tuple[Floats2d, Callable]:
     E = model.get_param("E")
     ids = ids if ids.size else ids.reshape(0)

@@ -7,6 +7,7 @@ from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
+from ._fusion import part
 from ._gradients import accumulate, drop_columns
 from .array_getitem import ints_getitem
 from .chain import chain
@@ -51,6 +52,7 @@ def HashEmbed(
     return model
 
 
+@part("table")
 def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, seed = model.ops, model.attrs["seed"]
     keys = ops.as_contig(ids if ids.size else ids.reshape(0), dtype="uint64")

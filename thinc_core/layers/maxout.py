@@ -7,6 +7,7 @@ from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
+from ._fusion import part
 from ._gradients import accumulate
 from ._widths import as_wide
 
@@ -32,6 +33,7 @@ def Maxout(
     return dense("maxout", forward, nO, nI, init_W, init_b, dropout, normalize, pieces={"nP": nP})
 
 
+@part("maxout")
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
     X = as_wide(X, W)

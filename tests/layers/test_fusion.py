@@ -1,0 +1,109 @@
+"""Tables and the Maxout that mixes them, run together: the same numbers, and only where nothing was changed."""
+
+import numpy
+import pytest
+
+from thinc_core.backends import Ops
+from thinc_core.layers import (
+    Dropout,
+    Embed,
+    HashEmbed,
+    LayerNorm,
+    Linear,
+    Maxout,
+    Relu,
+    _fusion,
+    chain,
+    concatenate,
+    noop,
+)
+from thinc_core.util import fix_random_seed
+
+
+def build(dropout=None, normalize=True, kind=HashEmbed):
+    tables = [kind(5, 40, column=i, dropout=dropout) for i in (2, 0, 3)]
+    return chain(concatenate(*tables), Maxout(4, 15, normalize=normalize, dropout=dropout), Linear(3, 4)).initialize()
+
+
+def batch(n_rows=100, n_ids=9, dtype="uint64"):
+    return numpy.random.RandomState(0).randint(0, n_ids, size=(n_rows, 4)).astype(dtype)
+
+
+def run(model, X, fuse, monkeypatch):
+    """Everything a step computes."""
+    monkeypatch.setattr(_fusion, "MIN_ROWS", 0 if fuse else 10**9)
+    for node in model.walk():
+        for name in node.grad_names:
+            node.get_grad(name).fill(0)
+    fix_random_seed(0)
+    Y, backprop = model.begin_update(X)
+    dX = backprop(numpy.random.RandomState(1).normal(size=Y.shape).astype(Y.dtype))
+    again = backprop(numpy.random.RandomState(1).normal(size=Y.shape).astype(Y.dtype))
+    assert not dX.any()
+    assert not again.any()
+    assert dX.shape == X.shape
+    assert dX.dtype == X.dtype
+    gradients = [node.get_grad(name).copy() for node in model.walk() for name in node.grad_names]
+    return [Y, model.predict(X), *gradients]
+
+
+def is_fused(model, X):
+    return isinstance(_fusion.fused(model, X)[0], _fusion.MixedTables)
+
+
+@pytest.mark.parametrize("ops, dtype", [(Ops(), "float64"), (None, "float32")])
+@pytest.mark.parametrize("ids", ["uint64", "int32"])
+@pytest.mark.parametrize("make", [build, lambda: build(0.3), lambda: build(kind=Embed), lambda: build(normalize=False)])
+def test_same_numbers(ops, dtype, ids, make, monkeypatch):
+    model = make()
+    if ops is not None:
+        model._to_ops(ops)
+    for node in model.walk():
+        for name in node.param_names:
+            node.set_param(name, node.get_param(name).astype(dtype))
+    X = batch(dtype=ids)
+    # Dropout behind the Maxout draws one mask for all rows, in the tables one per table: the same draws either way.
+    fused, apart = run(model, X, True, monkeypatch), run(model, X, False, monkeypatch)
+    assert len(fused) == len(apart)
+    for a, b in zip(fused, apart):
+        numpy.testing.assert_allclose(a, b, **({"rtol": 1e-11, "atol": 1e-12} if ops else {"rtol": 1e-4, "atol": 1e-5}))
+
+
+def test_when():
+    model, X = build(), batch()
+    assert is_fused(model, X)
+    assert not is_fused(model, batch(n_rows=10))
+    assert not is_fused(model, batch(n_ids=10**6))
+    assert not is_fused(model, X[:, :2])
+    assert not is_fused(model, list(X))
+    assert is_fused(chain(model.layers[0], model.layers[1].layers[0]), X)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.replace_node(model.layers[1].layers[0], Relu(4, 15)),
+        lambda model: model.layers[1].layers.clear(),
+        lambda model: model.layers[0].layers.append(noop()),
+        lambda model: model.layers[0].layers[0].layers.append(Dropout()),
+        lambda model: model.layers[0].layers[1].layers[1].replace_callbacks(lambda *args: None),
+        lambda model: model.layers[1].layers[0].replace_callbacks(lambda *args: None),
+        lambda model: model.layers[0].layers[0].layers[0].attrs.update(index=(slice(0, None), [2])),
+        lambda model: model.layers[0].layers[0].layers[0].attrs.update(index=(slice(1, None), 2)),
+        lambda model: model.layers[0].layers.pop(),
+        lambda model: model.layers.insert(1, LayerNorm(15)),
+        lambda model: model.layers.__delitem__(slice(1, None)),
+    ],
+)
+def test_not_when_changed(change):
+    model = build()
+    change(model)
+    assert not is_fused(model, batch())
+
+
+def test_errors_are_those_of_the_layers():
+    model = chain(concatenate(HashEmbed(5, 40, column=0), HashEmbed(5, 40, column=1)), Maxout(4, 15)).initialize()
+    with pytest.raises(ValueError, match="affine_maxout: "):
+        model.predict(batch())
+    with pytest.raises(KeyError, match="initialize"):
+        chain(concatenate(HashEmbed(5, 40, column=0), HashEmbed(5, 40, column=1)), Maxout(4, 15)).predict(batch())
