@@ -5,6 +5,21 @@ cimport blis.cy as blis_cy
 from .cblas cimport CBlas, set_daxpy, set_dgemm, set_dscal, set_saxpy, set_sgemm, set_sscal
 
 
+# BLIS starts at the pointer whatever the sign of the step; BLAS starts a walk backwards at the end.
+cdef void saxpy(int N, float alpha, const float* X, int incX, float* Y, int incY) noexcept nogil:
+    if N > 0:
+        blis_cy.saxpy(N, alpha, X + _start(N, incX), incX, Y + _start(N, incY), incY)
+
+
+cdef void daxpy(int N, double alpha, const double* X, int incX, double* Y, int incY) noexcept nogil:
+    if N > 0:
+        blis_cy.daxpy(N, alpha, X + _start(N, incX), incX, Y + _start(N, incY), incY)
+
+
+cdef inline ptrdiff_t _start(ptrdiff_t N, ptrdiff_t step) noexcept nogil:
+    return (1 - N) * step if step < 0 else 0
+
+
 cdef void sscal(int N, float alpha, float* X, int incX) noexcept nogil:
     if N > 0 and incX > 0:
         blis_cy.scalv(blis_cy.NO_CONJUGATE, N, alpha, X, incX)
@@ -17,8 +32,8 @@ cdef void dscal(int N, double alpha, double* X, int incX) noexcept nogil:
 
 def fill(CBlas cblas):
     """Put the functions of BLIS into cblas, and return it."""
-    set_saxpy(cblas, blis_cy.saxpy)
-    set_daxpy(cblas, blis_cy.daxpy)
+    set_saxpy(cblas, saxpy)
+    set_daxpy(cblas, daxpy)
     set_sgemm(cblas, blis_cy.sgemm)
     set_dgemm(cblas, blis_cy.dgemm)
     set_sscal(cblas, sscal)
