@@ -3,7 +3,7 @@
 from .about import __version__
 from .config import registry
 
-__all__ = ["registry", "__version__", "get_include"]
+__all__ = ["__version__", "get_include", "registry"]
 
 
 def get_include() -> str:
@@ -14,7 +14,4 @@ def get_include() -> str:
     for folder in (package / "include", package.parent / "include"):
         if (folder / "thinc_core" / "kernels.def").exists():
             return str(folder)
-    folders = f"{package / 'include'} or {package.parent / 'include'}"
-    raise FileNotFoundError(
-        f"get_include: thinc_core/kernels.def must be in {folders}; got neither (reinstall thinc_core)"
-    )
+    raise FileNotFoundError(f"get_include: no thinc_core/kernels.def in or beside {package} (reinstall thinc_core)")
