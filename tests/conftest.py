@@ -7,33 +7,43 @@ import sys
 from typing import Any, Iterator, List
 
 import pytest
+from fake_cupy import FAKE, MODULES
 
-from thinc_core.backends import Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
+from thinc_core.backends import CupyOps, Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
 
 
 def backend_names() -> List[str]:
-    """Backends to test here. THINC_CORE_REQUIRE_GPU=1 makes a missing GPU a failure instead of a shorter list."""
+    """Backends to test here; without a GPU, CupyOps on a stand-in for CuPy (fake_cupy.py).
+
+    THINC_CORE_REQUIRE_GPU=1 makes a missing GPU a failure.
+    """
     gpu = os.environ.get("THINC_CORE_REQUIRE_GPU") == "1" or (sys.platform != "darwin" and gpu_problem() is None)
-    return ["reference", "numpy"] + (["cupy"] if gpu else [])
+    return ["reference", "numpy", "cupy" if gpu else "fake_cupy"]
 
 
-def make_ops(name: str) -> Ops:
+def make_ops(name: str, monkeypatch: Any) -> Ops:
     """A backend of the list above."""
+    if name == "fake_cupy":
+        for module, stand_in in MODULES.items():
+            monkeypatch.setitem(sys.modules, module, stand_in)
+        ops = CupyOps()
+        ops.xp, ops._works = FAKE, True
+        return ops
     if name == "cupy" and gpu_problem() is not None:
         pytest.fail(f"THINC_CORE_REQUIRE_GPU=1, but {gpu_problem()}")
     return Ops() if name == "reference" else get_ops(name)
 
 
 @pytest.fixture(params=backend_names())
-def ops(request: Any) -> Ops:
+def ops(request: Any, monkeypatch: Any) -> Ops:
     """Every backend that this machine has."""
-    return make_ops(request.param)
+    return make_ops(request.param, monkeypatch)
 
 
 @pytest.fixture(params=[name for name in backend_names() if name != "reference"])
-def fast_ops(request: Any) -> Ops:
+def fast_ops(request: Any, monkeypatch: Any) -> Ops:
     """Every backend that has to agree with the reference."""
-    return make_ops(request.param)
+    return make_ops(request.param, monkeypatch)
 
 
 @pytest.fixture(params=supported_isas())

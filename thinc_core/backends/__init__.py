@@ -13,6 +13,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Type, Union
 
+from ..config import registry
 from ._gpu import (
     context_pools,
     cupy_pytorch_allocator,
@@ -35,6 +36,7 @@ else:
 
 if TYPE_CHECKING:
     from ..compat import has_cupy
+    from .cblas import active_blas, available_blas, describe_blas, set_blas
 
 __all__ = [
     "AppleOps",
@@ -43,17 +45,21 @@ __all__ = [
     "NumpyOps",
     "Ops",
     "ParamServer",
+    "active_blas",
     "active_isa",
+    "available_blas",
     "context_ops",
     "context_pools",
     "contextvars_eq_thread_ops",
     "cupy_pytorch_allocator",
     "cupy_tensorflow_allocator",
+    "describe_blas",
     "get_array_ops",
     "get_current_ops",
     "get_ops",
     "gpu_problem",
     "has_cupy",
+    "set_blas",
     "set_current_ops",
     "set_gpu_allocator",
     "set_isa",
@@ -69,17 +75,21 @@ _thread = threading.local()
 _process_ops: Optional[Ops] = None
 
 
+_CLASSES: List[Type[Ops]] = [cls for cls in (NumpyOps, AppleOps, CupyOps, MPSOps) if cls is not None]
+for _cls in _CLASSES:
+    registry.ops(_cls.__name__, func=_cls)
+
+
 def __getattr__(name: str) -> Any:
     if name == "has_cupy":  # asking imports CuPy when it is installed
         from ..compat import has_cupy
 
         return has_cupy
+    if name in ("active_blas", "available_blas", "describe_blas", "set_blas"):
+        from . import cblas
+
+        return getattr(cblas, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _built_in() -> Dict[str, Type[Ops]]:
-    classes: List[Optional[Type[Ops]]] = [NumpyOps, AppleOps, CupyOps, MPSOps]
-    return {cls.name: cls for cls in classes if cls is not None}
 
 
 def get_ops(name: str, **kwargs: Any) -> Ops:
@@ -89,7 +99,7 @@ def get_ops(name: str, **kwargs: Any) -> Ops:
         in the registry of ops.  kwargs: passed on to its constructor.
     RAISES: ValueError when no backend has that name. "cupy" never fails here: gpu_problem tells whether it can be used.
     """
-    classes = _built_in()
+    classes = {cls.name: cls for cls in _CLASSES}
     if name == "cpu":
         return _best_cpu(classes)(**kwargs)
     if name not in classes:
@@ -108,8 +118,6 @@ def _best_cpu(classes: Dict[str, Type[Ops]]) -> Type[Ops]:
 
 def _registered() -> Dict[str, Type[Ops]]:
     """The classes that other packages have put into the registry, by their name attribute."""
-    from ..config import registry
-
     return {cls.name: cls for cls in registry.ops.get_all().values()}
 
 

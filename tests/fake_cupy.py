@@ -1,0 +1,167 @@
+"""A stand-in for CuPy on machines without a GPU: its arrays hold NumPy arrays, but refuse to be mixed with them.
+
+What runs on it uses self.xp for everything, moves data with asarray and get, and never touches the host by accident.
+That it also uses nothing but what CuPy has is for a machine with a GPU to tell.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import types
+from typing import Any, Tuple
+
+import numpy
+
+WAYS_IN = {"array", "asarray", "ascontiguousarray"}  # the functions that take NumPy arrays
+
+
+def unwrap(value: Any, allow_host: bool = False) -> Any:
+    """The NumPy values inside; TypeError, as in CuPy, when a NumPy array is among them."""
+    if isinstance(value, ndarray):
+        return value._data
+    if isinstance(value, numpy.ndarray) and value.ndim and not allow_host:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    if isinstance(value, (list, tuple)):
+        return type(value)(unwrap(each, allow_host) for each in value)
+    return value
+
+
+def wrap(value: Any) -> Any:
+    """Arrays and, as CuPy has no scalars, NumPy's scalars become arrays of the stand-in."""
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return ndarray(numpy.asarray(value))
+    if isinstance(value, tuple):
+        return tuple(wrap(each) for each in value)
+    return value
+
+
+class Flags(dict):
+    """CuPy's flags know nothing of read-only arrays."""
+
+    def __init__(self, contiguous: bool):
+        super().__init__(C_CONTIGUOUS=contiguous)
+
+
+class ndarray:
+    """A NumPy array in another coat."""
+
+    __module__ = "cupy"
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, data: Any):
+        self._data = data
+
+    def get(self) -> Any:
+        return self._data.copy(order="K")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_data":
+            raise AttributeError(name)
+        value = getattr(self._data, name)
+        if name == "flags":
+            return Flags(value["C_CONTIGUOUS"])
+        if callable(value) and not isinstance(value, numpy.dtype):
+            return lambda *args, **kwargs: self._called(name, value, args, kwargs)
+        return wrap(value)
+
+    def _called(self, name: str, method: Any, args: Tuple[Any, ...], kwargs: Any) -> Any:
+        result = method(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
+        if result is self._data:
+            return self
+        return result if name in ("tolist", "item") else wrap(result)
+
+    def __getitem__(self, key: Any) -> ndarray:
+        return wrap(self._data[unwrap(key, allow_host=True)])  # CuPy takes indices from the host
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._data[unwrap(key, allow_host=True)] = unwrap(value)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+
+def _operators() -> None:
+    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+        function = getattr(operator, {"and": "and_", "or": "or_"}.get(name, name))
+        setattr(ndarray, f"__{name}__", lambda self, other, f=function: wrap(f(self._data, unwrap(other))))
+        setattr(ndarray, f"__r{name}__", lambda self, other, f=function: wrap(f(unwrap(other), self._data)))
+        setattr(ndarray, f"__i{name}__", lambda self, other, f=function: _in_place(self, f, other))
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        function = getattr(operator, name)
+        setattr(ndarray, f"__{name}__", lambda self, other, f=function: wrap(f(self._data, unwrap(other))))
+    for name in ("neg", "invert", "abs"):
+        setattr(ndarray, f"__{name}__", lambda self, f=getattr(operator, name): wrap(f(self._data)))
+
+
+def _in_place(target: ndarray, function: Any, other: Any) -> ndarray:
+    target._data[...] = function(target._data, unwrap(other))
+    return target
+
+
+_operators()
+
+
+class _Function:
+    """A NumPy function, its attributes (add.at) included, on arrays of the stand-in."""
+
+    def __init__(self, name: str, function: Any):
+        self._name, self._function = name, function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        host = self._name in WAYS_IN
+        return wrap(self._function(*unwrap(args, host), **{key: unwrap(value, host) for key, value in kwargs.items()}))
+
+    def at(self, target: ndarray, indices: Any, values: Any) -> None:
+        self._function.at(target._data, unwrap(indices), unwrap(values))
+
+
+class FakeCupy(types.ModuleType):
+    """The module."""
+
+    def __init__(self) -> None:
+        super().__init__("cupy")
+        self.ndarray = ndarray
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(numpy, name)
+        if name in ("finfo", "result_type") or isinstance(value, type) or not callable(value):
+            return (lambda X: value(X)) if name == "finfo" else value
+        return _asarray if name == "asarray" else _Function(name, value)
+
+
+def _asarray(X: Any, dtype: Any = None) -> ndarray:
+    same = isinstance(X, ndarray) and (dtype is None or X.dtype == dtype)
+    return X if same else wrap(numpy.asarray(unwrap(X, allow_host=True), dtype=dtype))
+
+
+def _special(name: str) -> types.ModuleType:
+    """cupyx.scipy.special and the packages above it, with the functions that are used."""
+    module = types.ModuleType(name)
+    for function in ("erf", "erfc"):
+        exact = numpy.frompyfunc(getattr(math, function), 1, 1)
+        setattr(module, function, lambda X, exact=exact: wrap(numpy.asarray(exact(X._data)).astype(X.dtype)))
+    return module
+
+
+FAKE = FakeCupy()
+SPECIAL = _special("cupyx.scipy.special")
+MODULES = {"cupy": FAKE, "cupyx": types.ModuleType("cupyx"), "cupyx.scipy": types.ModuleType("cupyx.scipy")}
+MODULES["cupyx.scipy.special"] = SPECIAL
+MODULES["cupyx"].scipy, MODULES["cupyx.scipy"].special = MODULES["cupyx.scipy"], SPECIAL  # type: ignore[attr-defined]
