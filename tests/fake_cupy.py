@@ -107,7 +107,8 @@ def _operators() -> None:
         function = getattr(operator, name)
         setattr(ndarray, f"__{name}__", lambda self, other, f=function: wrap(f(self._data, unwrap(other))))
     for name in ("neg", "invert", "abs"):
-        setattr(ndarray, f"__{name}__", lambda self, f=getattr(operator, name): wrap(f(self._data)))
+        function = getattr(operator, name)
+        setattr(ndarray, f"__{name}__", lambda self, f=function: wrap(f(self._data)))
 
 
 def _in_place(target: ndarray, function: Any, other: Any) -> ndarray:
