@@ -99,7 +99,7 @@ def test_wrapped_noop_changes_nothing(shapes, wrapper, kind):
     assert_same(model.predict(X), X)
 
 
-@pytest.mark.parametrize("wrapper", [with_array, with_array2d, with_list, with_padded, with_ragged])
+@pytest.mark.parametrize("wrapper", [with_array, with_array2d, with_list, with_padded])
 def test_dims_follow_the_child(wrapper):
     inner = Linear(3) if wrapper in (with_array, with_array2d) else with_array2d(Linear(3))
     model = wrapper(inner)
@@ -113,6 +113,12 @@ def test_dims_follow_the_child(wrapper):
     model.set_dim("nI", 4)
     model.set_dim("nO", 2)
     assert [Y.shape for Y in model.initialize().predict(batch([(5, 4), (0, 4)]))] == [(5, 2), (0, 2)]
+
+
+def test_with_ragged_has_no_dims_and_hands_widths_on():
+    model = chain(with_ragged(chain(expand_window(), with_array(Linear(3, 12)))), with_array(Linear(2)))
+    assert model.initialize().layers[0].dim_names == ()
+    assert model.layers[1].get_dim("nI") == 3
 
 
 @pytest.mark.parametrize("Xs", [[], batch([(0, 4)]), batch([(0, 4), (0, 4)])])

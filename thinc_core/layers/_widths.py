@@ -33,9 +33,7 @@ def keeps_width(forward: ForwardT) -> ForwardT:
 def output_width(layer: Model, width: Optional[int]) -> Optional[int]:
     """Width of what the layer returns for an input of that width, as far as it is known without running it."""
     rule = getattr(layer._func, "output_width", None)
-    if layer.has_dim("nO") is not False or rule is None or width is None:
-        return layer.maybe_get_dim("nO")
-    return rule(layer, width)
+    return layer.maybe_get_dim("nO") if rule is None else rule(layer, width)
 
 
 def init_in_turn(model: Model, X: Any, Y: Any) -> Any:

@@ -9,7 +9,6 @@ from ..util import partial
 from ._sequence import array_of, combine
 from ._widths import hand_down
 
-NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
 
@@ -38,10 +37,18 @@ def init_converted(convert: Convert, model: Model, X: Any = None, Y: Any = None)
     init_child(model, inner_X, None if Y is None else convert(model, Y)[0])
 
 
-def wrap(name: str, forward: Callable, convert: Convert, layer: Model, attrs: Mapping[str, Any] = NO_ATTRS) -> Model:
-    """The node of a with_* layer around its child."""
+def wrap(
+    name: str,
+    forward: Callable,
+    convert: Convert,
+    layer: Model,
+    attrs: Mapping[str, Any] = MappingProxyType({}),
+    has_dims: bool = True,
+) -> Model:
+    """The node of a with_* layer around its child, with the dims of the child."""
+    dims = dims_of(layer) if has_dims else {}
     init = partial(init_converted, convert)
-    return Model(f"{name}({layer.name})", forward, init=init, layers=[layer], attrs=dict(attrs), dims=dims_of(layer))
+    return Model(f"{name}({layer.name})", forward, init=init, layers=[layer], attrs=dict(attrs), dims=dims)
 
 
 def init_child(model: Model, X: Any = None, Y: Any = None) -> None:

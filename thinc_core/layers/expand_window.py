@@ -39,4 +39,4 @@ def forward(
     return Ragged(ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths), lengths), backprop
 
 
-forward.output_width = lambda model, width: (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]
+forward.output_width = lambda model, width: width and (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]
