@@ -52,9 +52,16 @@ def succeeds(command: Sequence[object]) -> bool:
 
 
 def pip(*arguments: str) -> None:
-    """Runs pip inside .venv with its output visible."""
+    """Runs pip inside .venv and shows its progress, without the long list of what is there already."""
     command = [str(python()), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
-    if subprocess.run(command, cwd=ROOT).returncode != 0:
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if not line.lstrip().startswith(("Requirement already satisfied", "Using cached")):
+            print(line, end="", flush=True)
+    if process.wait() != 0:
         fail(f"this command failed, see its messages above:\n  {' '.join(command)}")
 
 
