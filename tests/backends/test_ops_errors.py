@@ -64,6 +64,8 @@ ERRORS = [
     # Kinds, ranks and shapes
     ("relu", {"X": [1.0, 2.0]}, TypeError, "relu: X must be a numpy array; got list (call model.ops.asarray)"),
     ("mish", {"X": None}, TypeError, "mish: X must be a numpy array; got NoneType (call model.ops.asarray)"),
+    ("mish", {"X": i(3, "i")}, TypeError, "mish: X must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("backprop_gelu", {"dY": f(3, "f"), "X": i(3, "i")}, TypeError, "backprop_gelu: X must have a float dtype; got int32 (call ops.asarray_f)"),
     ("relu", {"X": frozen(f(3, "f")), "inplace": True}, ValueError, "relu: the array changed in place is overwritten and must be writable; got a read-only array (pass a copy)"),
     ("backprop_relu", {"dY": f((2, 3), "f"), "Y": f((3, 2), "f")}, ValueError, "backprop_relu: dY and Y must have the same shape; got (2, 3) and (3, 2)"),
     ("backprop_mish", {"dY": f((2, 3), "f"), "X": f((1, 3), "f")}, ValueError, "backprop_mish: dY and X must have the same shape; got (2, 3) and (1, 3)"),

@@ -21,8 +21,11 @@ CUBIC = 0.044715  # of gelu_approx, chosen by its authors to fit the exact curve
 
 class Activations(Base):
     def _checked(self, op: str, **arrays: Any) -> list:
-        """The arrays, widened from float16, after the checks that every backprop makes."""
+        """The arrays, widened from float16, after the checks that every activation makes."""
         self._arrays(op, **arrays)
+        if op not in ("relu", "backprop_relu"):  # those are exact on integers too
+            for name, value in arrays.items():
+                checks.floats(op, name, value)
         checks.same_shape(op, " and ".join(arrays), *arrays.values())
         return [self._wide(X) for X in arrays.values()]
 
