@@ -78,6 +78,7 @@ class CategoricalCrossentropy(Loss):
         negative = numpy.zeros(0, dtype="int64")
         if isinstance(truths, (list, tuple)):
             labels, missing, negative = self._convert_list(truths)
+            labels = xp.asarray(labels)
         else:
             labels = cast(Any, truths)
             missing = self._missing_rows(labels)
@@ -93,6 +94,7 @@ class CategoricalCrossentropy(Loss):
         else:
             target = _one_hot(xp, labels, missing, n_classes, self.label_smoothing)
         if negative.size:
+            negative = xp.asarray(negative)
             columns = labels[negative]
             target[negative] = 0
             mask[negative] = 0
@@ -315,7 +317,7 @@ def _one_hot(xp: Any, labels: Any, missing: Optional[Any], n_classes: int, label
         raise ValueError(
             f"loss: labels must be in [0, {n_classes}); got {int(labels[position])} at position {position}"
         )
-    target = to_categorical(xp.asarray(labels), n_classes=n_classes, label_smoothing=label_smoothing)
+    target = to_categorical(labels, n_classes=n_classes, label_smoothing=label_smoothing)
     return cast(Floats2d, target)
 
 

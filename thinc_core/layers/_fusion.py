@@ -46,7 +46,7 @@ class Table(NamedTuple):
 class MixedTables:
     """A step of a chain that stands for two of its layers: the tables, and the Maxout layer that mixes them."""
 
-    def __init__(self, tables: List[Table], index: Ints2d, mixer: Model) -> None:
+    def __init__(self, tables: List[Table], index: Any, mixer: Model) -> None:
         self.tables, self.index, self.mixer = tables, index, mixer
         self.name, self._layers = mixer.name, [*(table.layer for table in tables), mixer]
 
@@ -98,7 +98,7 @@ def forward(step: MixedTables, X: Ints2d, is_train: bool) -> Tuple[Floats2d, Cal
     products[tables[0].rows] += mixer.get_param("b").reshape(-1)
     Y, which = ops.maxout(ops.gather_add(products, index).reshape(len(index), nO, nP))
 
-    def add_gradients(d_products: Floats2d, dW: Any, db: Any) -> None:
+    def add_gradients(d_products: Any, dW: Any, db: Any) -> None:
         db += d_products[tables[0].rows].sum(axis=0).reshape(db.shape)
         for table, V, block in zip(tables, vectors, blocks):
             dW.reshape(W2d.shape)[:, block] += ops.gemm(d_products[table.rows], V, trans1=True)
