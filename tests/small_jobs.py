@@ -23,7 +23,13 @@ CONLLU = """\
 2\tsee\tsee\tVERB\t_\t_\t_\t_\t_\t_
 
 """
-SMALL_DIGITS = {"sizes.hidden": 32, "training.epochs": 3, "corpus.limit": 200}
+SMALL_DIGITS = {
+    "sizes.hidden": 32,
+    "training.epochs": 3,
+    "corpus.limit": 200,
+    "training.batch_size": 32,
+    "training.eval_every": 0,
+}
 SMALL_TAGGER = {"sizes.width": 16, "sizes.depth": 2, "training.epochs": 2, "training.batch_size": 4}
 
 

@@ -19,7 +19,7 @@ from thinc_core.cli import main, split_overrides
 from thinc_core.training.run import read_metrics
 
 ROOT = Path(__file__).parents[2]
-SMALL_DIGITS = ["--sizes.hidden", "32", "--corpus.limit=200", "--training.epochs", "3"]
+SMALL_DIGITS = ["--sizes.hidden", "32", "--corpus.limit=200", "--training.eval_every", "0", "--training.epochs", "3"]
 SMALL_TAGGER = ["--sizes.width", "16", "--sizes.depth", "1", "--training.epochs", "6", "--training.batch_size", "4"]
 
 Cli = Callable[..., str]

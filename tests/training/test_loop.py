@@ -55,7 +55,9 @@ def test_fit_learns_and_tells_what_happens() -> None:
 def test_evaluations_between_epochs() -> None:
     _, _, events = toy_fit(TrainingSettings(epochs=2, batch_size=10, eval_every=4))
     kinds = "".join(event.kind[0] for event in events[:-1])
-    assert kinds == "ssss" + "e" + "ss" + "e" + "ss" + "e" + "ssss" + "e"
+    assert kinds == "ssss" + "e" + "ssss" + "e" + "ssss" + "e"
+    _, _, events = toy_fit(TrainingSettings(epochs=1, batch_size=10, eval_every=4))
+    assert "".join(event.kind[0] for event in events[:-1]) == "ssss" + "e" + "ss" + "e"
 
 
 def test_patience_counts_evaluations_without_a_better_score() -> None:

@@ -100,7 +100,7 @@ def test_sections_are_checked(section: Any, message: str) -> None:
 
 def test_sections_become_dataclasses() -> None:
     assert read_section({"x": {"needed": 1, "rate": 2, "names": ["a"]}}, "x", Example) == Example(1, 2, None, ("a",))
-    assert read_section(parse_config(DIGITS, "d"), "training", TrainingSettings).batch_size == 32
+    assert read_section(parse_config(DIGITS, "d"), "training", TrainingSettings).batch_size == 64
 
 
 @pytest.mark.parametrize(

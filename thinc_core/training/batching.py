@@ -1,7 +1,7 @@
 """Corpora as arrays, and batches of them: by count or by words, in an order that depends only on seed and epoch."""
 
 from dataclasses import dataclass, field
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 
@@ -64,12 +64,13 @@ class Split:
         ops: backend to move the arrays to; None leaves them in NumPy.
         """
         rows, lengths = self._rows(items)
-        X, Y = self.X[rows], self.Y[rows]
+        X: Any = self.X[rows]
+        Y: Any = self.Y[rows]
         if ops is not None and ops.device_type != "cpu":
             X, Y, lengths = ops.asarray(X), ops.asarray(Y), lengths if lengths is None else ops.asarray(lengths)
         return Batch(X if lengths is None else Ragged(X, lengths), Y, len(rows))
 
-    def _rows(self, items: numpy.ndarray) -> "tuple[numpy.ndarray, Optional[numpy.ndarray]]":
+    def _rows(self, items: numpy.ndarray) -> Tuple[numpy.ndarray, Any]:
         if self.lengths is None:
             return items, None
         lengths = self.lengths[items]
@@ -88,7 +89,9 @@ def batches_by_items(order: numpy.ndarray, size: int) -> List[numpy.ndarray]:
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def batches_by_words(order: numpy.ndarray, lengths: Sequence[int], size: int) -> List[numpy.ndarray]:
+def batches_by_words(
+    order: numpy.ndarray, lengths: Union[Sequence[int], numpy.ndarray], size: int
+) -> List[numpy.ndarray]:
     """Cut an order of items into batches of at most `size` rows; an item longer than that is a batch of its own.
 
     order: (B,) indices of items.

@@ -46,14 +46,15 @@ class DigitsTask(Task):
     def load(self) -> Corpus:
         read_section(self.config, "task", DigitsTaskSettings)
         settings = read_section(self.config, "corpus", DigitsCorpus)
-        train, dev, test = load_digits()
-        source = "handwritten digits of the UCI repository"
-        if settings.train:
-            if not settings.dev:
-                raise UserError("corpus.dev: a file is needed when corpus.train names one; got null")
-            train, dev, source = read_csv(settings.train), read_csv(settings.dev), settings.train
-            test = read_csv(settings.test) if settings.test else None
-        return Corpus(train.head(settings.limit), dev, test, [str(digit) for digit in range(10)], source)
+        labels = [str(digit) for digit in range(10)]
+        if not settings.train:
+            train, dev, test = load_digits()
+            return Corpus(train.head(settings.limit), dev, test, labels, "handwritten digits of the UCI repository")
+        if not settings.dev:
+            raise UserError("corpus.dev: a file is needed when corpus.train names one; got null")
+        train, dev = read_csv(settings.train), read_csv(settings.dev)
+        held_out = read_csv(settings.test) if settings.test else None
+        return Corpus(train.head(settings.limit), dev, held_out, labels, settings.train)
 
     def read_split(self, data: str) -> Split:
         return read_csv(data)

@@ -12,6 +12,8 @@ from .errors import UserError
 from .evaluation import Scores, averaged, cross_entropy, evaluate, rows_of
 from .settings import TrainingSettings
 
+RECENT_DECAY = 0.95  # of TrainState.recent_loss: 1 / (1 - 0.95) = 20 updates
+
 
 @dataclass
 class TrainState:
@@ -24,6 +26,7 @@ class TrainState:
     seconds: float = 0.0  # spent in updates, evaluation not counted
     loss_sum: float = 0.0  # cross-entropy summed since the last evaluation
     loss_rows: int = 0  # rows in it
+    recent_loss: float = 0.0  # per row, over about the last twenty updates
     best_score: float = -1.0  # accuracy on dev
     best_loss: float = math.inf  # on dev, which decides between equal accuracies
     best_epoch: int = 0
@@ -38,6 +41,18 @@ class TrainState:
     @property
     def rows_per_second(self) -> float:
         return self.rows / max(self.seconds, 1e-9)
+
+    def count(self, batch: Batch, batch_loss: float, n_batches: int) -> None:
+        """Note one update that was made."""
+        loss, weight = batch_loss / batch.n_rows, max(1 - RECENT_DECAY, 1 / (self.step + 1))
+        self.recent_loss += weight * (loss - self.recent_loss)
+        self.step += 1
+        self.rows += batch.n_rows
+        self.loss_sum += batch_loss
+        self.loss_rows += batch.n_rows
+        self.batch += 1
+        if self.batch == n_batches:
+            self.epoch, self.batch = self.epoch + 1, 0
 
     def to_dict(self) -> "dict[str, Any]":
         return asdict(self)
@@ -54,7 +69,6 @@ class Event:
     kind: str
     state: TrainState
     n_batches: int = 0  # of the epoch that the step belongs to
-    step_loss: float = 0.0
     step_rows: int = 0
     ends_epoch: bool = False
     loss: float = 0.0  # evaluation: mean training loss since the last one
@@ -93,14 +107,8 @@ def train_steps(
                 hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
                 raise UserError(f"training: the loss became {batch_loss} at step {state.step + 1} ({hint})")
             state.seconds += time.perf_counter() - began
-            state.step += 1
-            state.rows += batch.n_rows
-            state.loss_sum += batch_loss
-            state.loss_rows += batch.n_rows
-            state.batch += 1
-            if state.batch == len(batches):
-                state.epoch, state.batch = state.epoch + 1, 0
-            yield Event("step", state, len(batches), batch_loss / batch.n_rows, batch.n_rows, state.batch == 0)
+            state.count(batch, batch_loss, len(batches))
+            yield Event("step", state, len(batches), batch.n_rows, ends_epoch=state.batch == 0)
 
 
 def fit(
@@ -127,13 +135,19 @@ def fit(
         return _end(state, "patience", callbacks)
     for step in train_steps(model, optimizer, loss, train, settings, state):
         _tell(callbacks, step)
-        if step.ends_epoch or (settings.eval_every and state.step % settings.eval_every == 0):
+        if _is_evaluation_due(step, settings):
             _evaluate(model, optimizer, dev, step, callbacks)
             if settings.patience and state.evaluations_since_best >= settings.patience:
                 return _end(state, "patience", callbacks)
         if should_stop():
             return _end(state, "interrupted", callbacks)
     return _end(state, "epochs", callbacks)
+
+
+def _is_evaluation_due(step: Event, settings: TrainingSettings) -> bool:
+    if step.state.epoch == settings.epochs:
+        return True
+    return step.state.step % settings.eval_every == 0 if settings.eval_every else step.ends_epoch
 
 
 def _evaluate(model: Model, optimizer: Any, dev: Split, step: Event, callbacks: Sequence[Callback]) -> None:

@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Mapping, Sequence, Union
 
 from .checkpoints import write_atomic
 
 INSTALL_HINT = "install matplotlib for learning curves: pip install 'thinc_core[cli]'"
+Rows = Sequence[Mapping[str, Any]]
 TRAIN, DEV, GREY = "#4c72b0", "#c44e52", "#8c8c8c"
 
 
@@ -17,7 +18,7 @@ def can_plot() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def plot_learning_curve(path: Union[str, Path], metrics: Sequence[Mapping[str, Any]], title: str, unit: str) -> None:
+def plot_learning_curve(path: Union[str, Path], metrics: Rows, title: str, unit: str) -> None:
     """Draw training and dev loss and dev accuracy over the epochs into a PNG file.
 
     metrics: rows of metrics.jsonl; "step" rows give the training loss between evaluations.
@@ -44,11 +45,14 @@ def plot_learning_curve(path: Union[str, Path], metrics: Sequence[Mapping[str, A
     write_atomic(path, image.getvalue())
 
 
-def _draw_loss(axes: Any, steps: List[Any], evaluations: List[Any], unit: str) -> None:
+def _draw_loss(axes: Any, steps: Rows, evaluations: Rows, unit: str) -> None:
     if steps:
-        axes.plot([row["epoch"] for row in steps], [row["loss"] for row in steps], color=TRAIN, alpha=0.35, lw=1)
+        epochs, losses = [row["epoch"] for row in steps], [row["loss"] for row in steps]
+        axes.plot(epochs, losses, color=TRAIN, alpha=0.45, lw=1, label="train, last 20 updates")
     epochs = [row["epoch"] for row in evaluations]
-    axes.plot(epochs, [row["loss"] for row in evaluations], color=TRAIN, marker="o", ms=4, label="train (mean so far)")
+    axes.plot(
+        epochs, [row["loss"] for row in evaluations], color=TRAIN, marker="o", ms=4, label="train, mean of the epoch"
+    )
     axes.plot(epochs, [row["dev_loss"] for row in evaluations], color=DEV, marker="o", ms=4, label="dev")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
@@ -65,20 +69,14 @@ def _few_minor_labels(axes: Any) -> Any:
     return FuncFormatter(lambda value, position: f"{value:g}" if high / max(low, 1e-9) < 20 else "")
 
 
-def _draw_score(axes: Any, evaluations: List[Dict[str, Any]]) -> None:
-    if not evaluations:
-        return
+def _draw_score(axes: Any, evaluations: Rows) -> None:
     epochs, scores = [row["epoch"] for row in evaluations], [100 * row["dev_accuracy"] for row in evaluations]
-    axes.plot(epochs, scores, color=DEV, marker="o", ms=4)
     best = max(range(len(scores)), key=scores.__getitem__)
+    axes.plot(epochs, scores, color=DEV, marker="o", ms=4)
+    axes.plot(epochs[best], scores[best], color=DEV, marker="o", ms=10, mfc="none")
     axes.axhline(scores[best], color=GREY, lw=0.8, ls=":")
-    axes.annotate(
-        f"best {scores[best]:.2f} %",
-        (epochs[best], scores[best]),
-        xytext=(0, -14),
-        textcoords="offset points",
-        ha="right" if best else "left",
-        va="top",
-        fontsize=9,
-    )
+    note = f"best {scores[best]:.2f} % in epoch {epochs[best]:g}"
+    axes.text(0.97, 0.04, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
+    margin = max(0.08 * (max(scores) - min(scores)), 0.2)
+    axes.set_ylim(min(scores) - margin, min(max(scores) + margin, 100 + margin / 4))
     axes.set_title("accuracy on dev, %", fontsize=10)

@@ -39,7 +39,10 @@ class ConsoleProgress:
         if self._bar is None:
             done = 0 if event.ends_epoch else state.batch - 1
             self._bar = make_bar(f"epoch {state.epoch + (not event.ends_epoch)}", event.n_batches, done, self.bar_out)
-        self._bar.set_postfix_str(f"{state.rows_per_second:,.0f} {self.unit}/s, loss {state.loss:.4f}", refresh=False)
+        note = f"{state.rows_per_second:,.0f} {self.unit}/s, loss {state.recent_loss:.4f}"
+        if state.best_step:
+            note += f", best dev {state.best_score:.2%}"
+        self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(1)
         if event.ends_epoch:
             self._close_bar()
@@ -106,7 +109,7 @@ def make_bar(label: str, total: int, done: int, out: IO[str]) -> Any:
         from tqdm import tqdm
     except ImportError:
         return PlainBar(label, total, done, out)
-    form = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {elapsed}<{remaining} {postfix}"
+    form = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {elapsed}<{remaining}{postfix}"
     return tqdm(total=total, initial=done, desc=label, file=out, leave=False, bar_format=form, mininterval=0.1)
 
 

@@ -192,7 +192,7 @@ class OutputDirectory:
     def __call__(self, event: Event) -> None:
         if event.kind == "step":
             if event.state.step % STEPS_PER_METRIC == 0:
-                self._append(event, {"loss": round(event.step_loss, 6)})
+                self._append(event, {"loss": round(event.state.recent_loss, 6)})
         elif event.kind == "evaluation":
             self._on_evaluation(event)
         else:

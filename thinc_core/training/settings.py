@@ -20,7 +20,7 @@ class TrainingSettings:
     epochs: int = 10  # passes over the training data
     batch_size: int = 32  # items or words per update, as batch_unit says
     batch_unit: str = "items"  # "items" (sentences, images) or "words"
-    eval_every: int = 0  # updates between evaluations; 0: once per epoch
+    eval_every: int = 0  # updates between evaluations; 0: one after each epoch
     patience: int = 0  # stop after so many evaluations without a better dev score; 0: never
 
 
@@ -134,7 +134,7 @@ def read_section(config: Mapping[str, Any], name: str, cls: Type[SettingsT]) -> 
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    options = getattr(kind, "__args__", ())
+    options: Tuple[Any, ...] = getattr(kind, "__args__", ())
     if type(None) in options:
         return value is None or any(_is_a(value, option) for option in options if option is not type(None))
     if getattr(kind, "__origin__", None) is tuple:
@@ -146,7 +146,7 @@ def _is_a(value: Any, kind: Any) -> bool:
 
 def _type_name(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    options = getattr(kind, "__args__", ())
+    options: Tuple[Any, ...] = getattr(kind, "__args__", ())
     if type(None) in options:
         return " or ".join([_type_name(option) for option in options if option is not type(None)] + ["null"])
     return f"a list of {_type_name(options[0]).split()[-1]}s" if options else names.get(kind, str(kind))
@@ -156,7 +156,7 @@ def check_names(config: Mapping[str, Any]) -> None:
     """Fail on the first registered function that does not exist, naming its place and the nearest real name."""
     for path, reference, name in _references(config, ()):
         kind = reference[1:]
-        catalogue = getattr(registry, kind, None)
+        catalogue: Any = getattr(registry, kind, None)
         if not hasattr(catalogue, "get_all"):
             raise UserError(f'{path}: there is no registry "{kind}"')
         if not isinstance(name, str) or not registry.has(kind, name):

@@ -12,6 +12,7 @@ The same word changes its tag with its place (`area` is FUNC, CALL, ATTR or LOAD
 import ast
 import io
 import keyword
+import os
 import sys
 import sysconfig
 import tokenize
@@ -45,7 +46,10 @@ def python_name() -> str:
 def stdlib_files() -> List[Path]:
     """The .py files of the running interpreter's standard library in a fixed order, tests left out."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    files = [path for path in root.rglob("*.py") if not _LEFT_OUT.intersection(path.relative_to(root).parts)]
+    files: List[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]  # not walked into
+        files += [Path(folder, name) for name in names if name.endswith(".py")]
     if not files:
         raise UserError(f"{root}: no Python source found there (give a CoNLL-U file as corpus.train instead)")
     return sorted(files, key=lambda path: path.relative_to(root).as_posix())
@@ -94,7 +98,9 @@ def tag_source(source: str) -> List[Sentence]:
         tree = ast.parse(source)
     roles = _Roles(source)
     roles.visit(tree)
-    sentences, words, tags = [], [], []
+    sentences: List[Sentence] = []
+    words: List[str] = []
+    tags: List[str] = []
     previous: Optional[str] = None
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in _IGNORED or not token.string.strip():

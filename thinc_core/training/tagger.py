@@ -85,8 +85,9 @@ class TaggerTask(Task):
         return self.to_split(sentences)
 
     def sample_input(self) -> Ragged:
-        X = numpy.arange(2 * len(self.extract.names), dtype="uint64").reshape(2, -1)
-        return Ragged(X, numpy.array([2], dtype="int32"))
+        X: Any = numpy.arange(2 * len(self.extract.names), dtype="uint64").reshape(2, -1)
+        lengths: Any = numpy.array([2], dtype="int32")
+        return Ragged(X, lengths)
 
     def read_inputs(self, lines: IO[str], name: str) -> Iterator[List[str]]:
         """Sentences as lists of words: from CoNLL-U, JSON lines, Python source or lines of words divided by spaces.
@@ -105,9 +106,9 @@ class TaggerTask(Task):
 
     def predict(self, model: Model, inputs: List[List[str]]) -> List[Dict[str, Any]]:
         lengths = numpy.array([len(words) for words in inputs], dtype="int32")
-        X = self.extract(chain.from_iterable(inputs))
-        ops = model.ops
-        Y = ops.to_numpy(model.predict(Ragged(ops.asarray(X), ops.asarray(lengths))).dataXd)
+        ops: Any = model.ops
+        X = Ragged(ops.asarray(self.extract(chain.from_iterable(inputs))), ops.asarray(lengths))
+        Y = ops.to_numpy(model.predict(X).dataXd)
         best, top = Y.argmax(axis=1), Y.max(axis=1)
         records, start = [], 0
         for words in inputs:
