@@ -15,7 +15,7 @@ from strategies import index_tables, matrices, ragged, values
 from thinc_core.backends import NumpyOps
 
 OPS = NumpyOps()
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)  # the same shapes in every run
 
 
 def agrees(op: str, close: str = "exact", **args: Any) -> Any:

@@ -7,7 +7,7 @@ when it has already failed, so that they find the place and word the message. Ea
 from __future__ import annotations
 
 import sys
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy
 
@@ -47,6 +47,26 @@ def array(op: str, name: str, X: Any, xp: Any) -> None:
     if isinstance(X, numpy.ndarray) or is_cupy(X):
         raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)")
     raise KindError(f"{op}: {name} must be a {xp.__name__} array; got {kind_of(X)} (call model.ops.asarray)")
+
+
+def arrays(op: str, name: str, members: Sequence[Any], xp: Any) -> None:
+    """Every member of a list must be an array of the module that the ops compute with."""
+    if set(map(type, members)) != {xp.ndarray}:  # the usual case costs one pass in C
+        for i, member in enumerate(members):
+            array(op, f"{name}[{i}]", member, xp)
+
+
+def alike(op: str, seqs: Sequence[Any], xp: Any) -> None:
+    """Sequences must be arrays of one rank (at least 1), dtype and trailing shape."""
+    arrays(op, "seqs", seqs, xp)
+    ranks, dtypes, shapes = zip(*{(seq.ndim, seq.dtype, seq.shape[1:]) for seq in seqs})
+    at_least(op, "the number of dimensions of a sequence", min(ranks), 1)
+    if len(set(ranks)) > 1:
+        raise ShapeError(f"{op}: all sequences must have the same number of dimensions; got {sorted(set(ranks))}")
+    if len(set(dtypes)) > 1:
+        raise KindError(f"{op}: all sequences must have the same dtype; got {sorted({str(each) for each in dtypes})}")
+    if len(set(shapes)) > 1:
+        raise ShapeError(f"{op}: all sequences must have the same trailing shape; got {sorted(set(shapes))}")
 
 
 def ndim(op: str, name: str, X: Any, want: int) -> None:

@@ -28,18 +28,19 @@ class Pad(Arrays):
         """
         if X is None or len(X) == 0:
             return self.alloc((0,) * ndim_if_empty, dtype=dtype or "f")
-        for i, x in enumerate(X):
-            checks.array("flatten", f"X[{i}]", x, self.xp)
+        checks.arrays("flatten", "X", X, self.xp)
         kept = [x for x in X if x.size != 0]
         if not kept:
             return self.alloc(X[0].shape, dtype=dtype or X[0].dtype)
-        if any(x.shape[1:] != kept[0].shape[1:] for x in kept):
-            shapes = sorted({tuple(x.shape[1:]) for x in kept})
-            raise checks.ShapeError(f"flatten: all members of X must have the same trailing shape; got {shapes}")
         if pad:
-            zeros = self.xp.zeros((pad,) + tuple(kept[0].shape[1:]), dtype=kept[0].dtype)
+            zeros = self.xp.zeros((pad,) + kept[0].shape[1:], dtype=kept[0].dtype)
             kept = [part for x in kept for part in (zeros, x)] + [zeros]
-        result = self.xp.concatenate(kept)
+        try:
+            result = self.xp.concatenate(kept)
+        except ValueError:
+            shapes = sorted({x.shape[1:] for x in kept})
+            found = f"flatten: all members of X must have the same trailing shape; got {shapes}"
+            raise checks.ShapeError(found) from None
         return result if dtype is None else self.xp.asarray(result, dtype=dtype)
 
     def unflatten(self, X: ArrayXd, lengths: Ints1d, pad: int = 0) -> List[ArrayXd]:
@@ -74,30 +75,14 @@ class Pad(Arrays):
             raise ValueError(f"pad: Rounding for padding must at least be 1; got round_to={round_to}")
         if len(seqs) == 0:
             raise ValueError("pad: seqs must have at least one sequence; got none")
-        self._alike("pad", seqs)
+        checks.alike("pad", seqs, self.xp)
         first = seqs[0]
         longest = max(len(seq) for seq in seqs)
         longest += -longest % round_to
-        padded = self.xp.zeros((len(seqs), longest) + tuple(first.shape[1:]), dtype=first.dtype)
-        for row, seq in zip(padded, seqs):
-            row[: len(seq)] = seq
-        return padded
-
-    def _alike(self, op: str, seqs: Sequence[Any]) -> None:
-        """All sequences must be arrays of this backend with one rank, dtype and trailing shape."""
+        padded = self.xp.zeros((len(seqs), longest) + first.shape[1:], dtype=first.dtype)
         for i, seq in enumerate(seqs):
-            checks.array(op, f"seqs[{i}]", seq, self.xp)
-            checks.at_least(op, f"the number of dimensions of seqs[{i}]", seq.ndim, 1)
-        if any(seq.ndim != seqs[0].ndim for seq in seqs):
-            found = sorted({seq.ndim for seq in seqs})
-            raise checks.ShapeError(f"{op}: all sequences must have the same number of dimensions; got {found}")
-        if any(seq.dtype != seqs[0].dtype for seq in seqs):
-            raise checks.KindError(
-                f"{op}: all sequences must have the same dtype; got {sorted({str(s.dtype) for s in seqs})}"
-            )
-        if any(seq.shape[1:] != seqs[0].shape[1:] for seq in seqs):
-            found = sorted({tuple(seq.shape[1:]) for seq in seqs})
-            raise checks.ShapeError(f"{op}: all sequences must have the same trailing shape; got {found}")
+            padded[i, : len(seq)] = seq
+        return padded
 
     def unpad(self, padded: Array3d, lengths: List[int]) -> List[Array2d]:
         """The first lengths[i] rows of each padded[i]: the inverse of pad.
@@ -127,24 +112,20 @@ class Pad(Arrays):
         if len(seqs) == 0:
             empty = self.xp.zeros((0,), dtype="int32")
             return Padded(self.alloc((0, 0, 0)), empty, empty.copy(), empty.copy())
-        self._alike("list2padded", seqs)
-        order = sorted(range(len(seqs)), key=lambda i: (len(seqs[i]), i), reverse=True)
-        lengths = numpy.asarray([len(seqs[i]) for i in order], dtype="int32")
-        steps = numpy.arange(lengths[0])
-        size_at_t = (lengths[None, :] > steps[:, None]).sum(axis=1, dtype="int32")
-        return Padded(
-            self._by_step(seqs, order),
-            self.xp.asarray(size_at_t),
-            self.xp.asarray(lengths),
-            self.xp.asarray(numpy.asarray(order, dtype="int32")),
-        )
+        checks.alike("list2padded", seqs, self.xp)
+        lengths = numpy.fromiter(map(len, seqs), "int32", len(seqs))
+        order = numpy.lexsort((numpy.arange(len(seqs)), lengths))[::-1]
+        lengths = lengths[order]
+        size_at_t = numpy.searchsorted(-lengths, -numpy.arange(lengths[0]))  # how many are longer than t
+        indices = (self.xp.asarray(each.astype("int32")) for each in (size_at_t, lengths, order))
+        return Padded(self._by_step(seqs, order.tolist()), *indices)
 
     def _by_step(self, seqs: List[Any], order: List[int]) -> Any:
         """(steps, B, ...): sequence order[j] in column j, zeros below its end."""
         first = seqs[order[0]]
         if len(seqs) == 1:
-            return first.reshape((len(first), 1) + tuple(first.shape[1:]))
-        data = self.xp.zeros((len(first), len(seqs)) + tuple(first.shape[1:]), dtype=first.dtype)
+            return first.reshape((len(first), 1) + first.shape[1:])
+        data = self.xp.zeros((len(first), len(seqs)) + first.shape[1:], dtype=first.dtype)
         for column, i in enumerate(order):
             data[: len(seqs[i]), column] = seqs[i]
         return data
