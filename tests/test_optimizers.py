@@ -338,3 +338,18 @@ def test_defaults():
         assert getattr(optimizer, {"beta1": "b1", "beta2": "b2"}.get(name, name)) == value
     assert SGD_DEFAULTS == {"L2": 0.0, "L2_is_weight_decay": True, "grad_clip": 1.0}
     assert (SGD(0.1).b1, SGD(0.1).b2) == (0.0, 0.0)
+
+
+def test_state_follows_the_weights():
+    """What was kept as another kind of array, as after a move to another device, is converted and used on."""
+
+    class Elsewhere(numpy.ndarray):
+        pass
+
+    optimizer, other = Adam(0.1), Adam(0.1)
+    start = run(optimizer, [1, 2], [0.1, 0.2])[0]
+    run(other, [1, 2], [0.1, 0.2])
+    for table in (optimizer.mom1, optimizer.mom2, optimizer.averages):
+        table[KEY] = table[KEY].view(Elsewhere)
+    assert run(optimizer, start, [0.1, 0.2]) == run(other, start, [0.1, 0.2])
+    numpy.testing.assert_array_equal(optimizer.averages[KEY], other.averages[KEY])

@@ -1,7 +1,7 @@
 """Optimizers: Adam, RAdam and SGD behind one class, called per parameter as `optimizer(key, weights, gradient)`."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, DefaultDict, Dict, List, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Any, DefaultDict, Dict, List, Optional, Tuple, Union
 
 from ._hyperparameters import Hyperparameters
 from .backends import Ops, get_array_ops, get_current_ops
@@ -165,7 +165,9 @@ class Optimizer(Hyperparameters):
         if grad_clip:
             gradient = ops.clip_gradient(gradient, grad_clip)
         if b1 > 0.0 and b2 > 0.0:
-            flat = (weights.reshape(-1), gradient.reshape(-1), *self._moments(ops, key, weights))
+            mom1 = self._state(ops, self.mom1, key, weights, (weights.size,))
+            mom2 = self._state(ops, self.mom2, key, weights, (weights.size,))
+            flat = (weights.reshape(-1), gradient.reshape(-1), mom1, mom2)
             if self.use_radam:
                 _radam(ops, *flat, nr_update + 1, b1, b2, eps, learn_rate)
             else:
@@ -176,20 +178,16 @@ class Optimizer(Hyperparameters):
         if L2 and self.L2_is_weight_decay:
             weights *= 1.0 - lr_scale * learn_rate * L2
         if self.averages is not None:
-            self._average(ops, key, weights, nr_update)
+            ops.update_averages(self._state(ops, self.averages, key, weights, weights.shape), weights, nr_update)
         return weights, gradient
 
-    def _moments(self, ops: Any, key: KeyT, weights: FloatsXd) -> Tuple[FloatsXd, FloatsXd]:
-        if key not in self.mom1:
-            self.mom1[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
-            self.mom2[key] = ops.alloc_f((weights.size,), dtype=weights.dtype)
-        return self.mom1[key], self.mom2[key]
-
-    def _average(self, ops: Any, key: KeyT, weights: FloatsXd, nr_update: int) -> None:
-        averages = cast(Dict[KeyT, FloatsXd], self.averages)
-        if key not in averages:
-            averages[key] = ops.alloc_f(weights.shape, dtype=weights.dtype)
-        ops.update_averages(averages[key], weights, nr_update)
+    def _state(self, ops: Any, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
+        """What a table holds for a parameter: zeros at first, and always where the weights are."""
+        array: Any = table.get(key)
+        if type(array) is not type(weights):
+            array = ops.alloc_f(shape, dtype=weights.dtype) if array is None else ops.asarray(array)
+            table[key] = array
+        return array
 
     def _update_copies(self, key: KeyT, weights: Any, gradient: Any, lr_scale: float) -> Tuple[FloatsXd, FloatsXd]:
         """Arrays with gaps between their elements: work on packed copies and write the results back."""
