@@ -140,10 +140,23 @@ static void block_product(const Product<T>& p, const Blocks<T>& block, size_t m0
   }
 }
 
+// One column of C, contiguous: the rows of A times the one row of B^T are dot products of B^T's row with A's.
 template <typename T>
-static void product(const Product<T>& p) {
+static void column_product(const Product<T>& p) {
+  if (p.start && p.ldi == 0)
+    for (size_t m = 0; m < p.M; ++m) p.C[m] = *p.start;
+  const T* start = p.start && p.ldi == 0 ? p.C : p.start;
+  dot_product<T>({p.C, p.B, p.A, 1, p.M, p.K, p.K, p.lda, p.M, false, true, start, p.M, p.relu});
+}
+
+template <typename T>
+static void product(Product<T> p) {
   if (p.M == 0 || p.N == 0) return;
-  if (!p.trans1 && p.trans2 && p.M <= Simd<T>::DOT_ROWS && p.K >= Simd<T>::L) return dot_product(p);
+  // A column that is contiguous is a row.
+  if (p.M == 1 && p.lda == 1) p.trans1 = false;
+  if (p.N == 1 && p.ldb == 1) p.trans2 = true;
+  if (!p.trans1 && p.trans2 && few_rows<T>(p.M, p.K)) return dot_product(p);
+  if (!p.trans1 && p.trans2 && p.N == 1 && p.ldc == 1 && p.ldi <= 1 && few_rows<T>(1, p.K)) return column_product(p);
   if (!p.trans1 && !p.trans2 && p.M == 1 && p.K) return row_product(p);
   alignas(64) T spare[Blocks<T>::SPARE];
   const Blocks<T> block(p, spare);

@@ -102,11 +102,26 @@ struct MaxoutPanel {
   }
 };
 
+// A few rows: dot products, some outputs at a time, then maxout over what is in the first-level cache.
+template <typename T>
+static void few_rows_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
+                            size_t I, size_t ldx) {
+  alignas(64) T Z[Blocks<T>::SPARE];
+  const size_t step = Blocks<T>::part(O, Blocks<T>::SPARE / (B * P), 1);
+  for (size_t o = 0; o < O; o += step) {
+    const size_t n = smaller(O - o, step);
+    dot_product<T>({Z, X, W + o * P * I, B, n * P, I, ldx, I, n * P, false, true, b + o * P, 0, false});
+    for (size_t r = 0; r < B; ++r) maxout(Y + r * O + o, which + r * O + o, Z + r * n * P, n, P);
+  }
+}
+
 template <typename T>
 static void affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
                           size_t I, size_t ldx) {
   typedef Simd<T> S;
   typedef Blocks<T> Block;
+  if (B == 0 || O == 0) return;
+  if (few_rows<T>(B, I) && B * P <= Block::SPARE) return few_rows_maxout(Y, which, X, W, b, B, O, P, I, ldx);
   const size_t m = Block::part(B, Block::MOST_M, S::rows(int(MaxoutPanel<T>::group(P)))), size = (I + 1) * P * S::L;
   const size_t all = (O + S::L - 1) / S::L;
   const size_t held = B <= m ? 1 : Block::part(all, Block::PANELS / sizeof(T) / size + 1, 1);

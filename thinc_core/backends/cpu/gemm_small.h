@@ -85,6 +85,15 @@ static void dot_rows(const P& p, size_t m) {
                      p.start ? p.start + m * p.ldi + n : nullptr, p.ldi, p.relu);
 }
 
+// Whether M rows are too few to pay for packing B^T. SSE2 has to load and spread each value of A that a tile uses, so
+// that dot products are the faster way there for longer.
+template <typename T>
+static inline bool few_rows(size_t M, size_t K) {
+  if (K < size_t(Simd<T>::L)) return false;
+  if (THINC_VECTOR_BYTES == 64) return M <= 16 && K >= M * M;
+  return M <= (THINC_VECTOR_BYTES == 16 && THINC_VECTOR_REGISTERS == 16 ? 64 : 3);
+}
+
 // A B^T where both are in rows at least one vector long.
 template <typename T>
 static void dot_product(const Product<T>& p) {

@@ -18,8 +18,6 @@ struct Simd {
   // Vectors in a tile's width. Sums + one row of B + one broadcast must fit in the registers: 12 x 2 + 2 + 1 of 32,
   // 6 x 2 + 2 + 1 of 16.
   static constexpr int NV = 2, MOST_NV = THINC_VECTOR_REGISTERS == 32 ? 4 : 3, NR = NV * L, MOST_ROWS = 12;
-  // Up to this many rows, dot products of the rows of A and W beat packing W.
-  static constexpr size_t DOT_ROWS = THINC_VECTOR_REGISTERS == 32 ? 8 : 4;
   static constexpr int rows(int nv) { return nv == 1 ? MOST_ROWS : (THINC_VECTOR_REGISTERS == 32 ? 24 : 12) / nv; }
 };
 
