@@ -20,7 +20,9 @@ class Case:
 
     op: method of Ops.
     make: arguments by name; arrays of floats have the dtype of the draw.
-    close: how exact, a key of tolerances.ULPS or a number of ulps.  relative_to: "value" or "array".
+    close: how exact, a key of tolerances.ULPS or a number of ulps.  relative_to: what the ulps are of.
+        "value": each value.  "terms": the sum of the magnitudes of what is added.  "array": the largest value.
+        The name of an argument: each of its values.
     inplace: the argument that inplace=True overwrites and returns.
     mutates: arguments that are changed in place at every call; their final contents are compared too.
     kernels: lines of kernels.def that this row covers; by default the one with the name of the op.
@@ -59,8 +61,8 @@ def elementwise(op: str, low: float, high: float, close: Any, kink: Tuple[float,
     backprop, label, to = f"backprop_{op}", more.pop("label", ""), more.pop("relative_to", "value")
     gradient = gradients.from_X(backprop)
     forward = Case(op, make.unary(low, high, **more), close, to, inplace="X", gradient=gradient, kink=kink, label=label)
-    # The slope passes through 0, where a rounding is many ulps of the value.
-    return [forward, Case(backprop, make.binary(low, high, "X", **more), close, "array", inplace="dY", label=label)]
+    # The slope is at most about 1 and passes through 0, where a rounding is many ulps of the value.
+    return [forward, Case(backprop, make.binary(low, high, "X", **more), close, "dY", inplace="dY", label=label)]
 
 
 ELEMENTWISE = [
@@ -140,8 +142,8 @@ MAXOUT = [
 # Ragged sequences: rows are the rows of all sequences
 
 RAGGED = [
-    Case("reduce_sum", make.ragged(), "sum", "array", gradient=gradients.reduce("reduce_sum")),
-    Case("reduce_mean", make.ragged(), "sum", "array", gradient=gradients.reduce("reduce_mean")),
+    Case("reduce_sum", make.ragged(), "sum", "terms", gradient=gradients.reduce("reduce_sum")),
+    Case("reduce_mean", make.ragged(), "sum", "terms", gradient=gradients.reduce("reduce_mean")),
     Case("reduce_max", make.ragged(minimum=1), gradient=gradients.reduce("reduce_max")),
     Case("reduce_first", make.ragged(minimum=1), gradient=gradients.reduce("reduce_first")),
     Case("reduce_last", make.ragged(minimum=1), gradient=gradients.reduce("reduce_last")),
@@ -184,7 +186,7 @@ WINDOWS = [
             "backprop_seq2col",
             make.backprop_window(nW, split),
             "sum",
-            "array",
+            "terms",
             label=f"{nW}{'-lengths' if split else ''}",
         ),
     )
@@ -195,28 +197,28 @@ TABLES = [
         Case(
             "gather_add",
             make.gather(K),
-            "rounded",
-            "array",
+            "sum",
+            "terms",
             gradient=gradients.gather,
             label=f"K{K}",
             kernels=("gather_add", "largest_index"),
         )
         for K in (1, 2, 3, 4, 6)
     ),
-    Case("scatter_add", make.scatter(), "sum", "array", mutates=("table",)),
-    Case("scatter_add", make.scatter(2), "sum", "array", mutates=("table",), label="2d"),
-    Case("scatter_add", make.scatter_skipping, "sum", "array", mutates=("table",), label="skip"),
+    Case("scatter_add", make.scatter(), "sum", "terms", mutates=("table",)),
+    Case("scatter_add", make.scatter(2), "sum", "terms", mutates=("table",), label="2d"),
+    Case("scatter_add", make.scatter_skipping, "sum", "terms", mutates=("table",), label="skip"),
     Case("hash", lambda d: {"ids": d.ids(d.rows * d.width), "seed": 0}),
     Case("hash", lambda d: {"ids": d.ids(d.rows * d.width), "seed": 2**32 - 1}, label="seed"),
     *(Case("ngrams", lambda d, n=n: {"n": n, "keys": d.ids(d.rows * d.width)}, label=f"n{n}") for n in (0, 1, 3)),
     Case(
         "hash_embed",
         lambda d: {"table": d.floats(make.V, d.width), "ids": d.ids(d.rows), "seed": 7},
-        "rounded",
-        "array",
+        "sum",
+        "terms",
         gradient=gradients.hash_embed,
     ),
-    Case("backprop_hash_embed", make.backprop_hash_embed, "sum", "array", mutates=("dtable",)),
+    Case("backprop_hash_embed", make.backprop_hash_embed, "sum", "terms", mutates=("dtable",)),
     Case("position_encode", lambda d: {"N": d.rows, "D": d.width}, "rounded", "array"),
     Case("tile", lambda d: {"X": d.floats(d.rows, d.width), "reps": 3}),
 ]
@@ -227,22 +229,22 @@ PRODUCTS = [
             "gemm",
             make.gemm(t1, t2),
             "sum",
-            "array",
+            "terms",
             gradient=gradients.gemm,
             label=f"{'T' if t1 else 'N'}{'T' if t2 else 'N'}",
         )
         for t1 in (False, True)
         for t2 in (False, True)
     ),
-    Case("gemm", make.gemm(False, True, accumulate=False), "sum", "array", mutates=("out",), label="out"),
-    Case("gemm", make.gemm(True, False, accumulate=True), "sum", "array", mutates=("out",), label="accumulate"),
-    Case("affine", make.affine, "sum", "array", gradient=gradients.affine),
-    Case("affine_relu", make.affine, "sum", "array", gradient=gradients.affine_relu),
+    Case("gemm", make.gemm(False, True, accumulate=False), "sum", "terms", mutates=("out",), label="out"),
+    Case("gemm", make.gemm(True, False, accumulate=True), "sum", "terms", mutates=("out",), label="accumulate"),
+    Case("affine", make.affine, "sum", "terms", gradient=gradients.affine),
+    Case("affine_relu", make.affine, "sum", "terms", gradient=gradients.affine_relu),
     Case(
         "backprop_affine",
         make.backprop_affine,
         "sum",
-        "array",
+        "terms",
         mutates=("dW", "db"),
         kernels=("backprop_affine", "column_sum"),
     ),
@@ -254,7 +256,7 @@ PRODUCTS = [
                 "affine_maxout",
                 make.affine_maxout(P),
                 "sum",
-                "array",
+                "terms",
                 gradient=gradients.affine_maxout,
                 label=f"P{P}",
             ),
@@ -263,7 +265,7 @@ PRODUCTS = [
                 "backprop_affine_maxout",
                 make.backprop_affine_maxout(P),
                 "sum",
-                "array",
+                "terms",
                 mutates=("dW", "db"),
                 specials=(),
                 label=f"P{P}",

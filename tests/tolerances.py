@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 
-# ulps of the value itself, except for "sum": of the largest magnitude in the result.
+# ulps of what relative_to says
 ULPS = {
     "exact": 0,  # copies, choices, integers
     "rounded": 2,  # a handful of roundings
@@ -23,10 +23,16 @@ def widest(dtype: Any) -> Any:
     return numpy.dtype("float64") if numpy.dtype(dtype).itemsize < 8 else numpy.dtype(numpy.longdouble)
 
 
-def assert_close(actual: Any, expected: Any, ulps: float, relative_to: str, label: str) -> None:
+def largest(values: Any) -> float:
+    """The largest finite magnitude."""
+    finite = abs(values[numpy.isfinite(values)])
+    return float(finite.max(initial=0))
+
+
+def assert_close(actual: Any, expected: Any, ulps: float, size: Any, label: str) -> None:
     """actual equals expected to within ulps of actual's dtype; NaN and infinities must be in the same places.
 
-    relative_to: "value" for ulps of each value, "array" for ulps of the largest finite one.
+    size: magnitude that the ulps are of: an array like expected, or a number for all values.
     """
     assert actual.shape == expected.shape, f"{label}: shape {actual.shape}, expected {expected.shape}"
     if actual.dtype.kind != "f":
@@ -41,7 +47,7 @@ def assert_close(actual: Any, expected: Any, ulps: float, relative_to: str, labe
         actual[~finite], expected[~finite].astype(actual.dtype), err_msg=f"{label}: not finite"
     )
     wide, actual_wide = expected[finite], actual[finite].astype(expected.dtype)
-    size = abs(wide) if relative_to == "value" else numpy.full_like(wide, abs(wide).max(initial=0))
+    size = numpy.broadcast_to(size, expected.shape)[finite]
     info = numpy.finfo(actual.dtype)
     error = abs(actual_wide - wide) / numpy.maximum(size * info.eps, float(info.smallest_subnormal) * 4)
     worst = float(error.max(initial=0)) if numpy.isfinite(actual_wide).all() else numpy.inf

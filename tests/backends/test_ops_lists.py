@@ -159,7 +159,7 @@ def test_list2padded_takes_any_rank(ops: Any) -> None:
 
 @pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
 @given(X=float_sequences())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 def test_every_list_comes_back(ops: Any, X: List[Any]) -> None:
     lengths = [len(x) for x in X]
     for pad in (0, 2):

@@ -13,7 +13,6 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Type, Union
 
-from ..config import registry
 from ._gpu import (
     context_pools,
     cupy_pytorch_allocator,
@@ -76,8 +75,6 @@ _process_ops: Optional[Ops] = None
 
 
 _CLASSES: List[Type[Ops]] = [cls for cls in (NumpyOps, AppleOps, CupyOps, MPSOps) if cls is not None]
-for _cls in _CLASSES:
-    registry.ops(_cls.__name__, func=_cls)
 
 
 def __getattr__(name: str) -> Any:
@@ -118,6 +115,8 @@ def _best_cpu(classes: Dict[str, Type[Ops]]) -> Type[Ops]:
 
 def _registered() -> Dict[str, Type[Ops]]:
     """The classes that other packages have put into the registry, by their name attribute."""
+    from ..config import registry
+
     return {cls.name: cls for cls in registry.ops.get_all().values()}
 
 

@@ -63,7 +63,7 @@ class Gemm(Activations, Maxout):
         self._arrays("affine", X=X, W=W, b=b)
         checks.ndim("affine", "W", W, 2)
         checks.affine("affine", X, W, b)
-        return self.gemm(X, W, trans2=True) + b
+        return (self.gemm(self._wide(X), self._wide(W), trans2=True) + b).astype(X.dtype, copy=False)
 
     def backprop_affine(self, dY: Floats2d, X: Floats2d, W: Floats2d, dW: Floats2d, db: Floats1d) -> Floats2d:
         """dX = dY @ W; the gradients of W and b are added to their buffers.
@@ -109,8 +109,10 @@ class Gemm(Activations, Maxout):
         checks.affine("affine_maxout", X, W, b)
         O, P, I = W.shape  # noqa: E741
         checks.at_least("affine_maxout", "P", P, 1)
-        Z = self.affine(X, W.reshape(O * P, I), b.reshape(O * P))
-        return self.maxout(Z.reshape(X.shape[0], O, P))
+        x, w, shift = self._wide(X), self._wide(W), self._wide(b)
+        Z = self.affine(x, w.reshape(O * P, I), shift.reshape(O * P))
+        best, which = self.maxout(Z.reshape(X.shape[0], O, P))
+        return best.astype(X.dtype, copy=False), which
 
     def backprop_affine_maxout(
         self, dY: Floats2d, which: Ints2d, X: Floats2d, W: Floats3d, dW: Floats3d, db: Floats2d
