@@ -206,7 +206,7 @@ def test_learning_curves_are_drawn(tmp_path: Path) -> None:
     image = (tmp_path / "learning-curve.png").read_bytes()
     assert image.startswith(b"\x89PNG")
     assert len(image) > 10_000
-    only_one = [{"kind": "evaluation", "epoch": 1, "loss": 0.5, "dev_loss": 0.4, "dev_accuracy": 0.5}]
+    only_one = [{"kind": "evaluation", "epoch": 1, "loss": 0.5, "dev_loss": 0.4, "dev_accuracy": 0.5, "best": True}]
     plot_learning_curve(tmp_path / "one.png", only_one, "one point", "words")
     assert (tmp_path / "one.png").stat().st_size > 10_000
 

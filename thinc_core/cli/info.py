@@ -10,7 +10,7 @@ from typing import Any, List, Tuple
 HELP = "show versions, processor, BLAS, threads and GPU"
 PACKAGES = ("numpy", "blis", "murmurhash", "cymem", "preshed", "confection", "catalogue", "srsly")
 EXTRAS = ("tqdm", "matplotlib", "cupy", "torch", "pydantic")
-VARIABLES = ("THINC_CORE_ISA", "THINC_CORE_BLAS", "THINC_CORE_NUM_THREADS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+VARIABLES = ("THINC_CORE_ISA", "THINC_CORE_BLAS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def collect() -> List[Tuple[str, str]]:
         ("backend", backend_line(get_current_ops())),
         ("instructions", f"{active_isa()} (this CPU can do {', '.join(supported_isas())})"),
         *blas_lines(),
-        ("threads", threads_line()),
+        ("threads", "1 per operation"),
         ("gpu", gpu_line()),
         ("environment", ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-"),
     ]
@@ -62,12 +62,6 @@ def blas_lines() -> List[Tuple[str, str]]:
     about = describe_blas()
     providers = [(f"  {name}", text) for name, text in about["providers"].items()]
     return [("blas", f"{about['active']}, chosen by {about['chosen_by']}"), *providers]
-
-
-def threads_line() -> str:
-    """How many threads one operation uses."""
-    value = os.environ.get("THINC_CORE_NUM_THREADS")
-    return f"{value} (THINC_CORE_NUM_THREADS)" if value else "1 per operation"
 
 
 def gpu_line() -> str:

@@ -87,7 +87,7 @@ def describe_result(result: "Result") -> str:
     why = f"{patience if result.reason == 'patience' else 'all epochs done'}, {clock(state.seconds)}"
     return "\n".join(
         [
-            f"\nResults with the weights of epoch {state.best_epoch}, averaged over training ({why})",
+            f"\nResults with the averaged weights of step {state.best_step} ({why})",
             table(["", "accuracy", "loss", task.unit, f"{task.unit}/s"], rows),
             f"  trained on {state.rows_per_second:,.0f} {task.unit}/s",
         ]

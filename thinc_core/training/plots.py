@@ -38,6 +38,7 @@ def plot_learning_curve(path: Union[str, Path], metrics: Rows, title: str, unit:
     for axes in (loss_axes, score_axes):
         axes.set_xlabel("epoch")
         axes.set_xlim(left=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     image = io.BytesIO()
@@ -51,7 +52,12 @@ def _draw_loss(axes: Any, steps: Rows, evaluations: Rows, unit: str) -> None:
         axes.plot(epochs, losses, color=TRAIN, alpha=0.45, lw=1, label="train, last 20 updates")
     epochs = [row["epoch"] for row in evaluations]
     axes.plot(
-        epochs, [row["loss"] for row in evaluations], color=TRAIN, marker="o", ms=4, label="train, mean of the epoch"
+        epochs,
+        [row["loss"] for row in evaluations],
+        color=TRAIN,
+        marker="o",
+        ms=4,
+        label="train, mean since the point before",
     )
     axes.plot(epochs, [row["dev_loss"] for row in evaluations], color=DEV, marker="o", ms=4, label="dev")
     axes.set_yscale("log")
@@ -71,7 +77,7 @@ def _few_minor_labels(axes: Any) -> Any:
 
 def _draw_score(axes: Any, evaluations: Rows) -> None:
     epochs, scores = [row["epoch"] for row in evaluations], [100 * row["dev_accuracy"] for row in evaluations]
-    best = max(range(len(scores)), key=scores.__getitem__)
+    best = max(index for index, row in enumerate(evaluations) if row["best"])
     axes.plot(epochs, scores, color=DEV, marker="o", ms=4)
     axes.plot(epochs[best], scores[best], color=DEV, marker="o", ms=10, mfc="none")
     axes.axhline(scores[best], color=GREY, lw=0.8, ls=":")

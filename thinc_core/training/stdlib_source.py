@@ -141,6 +141,8 @@ def _tag(token: tokenize.TokenInfo, previous: Optional[str], roles: Dict[Positio
             return "KW"
         if previous in ("def", "class"):
             return "FUNC" if previous == "def" else "CLASS"
+        if previous == "!":  # the r of {x!r} in an f-string
+            return "OP"
         return roles.get(token.start, "KW" if keyword.issoftkeyword(token.string) else "STORE")
     if token.type == tokenize.NUMBER:
         return "NUM"
