@@ -27,7 +27,7 @@ def build(dropout=None, normalize=True, kind=HashEmbed):
     return chain(concatenate(*tables), Maxout(4, 15, normalize=normalize, dropout=dropout), Linear(3, 4)).initialize()
 
 
-def batch(n_rows=100, n_ids=9, dtype="uint64"):
+def batch(n_rows=200, n_ids=9, dtype="uint64"):
     return numpy.random.RandomState(0).randint(0, n_ids, size=(n_rows, 4)).astype(dtype)
 
 

@@ -13,9 +13,9 @@ from ..model import Model
 from ..types import Floats2d, Ints2d
 from ._gradients import accumulate
 
-MIN_ROWS = 64
-# Different ids per row and table, above which gathering the products costs more than the multiplications saved.
-MAX_SHARE = 0.6
+MIN_ROWS = 128
+# Different ids per row and table, above which gathering costs more than the products saved (measured, 96 wide).
+MAX_SHARE = 0.5
 
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
