@@ -42,4 +42,6 @@ def extensions() -> list:
         extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp"),
         extension("thinc_core.backends.cblas"),
         extension("thinc_core.backends._blis"),
+        extension("thinc_core.backends.linalg"),
+        extension("thinc_core.extra.search"),
     ]

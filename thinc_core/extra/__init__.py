@@ -1,0 +1,1 @@
+"""What other packages' Cython code compiles against: beam search."""
