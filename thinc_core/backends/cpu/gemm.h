@@ -4,6 +4,22 @@
 // panel of one tile's width at a time, into the order in which the tile reads it (gemm_pack.h). Large products are cut
 // so that a panel of B stays in the first-level cache, a block of A and the panels in use in the second. This file
 // alone allows fused multiply-add: a sum may differ in the last bits between instruction sets, no more.
+// S = the sum of the rows of X, or S += when accumulate. Four rows at a time, as S is read and written each time.
+template <typename T>
+static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
+  for (size_t o = 0; !accumulate && o < O; ++o) S[o] = T(0);
+  size_t b = 0;
+  for (; b + 4 <= B; b += 4, X += 4 * O) {
+    const T *x1 = X + O, *x2 = X + 2 * O, *x3 = X + 3 * O;
+    THINC_INDEPENDENT
+    for (size_t o = 0; o < O; ++o) S[o] += (X[o] + x1[o]) + (x2[o] + x3[o]);
+  }
+  for (; b < B; ++b, X += O) {
+    THINC_INDEPENDENT
+    for (size_t o = 0; o < O; ++o) S[o] += X[o];
+  }
+}
+
 #include "gemm_plain.h"
 #if !defined(__GNUC__)
 using namespace plain;
@@ -193,14 +209,6 @@ static void affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, size
 #pragma GCC pop_options
 #endif
 #endif
-
-// S = the sum of the rows of X, or S += when accumulate.
-template <typename T>
-static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
-  for (size_t o = 0; !accumulate && o < O; ++o) S[o] = T(0);
-  for (size_t b = 0; b < B; ++b)
-    for (size_t o = 0; o < O; ++o) S[o] += X[b * O + o];
-}
 
 template <typename T>
 static void backprop_affine(T* dX, T* dW, T* db, const T* dY, const T* X, const T* W, size_t B, size_t O, size_t I) {

@@ -10,7 +10,7 @@
 // the latency of an addition, and a copy of a few dozen rows of one slab stays in the first-level cache.
 template <typename T>
 struct Slabs {
-  static constexpr size_t L = Simd<T>::L, MOST_NV = 8, CACHE = 24576;
+  static constexpr size_t L = Simd<T>::L, MOST_NV = 8, CACHE = 24576, MOST_B = 256;
   size_t columns, vectors, count;
 
   explicit Slabs(size_t n) : columns(n), vectors((n + L - 1) / L), count((vectors + MOST_NV - 1) / MOST_NV) {}
@@ -27,21 +27,22 @@ static void copy_slab(T* out, const T* in, size_t ld, size_t rows, size_t n, siz
   for (size_t r = 0; r < rows; ++r) pack_panel(out + r * nv * Simd<T>::L, in + r * ld, ld, false, n, 1);
 }
 
-// NV vectors of sums in memory, of which n values exist.
+// NV vectors of sums in memory, of which n values exist: the last vector may be ragged.
 template <typename T, int NV>
 struct Sums {
   typedef typename Simd<T>::vec vec;
-  static constexpr size_t L = Simd<T>::L;
+  static constexpr size_t L = Simd<T>::L, LAST = (NV - 1) * L;
   vec v[NV];
 
   GEMM_INLINE void read(const T* x, size_t n) {
-    if (n < NV * L) {
-      alignas(64) T edge[NV * L] = {};
-      copy_few(edge, x, n);
-      GEMM_UNROLL for (int j = 0; j < NV; ++j) v[j] = load<vec>(edge + j * L);
-      return;
+    GEMM_UNROLL for (int j = 0; j < NV - 1; ++j) v[j] = load<vec>(x + j * L);
+    if (n == NV * L) {
+      v[NV - 1] = load<vec>(x + LAST);
+    } else {
+      alignas(64) T last[L] = {};
+      copy_few(last, x + LAST, n - LAST);
+      v[NV - 1] = load<vec>(last);
     }
-    GEMM_UNROLL for (int j = 0; j < NV; ++j) v[j] = load<vec>(x + j * L);
   }
   GEMM_INLINE void zero() { GEMM_UNROLL for (int j = 0; j < NV; ++j) v[j] = vec{}; }
   GEMM_INLINE void add(T d, const T* row) {
@@ -49,10 +50,14 @@ struct Sums {
     GEMM_UNROLL for (int j = 0; j < NV; ++j) v[j] += scale * load<vec>(row + j * L);
   }
   GEMM_INLINE void write(T* x, size_t n) const {
-    alignas(64) T edge[NV * L];
-    T* const out = n < NV * L ? edge : x;
-    GEMM_UNROLL for (int j = 0; j < NV; ++j) store(out + j * L, v[j]);
-    if (n < NV * L) copy_few(x, edge, n);
+    GEMM_UNROLL for (int j = 0; j < NV - 1; ++j) store(x + j * L, v[j]);
+    if (n == NV * L) {
+      store(x + LAST, v[NV - 1]);
+    } else {
+      alignas(64) T last[L];
+      store(last, v[NV - 1]);
+      copy_few(x + LAST, last, n - LAST);
+    }
   }
 };
 
@@ -110,16 +115,17 @@ static void chosen_dX(T* dX, const T* dY, const int32_t* which, const T* W, T* c
                       size_t I) {
   typedef Slabs<T> S;
   const S slabs(I);
-  const size_t step = Blocks<T>::part(O, S::rows() / P + 1, 1);
-  for (size_t s = 0; s < slabs.count; ++s) {
-    const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
-    const auto add = add_chosen_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>());
-    for (size_t o = 0; o < O; o += step) {
-      const size_t some = smaller(O - o, step);
-      copy_slab(copy, W + o * P * I + i, I, some * P, n, nv);
-      add(dX + i, I, n, dY + o, which + o, O, copy, B, some, P, o > 0);
+  const size_t outputs = Blocks<T>::part(O, S::rows() / P + 1, 1), rows = Blocks<T>::part(B, S::MOST_B, 1);
+  for (size_t b = 0; b < B; b += rows)
+    for (size_t s = 0; s < slabs.count; ++s) {
+      const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
+      const auto add = add_chosen_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>());
+      for (size_t o = 0; o < O; o += outputs) {
+        const size_t some = smaller(O - o, outputs);
+        copy_slab(copy, W + o * P * I + i, I, some * P, n, nv);
+        add(dX + b * I + i, I, n, dY + b * O + o, which + b * O + o, O, copy, smaller(B - b, rows), some, P, o > 0);
+      }
     }
-  }
 }
 
 // The lists of what chose each of `lists` pieces, `room` entries each, and where the copy of a slab goes.
@@ -131,12 +137,12 @@ struct Lists {
   Chosen<T>* list;
   uint32_t* length;
 
-  static constexpr size_t BYTES = 262144;  // of the lists: a quarter of a second-level cache of 1 MB
+  static constexpr size_t BYTES = 524288;  // of the lists and the rows of dW: half a second-level cache of 1 MB
   static size_t bytes_per_list(size_t room) { return room * sizeof(Chosen<T>) + sizeof(uint32_t); }
 
-  bool get(size_t B, size_t O, size_t P) {
+  bool get(size_t B, size_t O, size_t P, size_t I) {
     room = Blocks<T>::part(B, S::rows(), 1);
-    most = Blocks<T>::part(O, BYTES / bytes_per_list(room) / P + 1, 1) * P;
+    most = Blocks<T>::part(O, BYTES / (bytes_per_list(room) + I * sizeof(T)) / P + 1, 1) * P;
     const size_t slab = (S::rows() + P) * S::MOST_NV * S::L * sizeof(T);
     char* const memory = static_cast<char*>(workspace.get(slab + most * bytes_per_list(room)));
     copy = reinterpret_cast<T*>(memory);
@@ -185,12 +191,10 @@ static bool dense_backprop(T* dX, T* dW, T* db, const T* dY, const int32_t* whic
   T* const dZ = static_cast<T*>(std::malloc((step * O * P + 1) * sizeof(T)));
   for (size_t b = 0; dZ && b < B; b += step) {
     const size_t rows = smaller(B - b, step);
-    for (size_t i = 0; i < rows * O * P; ++i) dZ[i] = T(0);
-    for (size_t i = 0; i < rows * O; ++i) dZ[i * P + size_t(which[b * O + i])] = dY[b * O + i];
+    backprop_maxout(dZ, dY + b * O, which + b * O, rows * O, P);
     if (dX) gemm(dX + b * I, dZ, W, rows, I, O * P, O * P, I, I, false, false, false);
     if (dW) gemm(dW, dZ, X + b * I, O * P, I, rows, O * P, I, I, true, false, true);
-    for (size_t r = 0; db && r < rows; ++r)
-      for (size_t i = 0; i < O * P; ++i) db[i] += dZ[r * O * P + i];
+    if (db) column_sum(db, dZ, rows, O * P, true);
   }
   std::free(dZ);
   return dZ;
@@ -202,7 +206,7 @@ static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32
   const bool few_choices = P < 2 || (P == 2 && THINC_VECTOR_BYTES == 64), narrow = I < 3 * Simd<T>::L;
   if (B >= 8 && O > 0 && !few_choices && !narrow) {
     Lists<T> lists;
-    if (lists.get(B, O, P)) {
+    if (lists.get(B, O, P, I)) {
       if (dX) chosen_dX(dX, dY, which, W, lists.copy, B, O, P, I);
       if (dW || db) chosen_dW(dW, db, dY, which, X, lists, B, O, P, I);
       return;
