@@ -179,6 +179,24 @@ def backprop_affine(d: Draw) -> Args:
     return {"dY": d.floats(d.rows, OUT), "X": X, "W": W, "dW": d.floats(OUT, d.width), "db": d.floats(OUT)}
 
 
+def lstm(depth: int, dirs: int) -> Callable[[Draw], Args]:
+    """Small weights: errors must not grow from step to step."""
+
+    def make(d: Draw) -> Args:
+        nI, nO = OUT, d.width
+        n_params = sum(dirs * 4 * nO * (n_in + nO + 2) for n_in in [nI] + [nO * dirs] * (depth - 1))
+        start = (depth, dirs, nO)
+        return {
+            "params": d.floats(n_params, low=-0.3, high=0.3),
+            "H0": d.floats(*start, low=-1, high=1),
+            "C0": d.floats(*start, low=-1, high=1),
+            "X": d.floats(d.rows, nI, low=-1, high=1),
+            "size_at_t": numpy.sort(d.lengths(d.rows, 0))[::-1].copy(),
+        }
+
+    return make
+
+
 def affine_maxout(P: int) -> Callable[[Draw], Args]:
     return lambda d: {"X": d.floats(d.rows, d.width), "W": d.floats(OUT, P, d.width), "b": d.floats(OUT, P)}
 

@@ -100,3 +100,9 @@ def affine_maxout(ops: Any, args: Args, dY: Any) -> Args:
     dW, db = ops.xp.zeros_like(args["W"]), ops.xp.zeros_like(args["b"])
     _, which = ops.affine_maxout(**args)
     return {"X": ops.backprop_affine_maxout(dY, which, args["X"], args["W"], dW, db), "W": dW, "b": db}
+
+
+def lstm(ops: Any, args: Args, dY: Any) -> Args:
+    _, state = ops.lstm_forward_training(**args)
+    dX, d_params, dH0, dC0 = ops.backprop_lstm_states(dY, args["size_at_t"], args["params"], state)
+    return {"X": dX, "params": d_params, "H0": dH0, "C0": dC0}

@@ -274,6 +274,20 @@ PRODUCTS = [
     ),
 ]
 
+RECURRENT = [
+    Case(
+        "lstm_forward_inference",
+        make.lstm(depth, dirs),
+        "sum",
+        "array",
+        gradient=gradients.lstm,
+        specials=(),  # where NaN spreads to depends on the order of the sums
+        label=f"{depth}x{dirs}",
+        kernels=("lstm", "backprop_lstm", "lstm_scratch"),
+    )
+    for depth, dirs in ((1, 1), (1, 2), (3, 2))
+]
+
 ADAM_CHANGES = ("weights", "gradient", "mom1", "mom2")
 
 TRAINING = [
@@ -318,7 +332,7 @@ TRAINING = [
     ),
 ]
 
-CASES = [*ELEMENTWISE, *ROWS, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *TRAINING]
+CASES = [*ELEMENTWISE, *ROWS, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *RECURRENT, *TRAINING]
 
 # Kernels that no op calls alone; where they are tested instead.
 TESTED_ELSEWHERE = {"dropout_mask": "test_ops_random.py", "axpy": "test_blas.py"}

@@ -137,7 +137,7 @@ def test_results_own_their_memory(ops: Any, case: Case) -> None:
             assert each is None or name in case.mutates or not ops.xp.shares_memory(each, value)
 
 
-INTEGERS = ("which", "lengths", "indices", "ids", "keys", "starts_ends", "lasts")
+INTEGERS = ("which", "lengths", "indices", "ids", "keys", "starts_ends", "lasts", "size_at_t")
 
 
 @ALL

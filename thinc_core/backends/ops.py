@@ -10,6 +10,7 @@ from .reference.dropout import Dropout
 from .reference.gather import Gather
 from .reference.gemm import Gemm
 from .reference.layernorm import LayerNorm
+from .reference.lstm import LSTM
 from .reference.optim import Optim
 from .reference.pad import Pad
 from .reference.seq2col import Seq2col
@@ -24,7 +25,7 @@ FloatsT = TypeVar("FloatsT")
 __all__ = ["INV_SQRT2", "INV_SQRT_2PI", "SQRT2PI", "Ops", "gaussian_cdf", "gaussian_pdf"]
 
 
-class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, Optim, Dropout):
+class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, LSTM, Optim, Dropout):
     """The ops of one device. This class computes them with plain array code in self.xp; backends override what they
     can do faster and inherit the rest.
 
