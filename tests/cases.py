@@ -70,8 +70,8 @@ ELEMENTWISE = [
     Case("backprop_relu", make.binary(-4, 4, "Y"), inplace="dY"),
     *elementwise("mish", -30, 30, "function"),
     *elementwise("mish", -30, 30, "function", kink=(5.0,), threshold=5.0, label="threshold"),
-    *elementwise("gelu", -6, 6, 64),  # the left tail multiplies the rounding of X by X^2
-    *elementwise("gelu_approx", -6, 6, 64),  # as gelu
+    *elementwise("gelu", -6, 6, 32, relative_to="X"),  # kernels raise an eighth root to its power, and its error
+    *elementwise("gelu_approx", -6, 6, "function", relative_to="X"),
     *elementwise("dish", -30, 30, "function", relative_to="array"),  # -inf gives the smallest number, not 0
     *elementwise("hard_sigmoid", -4, 4, "rounded", kink=(-2.5, 2.5), relative_to="array"),  # passes through 0
     *elementwise("hard_tanh", -2, 2, "rounded", kink=(-1.0, 1.0)),

@@ -97,8 +97,8 @@ class Activations(Base):
 
         X: any shape.
         RETURNS: X's shape and dtype; the same object as X if inplace.
-        NUMERICS: Phi(x) = erfc(-x / sqrt 2) / 2, so the left tail keeps its relative precision; NaN stays NaN,
-            -inf gives -0.
+        NUMERICS: exact to a few ulp of X. NaN stays NaN, -inf gives -0. Here Phi(x) = erfc(-x / sqrt 2) / 2, so that
+            the left tail keeps its relative precision; fast backends keep a part of it.
         SOURCE: Hendrycks and Gimpel 2016, arXiv:1606.08415.
         """
         (x,) = self._checked("gelu", X=X)
