@@ -1,6 +1,5 @@
 # cython: language_level=3, cdivision=True
 """Beam search, and the violation to learn from: other packages' Cython code brings the states; see search.pxd."""
-cimport cython
 from libc.math cimport exp, isnan
 from libc.stdint cimport SIZE_MAX
 from libc.string cimport memcpy, memset
@@ -13,8 +12,6 @@ import math
 ctypedef hash_t (*any_hash_t)(void* state, void* x) except? 0
 
 
-# The destructor needs mem, so a collector that breaks a cycle must not take it away first.
-@cython.no_gc_clear
 cdef class Beam:
     """The `width` best states of a search in which every step takes one of nr_class transitions.
 
@@ -40,11 +37,12 @@ cdef class Beam:
         self._states = <_State*>self.mem.alloc(width, sizeof(_State))
         self.nr_class, self.width, self.size, self.min_density = nr_class, width, 1, min_density
 
-    def __dealloc__(self):
+    def __del__(self):
+        # Before a collector breaks a cycle: afterwards mem and the states in it are gone.
         cdef class_t i
         for i in range(self.width):
-            _delete(self.del_func, self.mem, self._states[i].content)
-            _delete(self.del_func, self.mem, self._parents[i].content)
+            _delete(self, &self._states[i])
+            _delete(self, &self._parents[i])
 
     def __len__(self):
         return self.size
@@ -194,10 +192,11 @@ cdef list _empty_histories(class_t width):
     return [[] for _ in range(width)]
 
 
-cdef void _delete(del_func_t del_func, Pool mem, void* content) noexcept:
+cdef void _delete(Beam beam, _State* state) noexcept:
     """An exception is reported and goes no further, so that the other states are let go of too."""
-    if content != NULL and del_func != NULL:
-        del_func(mem, content, NULL)
+    content, state.content = state.content, NULL
+    if content != NULL and beam.del_func != NULL:
+        beam.del_func(beam.mem, content, NULL)
 
 
 cdef int _require_states(Beam beam, str method) except -1:
