@@ -11,11 +11,11 @@
 #define THINC_HOST_DEVICE
 #endif
 
-#define THINC_MURMUR_MIX(x)        \
-  x ^= x >> 33;                    \
-  x *= 0xff51afd7ed558ccdull;      \
-  x ^= x >> 33;                    \
-  x *= 0xc4ceb9fe1a85ec53ull;      \
+#define THINC_MURMUR_MIX(x)   \
+  x ^= x >> 33;               \
+  x *= 0xff51afd7ed558ccdull; \
+  x ^= x >> 33;               \
+  x *= 0xc4ceb9fe1a85ec53ull; \
   x ^= x >> 33;
 
 // out: the four 32-bit words of the hash are low(h1), high(h1), low(h2), high(h2).

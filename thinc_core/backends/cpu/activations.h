@@ -11,43 +11,44 @@ static void backprop_relu(T* dX, const T* dY, const T* Y, size_t n) {
   fill_(dX, n, [=](size_t i) { return Y[i] <= T(0) ? T(0) : dY[i]; });
 }
 
-// x tanh(log(1 + e^x)) = x m / (m + 2) with m = e^x (e^x + 2). From 20 on the factor rounds to 1; below the range of
-// exp it is 0.
+// x tanh(log(1 + e^x)) = x m / (m + 2) with m = e^x (e^x + 2). From 20 on the factor rounds to 1.
 template <typename T>
 static void mish(T* Y, const T* X, size_t n) {
-  fill_(Y, n, [=](size_t i) {
-    T x = X[i], c = clip_(x, exp_lowest_<T>(), T(20));
-    T e = exp_in_range_(c), m = e * (e + T(2));
-    T y = c * (m / (m + T(2)));
-    return x >= T(20) ? x : y;
+  map_(Y, X, n, [](Vec<T> x) THINC_INLINE_LAMBDA {
+    Vec<T> c = at_least_(at_most_(x, T(20)), T(-1000));  // -inf would make 0 * inf
+    Vec<T> e = exp_(c), m = e * (e + T(2));
+    return select_(x > T(20), x, c * (m / (m + T(2))));
   });
 }
 
 // With s = m / (m + 2): y' = s + x s', s' = 4 (e + 1) e / (m + 2)^2.
 template <typename T>
 static void backprop_mish(T* dX, const T* dY, const T* X, size_t n) {
-  fill_(dX, n, [=](size_t i) {
-    T x = X[i], c = clip_(x, exp_lowest_<T>(), T(20));
-    T e = exp_in_range_(c), m = e * (e + T(2)), r = T(1) / (m + T(2));
-    T slope = m * r + c * (T(4) * (e + T(1)) * (e * (r * r)));
-    return dY[i] * (x >= T(20) ? T(1) : slope);
+  map_(dX, dY, X, n, [](Vec<T> dy, Vec<T> x) THINC_INLINE_LAMBDA {
+    Vec<T> c = at_least_(at_most_(x, T(20)), T(-1000));
+    Vec<T> e = exp_(c), m = e * (e + T(2)), r = T(1) / (m + T(2));
+    Vec<T> slope = m * r + c * ((e + T(1)) * T(4) * (e * (r * r)));
+    return dy * select_(x > T(20), Vec<T>{} + T(1), slope);
   });
 }
 
-// Beyond 40 the normal distribution function is 0 or 1 and its density 0, in f64 too.
+// x Phi(x) = max(x, 0) - |x| Phi(-|x|); NaN passes through the first term.
 template <typename T>
 static void gelu(T* Y, const T* X, size_t n) {
-  fill_(Y, n, [=](size_t i) {
-    T x = X[i], c = clip_(x, T(-40), T(40)), density;
-    return (x < c ? c : x) * normal_cdf_(c, &density);
+  map_(Y, X, n, [](Vec<T> x) THINC_INLINE_LAMBDA {
+    Vec<T> a = abs_to_(x, normal_end_<T>());
+    Vec<T> bump = select_(a == normal_end_<T>(), Vec<T>{}, a * normal_tail_(a));
+    return select_(x < T(0), Vec<T>{}, x) - bump;
   });
 }
 
+// Phi(x) + x phi(x), which is d for x < 0 and 1 - d for x > 0, with d = Phi(-|x|) - |x| phi(x).
 template <typename T>
 static void backprop_gelu(T* dX, const T* dY, const T* X, size_t n) {
-  fill_(dX, n, [=](size_t i) {
-    T c = clip_(X[i], T(-40), T(40)), density;
-    T cdf = normal_cdf_(c, &density);
-    return dY[i] * (cdf + c * density * T(0.39894228040143268));
+  map_(dX, dY, X, n, [](Vec<T> dy, Vec<T> x) THINC_INLINE_LAMBDA {
+    Vec<T> a = at_most_(abs_(x), normal_end_<T>());
+    Vec<T> density = a * exp2_(a * a * T(-0.72134752044448170)) * T(0.39894228040143268);
+    Vec<T> d = select_(a == normal_end_<T>(), Vec<T>{}, normal_tail_(a) - density);
+    return dy * select_(x < T(0), d, T(1) - d);
   });
 }

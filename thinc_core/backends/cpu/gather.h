@@ -46,7 +46,7 @@ static void scatter_add(T* table_vo, const int32_t* indices_b, const T* values_b
 
 // The largest index read as unsigned, so that one comparison with the size of the table also finds negative ones.
 static void largest_index(uint32_t* largest, const uint32_t* indices, size_t n) {
-  *largest = fold_(n, uint32_t(0), [=](size_t i) { return indices[i]; }, [](uint32_t a, uint32_t b) {
-    return a < b ? b : a;
-  });
+  uint32_t most = 0;
+  for (size_t i = 0; i < n; ++i) most = indices[i] > most ? indices[i] : most;
+  *largest = most;
 }

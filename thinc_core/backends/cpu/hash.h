@@ -35,8 +35,7 @@ static inline void hashed_rows_(uint32_t* rows, const uint64_t* ids, size_t n, u
 }
 
 template <typename T>
-static void hash_embed(T* Y_bo, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
-                       size_t O) {
+static void hash_embed(T* Y_bo, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V, size_t O) {
   uint32_t rows[HASH_BLOCK * 4];
   for (size_t start = 0; start < B; start += HASH_BLOCK) {
     size_t n = B - start < HASH_BLOCK ? B - start : HASH_BLOCK;
@@ -49,8 +48,8 @@ static void hash_embed(T* Y_bo, const T* table_vo, const uint64_t* ids_b, uint32
 }
 
 template <typename T>
-static void backprop_hash_embed(T* dtable_vo, const T* dY_bo, const uint64_t* ids_b, uint32_t seed, size_t B,
-                                size_t V, size_t O) {
+static void backprop_hash_embed(T* dtable_vo, const T* dY_bo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
+                                size_t O) {
   uint32_t rows[HASH_BLOCK * 4];
   for (size_t start = 0; start < B; start += HASH_BLOCK) {
     size_t n = B - start < HASH_BLOCK ? B - start : HASH_BLOCK;

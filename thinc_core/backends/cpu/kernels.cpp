@@ -10,6 +10,10 @@
 #include "thinc_core/kernels.h"
 #include "thinc_core/murmur3.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// Vectors are passed between inlined functions only, so how another compiler would pass them does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
 #include "foreach_isa.h"
 
 namespace thinc {

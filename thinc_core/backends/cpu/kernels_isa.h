@@ -3,6 +3,7 @@ namespace thinc {
 namespace THINC_ISA {
 namespace {
 
+#include "vector.h"
 #include "lanes.h"
 #include "vmath.h"
 

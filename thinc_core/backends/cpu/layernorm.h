@@ -6,10 +6,10 @@ static void layernorm(T* Y_bo, T* mu_b, T* rstd_b, const T* X_bo, const T* G_o, 
   T width = O ? T(O) : T(1);
   for (size_t b = 0; b < B; ++b) {
     const T* x = X_bo + b * O;
-    T mu = sum_<T>(O, [=](size_t o) { return x[o]; }) / width;
-    T squares = sum_<T>(O, [=](size_t o) { return (x[o] - mu) * (x[o] - mu); });
+    T mu = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(x); }) / width;
+    T squares = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return (at(x) - mu) * (at(x) - mu); });
     T rstd = T(1) / sqrt_(squares / width + eps);
-    fill_(Y_bo + b * O, O, [=](size_t o) { return (x[o] - mu) * rstd * G_o[o] + b_o[o]; });
+    each_(Y_bo + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return (at(x) - mu) * rstd * at(G_o) + at(b_o); });
     mu_b[b] = mu;
     rstd_b[b] = rstd;
   }
@@ -23,8 +23,9 @@ static void backprop_layernorm(T* dX_bo, T* dG_o, T* db_o, const T* dY_bo, const
     const T *x = X_bo + b * O, *dy = dY_bo + b * O;
     T* dx = dX_bo + b * O;
     T mu = mu_b[b], rstd = rstd_b[b];
-    T g_mean = sum_<T>(O, [=](size_t o) { return dy[o] * G_o[o]; }) / T(O);
-    T gh_mean = sum_<T>(O, [=](size_t o) { return dy[o] * G_o[o] * ((x[o] - mu) * rstd); }) / T(O);
+    T g_mean = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(dy) * at(G_o); }) / T(O);
+    T gh_mean =
+        sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(dy) * at(G_o) * ((at(x) - mu) * rstd); }) / T(O);
     THINC_INDEPENDENT
     for (size_t o = 0; o < O; ++o) {
       T h = (x[o] - mu) * rstd;

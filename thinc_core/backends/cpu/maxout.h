@@ -1,31 +1,71 @@
-// Maxout over groups of P neighbouring values. P = 2, 3, 4 are compiled with P known: a loop over p does not vectorise.
+// Maxout over groups of P neighbouring values. For P = 2, 3, 4 a block of groups is first taken apart into P arrays,
+// which stay in L1; the comparison then runs on whole vectors.
+//     X = a0 b0 c0 a1 b1 c1 ...   ->   A = a0 a1 ...   B = b0 b1 ...   C = c0 c1 ...
 
-// True when x beats best: larger, or the first NaN.
-template <typename T>
-static inline bool beats_(T x, T best) {
+constexpr size_t MAXOUT_BLOCK = 64;
+
+// True where x beats best: larger, or the first NaN.
+template <typename V>
+static THINC_INLINE auto beats_(V x, V best) {
   return (x > best) | ((x != x) & (best == best));
 }
 
-template <typename T>
-static inline void take_if_better_(T x, int32_t p, T* best, int32_t* which) {
-  bool better = beats_(x, *best);
-  *best = better ? x : *best;
-  *which = better ? p : *which;
+template <int P, typename T>
+static THINC_INLINE void take_apart_(T (&piece)[P][MAXOUT_BLOCK], const T* X, size_t n) {
+  THINC_INDEPENDENT
+  for (size_t i = 0; i < n; ++i) {
+    piece[0][i] = X[i * P];
+    piece[1][i] = X[i * P + 1];
+    if constexpr (P > 2) piece[2][i] = X[i * P + 2];
+    if constexpr (P > 3) piece[3][i] = X[i * P + 3];
+  }
+}
+
+template <int P, typename T>
+static THINC_INLINE void put_together_(T* X, const T (&piece)[P][MAXOUT_BLOCK], size_t n) {
+  THINC_INDEPENDENT
+  for (size_t i = 0; i < n; ++i) {
+    X[i * P] = piece[0][i];
+    X[i * P + 1] = piece[1][i];
+    if constexpr (P > 2) X[i * P + 2] = piece[2][i];
+    if constexpr (P > 3) X[i * P + 3] = piece[3][i];
+  }
+}
+
+// Best and which of a block of MAXOUT_BLOCK groups that are apart. The index is a T until the end: then comparing and
+// choosing need no vectors of two widths.
+template <int P, typename T>
+static THINC_INLINE void best_of_(T* Y, int32_t* which, const T (&piece)[P][MAXOUT_BLOCK]) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  T index[MAXOUT_BLOCK];
+  for (size_t i = 0; i < MAXOUT_BLOCK; i += L) {
+    Vec<T> best = load_(piece[0] + i), chosen{};
+    THINC_UNROLL for (int p = 1; p < P; ++p) {
+      Vec<T> x = load_(piece[p] + i);
+      auto better = beats_(x, best);
+      best = select_(better, x, best);
+      chosen = select_(better, Vec<T>{} + T(p), chosen);
+    }
+    memcpy(Y + i, &best, sizeof best);
+    memcpy(index + i, &chosen, sizeof chosen);
+  }
+  for (size_t i = 0; i < MAXOUT_BLOCK; ++i) which[i] = (int32_t)index[i];
 }
 
 template <int P, typename T>
 static void maxout_p(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo) {
-  THINC_INDEPENDENT
-  for (size_t i = 0; i < n_bo; ++i) {
-    const T* x = X_bop + i * P;
-    T best = x[0];
-    int32_t which = 0;
-    take_if_better_(x[1], 1, &best, &which);
-    if constexpr (P > 2) take_if_better_(x[2], 2, &best, &which);
-    if constexpr (P > 3) take_if_better_(x[3], 3, &best, &which);
-    Y_bo[i] = best;
-    which_bo[i] = which;
+  T piece[P][MAXOUT_BLOCK] = {};
+  size_t i = 0;
+  for (; i + MAXOUT_BLOCK <= n_bo; i += MAXOUT_BLOCK) {
+    take_apart_<P>(piece, X_bop + i * P, MAXOUT_BLOCK);
+    best_of_<P>(Y_bo + i, which_bo + i, piece);
   }
+  T Y[MAXOUT_BLOCK];
+  int32_t which[MAXOUT_BLOCK];
+  take_apart_<P>(piece, X_bop + i * P, n_bo - i);
+  best_of_<P>(Y, which, piece);
+  memcpy(Y_bo + i, Y, (n_bo - i) * sizeof(T));
+  memcpy(which_bo + i, which, (n_bo - i) * sizeof(int32_t));
 }
 
 template <typename T>
@@ -42,17 +82,32 @@ static void maxout(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size
   }
 }
 
+// dY where which is p, else 0, for each p of a block.
+template <int P, typename T>
+static THINC_INLINE void spread_(T (&piece)[P][MAXOUT_BLOCK], const T* dY, const int32_t* which) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  T index[MAXOUT_BLOCK];
+  for (size_t i = 0; i < MAXOUT_BLOCK; ++i) index[i] = T(which[i]);
+  for (size_t i = 0; i < MAXOUT_BLOCK; i += L) THINC_UNROLL for (int p = 0; p < P; ++p) {
+      Vec<T> dx = select_(load_(index + i) == T(p), load_(dY + i), Vec<T>{});
+      memcpy(piece[p] + i, &dx, sizeof dx);
+    }
+}
+
 template <int P, typename T>
 static void backprop_maxout_p(T* dX_bop, const T* dY_bo, const int32_t* which_bo, size_t n_bo) {
-  THINC_INDEPENDENT
-  for (size_t i = 0; i < n_bo; ++i) {
-    T* dx = dX_bop + i * P;
-    T dy = dY_bo[i];
-    dx[0] = which_bo[i] == 0 ? dy : T(0);
-    dx[1] = which_bo[i] == 1 ? dy : T(0);
-    if constexpr (P > 2) dx[2] = which_bo[i] == 2 ? dy : T(0);
-    if constexpr (P > 3) dx[3] = which_bo[i] == 3 ? dy : T(0);
+  T piece[P][MAXOUT_BLOCK];
+  size_t i = 0;
+  for (; i + MAXOUT_BLOCK <= n_bo; i += MAXOUT_BLOCK) {
+    spread_<P>(piece, dY_bo + i, which_bo + i);
+    put_together_<P>(dX_bop + i * P, piece, MAXOUT_BLOCK);
   }
+  T dY[MAXOUT_BLOCK] = {};
+  int32_t which[MAXOUT_BLOCK] = {};
+  memcpy(dY, dY_bo + i, (n_bo - i) * sizeof(T));
+  memcpy(which, which_bo + i, (n_bo - i) * sizeof(int32_t));
+  spread_<P>(piece, dY, which);
+  put_together_<P>(dX_bop + i * P, piece, n_bo - i);
 }
 
 template <typename T>

@@ -20,7 +20,14 @@ static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, T beta1, T
 
 template <typename T>
 static void sum_squares(double* total, const T* X, size_t n) {
-  *total = sum_<double>(n, [=](size_t i) { return (double)X[i] * (double)X[i]; });
+  constexpr size_t LANES = 32;  // as many sums in flight as it takes to keep up with the reads
+  double part[LANES] = {0};
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t lane = 0; lane < LANES; ++lane) part[lane] += (double)X[i + lane] * (double)X[i + lane];
+  for (size_t lane = 0; i < n; ++i, ++lane) part[lane] += (double)X[i] * (double)X[i];
+  fold_tree_<LANES>(part, [](double a, double b) { return a + b; });
+  *total = part[0];
 }
 
 template <typename T>

@@ -1,19 +1,44 @@
 // Reductions over the rows of each sequence, vectorised across the columns.
 
-// Y += rows of X. Blocks of 64 rows are summed apart, so that the rounding error grows with T / 64 and not with T.
+// Sum of the rows of X. A strip of columns stays in registers; blocks of 64 rows are summed apart, so that the rounding
+// error grows with rows / 64 and not with rows.
+template <typename T, size_t VECTORS>
+static THINC_INLINE void sum_strip_(T* Y, const T* X, size_t rows, size_t O) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  Vec<T> total[VECTORS] = {};
+  for (size_t start = 0; start < rows; start += 64) {
+    Vec<T> sum[VECTORS] = {};
+    size_t end = rows - start < 64 ? rows : start + 64;
+    for (size_t t = start; t < end; ++t)
+      THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) sum[v] += load_(X + t * O + v * L);
+    THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) total[v] += sum[v];
+  }
+  memcpy(Y, total, sizeof total);
+}
+
 template <typename T>
-static inline void add_rows_(T* Y_o, const T* X_to, size_t rows, size_t O) {
-  for (size_t t = 0; t < rows; ++t) add_row_(Y_o, X_to + t * O, O);
+static void sum_rows_of_(T* Y_o, const T* X_to, size_t rows, size_t O) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  size_t o = 0;
+  for (; o + 4 * L <= O; o += 4 * L) sum_strip_<T, 4>(Y_o + o, X_to + o, rows, O);
+  for (; o + L <= O; o += L) sum_strip_<T, 1>(Y_o + o, X_to + o, rows, O);
+  for (; o < O; ++o) {
+    T total = 0;
+    for (size_t start = 0; start < rows; start += 64) {
+      T sum = 0;
+      size_t end = rows - start < 64 ? rows : start + 64;
+      for (size_t t = start; t < end; ++t) sum += X_to[t * O + o];
+      total += sum;
+    }
+    Y_o[o] = total;
+  }
 }
 
 template <typename T>
 static void reduce_sum(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
   for (size_t b = 0; b < B; ++b) {
-    size_t length = (size_t)lengths_b[b];
-    T* y = Y_bo + b * O;
-    for (size_t o = 0; o < O; ++o) y[o] = T(0);
-    add_rows_(y, X_to, length, O);
-    X_to += length * O;
+    sum_rows_of_(Y_bo + b * O, X_to, (size_t)lengths_b[b], O);
+    X_to += (size_t)lengths_b[b] * O;
   }
 }
 
@@ -60,8 +85,10 @@ static void backprop_reduce_mean(T* dX_to, const T* dY_bo, const int32_t* length
     T* first = dX_to;
     T length = T(lengths_b[b]);
     for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O) {
-      if (t > 0) memcpy(dX_to, first, O * sizeof(T));
-      else fill_(dX_to, O, [=](size_t o) { return dy[o] / length; });
+      if (t > 0)
+        memcpy(dX_to, first, O * sizeof(T));
+      else
+        fill_(dX_to, O, [=](size_t o) { return dy[o] / length; });
     }
   }
 }

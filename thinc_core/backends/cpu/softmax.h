@@ -1,5 +1,5 @@
-// Softmax over rows. Rows are taken in blocks that stay in L1, and exp runs over a whole block, so that narrow rows
-// fill the vectors too.
+// Softmax over rows. Rows are taken in blocks that stay in L1, pass by pass, so that the steps of a row need not wait
+// for each other, and exp runs over a whole block, so that narrow rows fill the vectors too.
 
 template <typename T>
 static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
@@ -14,14 +14,14 @@ static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
     }
     for (size_t b = 0; b < rows; ++b) {
       const T* x = X + b * O;
-      T top = max_<T>(O, [=](size_t o) { return x[o]; });
-      fill_(Y + b * O, O, [=](size_t o) { return x[o] - top; });
+      T top = max_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(x); });
+      each_(Y + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(x) - top; });
     }
-    fill_(Y, rows * O, [=](size_t i) { return exp_(Y[i]); });
+    map_(Y, Y, rows * O, [](Vec<T> y) THINC_INLINE_LAMBDA { return exp_(y); });
     for (size_t b = 0; b < rows; ++b) {
       T* y = Y + b * O;
-      T factor = T(1) / sum_<T>(O, [=](size_t o) { return y[o]; });
-      fill_(y, O, [=](size_t o) { return y[o] * factor; });
+      T factor = T(1) / sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(y); });
+      each_(y, O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * factor; });
     }
   }
 }
@@ -30,7 +30,7 @@ template <typename T>
 static void backprop_softmax(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature) {
   for (size_t b = 0; b < B; ++b) {
     const T *dy = dY_bo + b * O, *y = Y_bo + b * O;
-    T total = sum_<T>(O, [=](size_t o) { return y[o] * dy[o]; });
-    fill_(dX_bo + b * O, O, [=](size_t o) { return y[o] * (dy[o] - total) / temperature; });
+    T total = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * at(dy); });
+    each_(dX_bo + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * (at(dy) - total) / temperature; });
   }
 }

@@ -1,0 +1,128 @@
+// One register's worth of values, as a type with the usual operators (GCC and Clang vector extensions). Kernels that
+// call vmath.h use it, so that their speed does not hang on what a compiler's own vectoriser makes of a long formula.
+// Compilers without such types compute with single values: the same formulas, the same bits.
+
+#if defined(__GNUC__)
+#define THINC_INLINE inline __attribute__((always_inline))
+#define THINC_INLINE_LAMBDA __attribute__((always_inline))
+#define THINC_UNROLL _Pragma("GCC unroll 64")
+template <typename T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  typedef float reals __attribute__((vector_size(THINC_VECTOR_BYTES)));
+  typedef int32_t ints __attribute__((vector_size(THINC_VECTOR_BYTES)));
+};
+template <>
+struct VecOf<double> {
+  typedef double reals __attribute__((vector_size(THINC_VECTOR_BYTES)));
+  typedef int64_t ints __attribute__((vector_size(THINC_VECTOR_BYTES)));
+};
+#else
+#define THINC_INLINE inline
+#define THINC_INLINE_LAMBDA
+#define THINC_UNROLL
+template <typename T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  typedef float reals;
+  typedef int32_t ints;
+};
+template <>
+struct VecOf<double> {
+  typedef double reals;
+  typedef int64_t ints;
+};
+#endif
+
+template <typename T>
+using Vec = typename VecOf<T>::reals;
+template <typename T>
+using VecInts = typename VecOf<T>::ints;
+
+// The bits of x as integers and back.
+static THINC_INLINE VecInts<float> bits_(Vec<float> x) {
+  VecInts<float> i;
+  memcpy(&i, &x, sizeof i);
+  return i;
+}
+static THINC_INLINE VecInts<double> bits_(Vec<double> x) {
+  VecInts<double> i;
+  memcpy(&i, &x, sizeof i);
+  return i;
+}
+template <typename V, typename I>
+static THINC_INLINE V from_bits_(I i) {
+  V x;
+  memcpy(&x, &i, sizeof x);
+  return x;
+}
+
+// Lane by lane: yes where m holds, else no. m: a comparison of two V.
+template <typename M, typename V>
+static THINC_INLINE V select_(M m, V yes, V no) {
+  return m ? yes : no;
+}
+
+static THINC_INLINE Vec<float> abs_(Vec<float> x) { return from_bits_<Vec<float>>(bits_(x) & 0x7fffffff); }
+static THINC_INLINE Vec<double> abs_(Vec<double> x) { return from_bits_<Vec<double>>(bits_(x) & 0x7fffffffffffffff); }
+
+// The smaller and the larger of x and a number; NaN stays NaN.
+template <typename V, typename T>
+static THINC_INLINE V at_most_(V x, T high) {
+  return select_(x > high, V{} + high, x);
+}
+template <typename V, typename T>
+static THINC_INLINE V at_least_(V x, T low) {
+  return select_(x < low, V{} + low, x);
+}
+
+// |x|, but at most high > 0; of NaN, f32 makes high (comparing the bits as integers is one instruction).
+static THINC_INLINE Vec<float> abs_to_(Vec<float> x, float high) {
+  VecInts<float> a = bits_(abs_(x)), most = bits_(Vec<float>{} + high);
+  return from_bits_<Vec<float>>(a < most ? a : most);
+}
+static THINC_INLINE Vec<double> abs_to_(Vec<double> x, double high) { return at_most_(abs_(x), high); }
+
+template <typename T>
+static THINC_INLINE Vec<T> load_(const T* p) {
+  Vec<T> x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+
+// Y = f(X), and Z = f(X, Y), for n values, a vector at a time. The output may be an input.
+template <typename T, typename F>
+static THINC_INLINE void map_(T* Y, const T* X, size_t n, F f) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  size_t whole = n - n % L;
+  for (size_t i = 0; i < whole; i += L) {
+    Vec<T> y = f(load_(X + i));
+    memcpy(Y + i, &y, sizeof y);
+  }
+  if (whole < n) {
+    T last[L] = {0};
+    memcpy(last, X + whole, (n - whole) * sizeof(T));
+    Vec<T> y = f(load_(last));
+    memcpy(last, &y, sizeof y);
+    memcpy(Y + whole, last, (n - whole) * sizeof(T));
+  }
+}
+template <typename T, typename F>
+static THINC_INLINE void map_(T* Z, const T* X, const T* Y, size_t n, F f) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  size_t whole = n - n % L;
+  for (size_t i = 0; i < whole; i += L) {
+    Vec<T> z = f(load_(X + i), load_(Y + i));
+    memcpy(Z + i, &z, sizeof z);
+  }
+  if (whole < n) {
+    T last_x[L] = {0}, last_y[L] = {0};
+    memcpy(last_x, X + whole, (n - whole) * sizeof(T));
+    memcpy(last_y, Y + whole, (n - whole) * sizeof(T));
+    Vec<T> z = f(load_(last_x), load_(last_y));
+    memcpy(last_x, &z, sizeof z);
+    memcpy(Z + whole, last_x, (n - whole) * sizeof(T));
+  }
+}
