@@ -17,7 +17,7 @@ BACKENDS = Path(inspect.getfile(Ops)).parent
 CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not None]
 
 # Stems that have no counterpart, and why.
-REFERENCE_ONLY = {"arrays", "batching", "pad", "lstm"}  # NumPy's own copies are what a kernel would do
+REFERENCE_ONLY = {"arrays", "batching", "pad"}  # NumPy's own copies are what a kernel would do
 CPU_ONLY = {"foreach_isa", "kernels_isa", "lanes", "vector", "vmath", "blas"}  # tools of the kernels, not ops
 
 # Ops without a row in cases.py: they take or give no plain arrays of numbers. Where they are tested instead.

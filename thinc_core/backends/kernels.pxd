@@ -60,6 +60,12 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*column_sum)(T* S_o, const T* X_bo, size_t B, size_t O, bint accumulate) noexcept nogil
         void (*axpy)(T* Y, const T* X, T alpha, size_t n) noexcept nogil
         void (*scal)(T* X, T alpha, size_t n) noexcept nogil
+        void (*lstm)(T* Y, T* units_n6o, T* scratch, const T* X_ni, const T* weights, const T* h0_o, const T* c0_o,
+                const int32_t* sizes_s, size_t S, size_t I, size_t O, size_t ldy, bint backwards) noexcept nogil
+        void (*backprop_lstm)(T* dX_ni, T* dweights, T* dh0_o, T* dc0_o, T* scratch, const T* dY, const T* units_n6o,
+                const T* X_ni, const T* weights, const T* h0_o, const T* c0_o, const int32_t* sizes_s, size_t S,
+                size_t I, size_t O, size_t ldy, bint backwards, bint accumulate) noexcept nogil
+        void (*lstm_scratch)(size_t* n, size_t N, size_t B, size_t O) noexcept nogil
 
     cdef cppclass CommonKernels:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil

@@ -687,6 +687,24 @@ class NumpyOps(Ops):
             K.f64.update_averages(f64(ema), f64(source), size(source), decay)
         acquire(state)
 
+    # Recurrent layers: _lstm.pxi
+
+    def lstm_forward_training(self, params, H0, C0, X, size_at_t):
+        return _lstm(self, "lstm_forward_training", params, H0, C0, X, size_at_t)
+
+    def lstm_forward_inference(self, params, H0, C0, X, size_at_t):
+        return _lstm(self, "lstm_forward_inference", params, H0, C0, X, size_at_t)
+
+    def backprop_lstm(self, dY, lengths, params, fwd_state):
+        result = _backprop_lstm(self, "backprop_lstm", dY, lengths, params, fwd_state)
+        return result[:2]
+
+    def backprop_lstm_states(self, dY, lengths, params, fwd_state):
+        return _backprop_lstm(self, "backprop_lstm_states", dY, lengths, params, fwd_state)
+
+
+include "_lstm.pxi"
+
 
 cdef inline bint _last_axis(X, axis) except -1:
     cdef int ndim = np.PyArray_NDIM(X)

@@ -17,7 +17,8 @@ namespace {
 #include "reduce.h"
 #include "optim.h"
 #include "dropout.h"
-#include "gemm.h"  // last: may call what the others define
+#include "gemm.h"  // last but one: may call what the others define
+#include "lstm.h"  // calls the products of gemm.h
 
 template <typename T>
 constexpr Kernels<T> fill() {

@@ -1,0 +1,337 @@
+// Long short-term memory, one direction of one layer at a time. Rows are packed by step, the longest sequence first:
+//
+//   step 0: [a b c d]  step 1: [a b c]  step 2: [a b c]  step 3: [a]      4 sequences of 4, 3, 3 and 1 steps
+//
+// so the sequences that go on from one step to the next are the first rows of both. A block of steps is taken at a
+// time: one product gives the part of the gates that comes from X, then each step adds the part that comes from the
+// step before, a product of its few rows with weights that are packed once, and computes its gates. The backward pass
+// goes the other way, and all products that do not wait for a step before are done a block at a time.
+// Fused multiply-add is allowed, as in gemm.h: values may differ in the last bits between instruction sets.
+#if defined(__clang__)
+#pragma clang fp contract(fast)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+// e^x - 1 for |x| <= 40, as in exp_ of vmath.h, with the same polynomials: 2^n (e^r - 1) + (2^n - 1).
+static THINC_INLINE Vec<float> expm1_(Vec<float> x) {
+  Vec<float> magic = x * 1.44269504f + 12582912.0f;
+  Vec<float> n = magic - 12582912.0f;
+  Vec<float> r = (x - n * 0.693145751953125f) - n * 1.42860677e-6f;
+  Vec<float> p = poly_(r, 0.0013814650f, 0.0083687027f, 0.041668386f, 0.16666521f, 0.49999993f);
+  Vec<float> scale = from_bits_<Vec<float>>((bits_(magic) << 23) + (127 << 23));
+  return scale * (p * (r * r) + r) + (scale - 1.0f);
+}
+static THINC_INLINE Vec<double> expm1_(Vec<double> x) {
+  Vec<double> magic = x * 1.4426950408889634 + 6755399441055744.0;
+  Vec<double> n = magic - 6755399441055744.0;
+  Vec<double> r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
+  Vec<double> p = long_poly_(r, 2.4999970373041514e-8, 2.7630196407874353e-7, 2.7557586450845102e-6,
+                             2.4801493251435885e-5, 1.9841269506778380e-4, 1.3888888943473573e-3, 8.3333333334942015e-3,
+                             4.1666666666530808e-2, 1.6666666666666413e-1, 5.0000000000000105e-1);
+  Vec<double> scale = from_bits_<Vec<double>>((bits_(magic) << 52) + (int64_t(1023) << 52));
+  return scale * (p * (r * r) + r) + (scale - 1.0);
+}
+
+// tanh(x) = (e^2x - 1) / (e^2x + 1); from |x| = 20 on it rounds to 1. The error is relative, also near 0.
+template <typename T>
+static THINC_INLINE Vec<T> gate_tanh_(Vec<T> x) {
+  Vec<T> t = expm1_(at_least_(at_most_(x + x, T(40)), T(-40)));
+  return t / (t + T(2));
+}
+
+// 1 / (1 + e^-x); from -80 down it is e^-80.
+template <typename T>
+static THINC_INLINE Vec<T> gate_sigmoid_(Vec<T> x) {
+  return T(1) / (T(1) + exp_(at_most_(-x, T(80))));
+}
+
+// Up to a vector of values that may end early.
+template <typename T>
+static THINC_INLINE Vec<T> load_up_to_(const T* p, size_t n) {
+  if (n >= sizeof(Vec<T>) / sizeof(T)) return load_(p);
+  Vec<T> x = {};
+  memcpy(&x, p, n * sizeof(T));
+  return x;
+}
+template <typename T>
+static THINC_INLINE void store_up_to_(T* p, Vec<T> x, size_t n) {
+  if (n >= sizeof(Vec<T>) / sizeof(T))
+    memcpy(p, &x, sizeof x);
+  else
+    memcpy(p, &x, n * sizeof(T));
+}
+
+// Where what a pass needs lies in its scratch memory, in values. N rows, B of them in the largest step.
+struct LstmScratch {
+  static constexpr size_t BLOCK = 256;  // rows of a block of steps: enough for a product to run at full speed
+  size_t held, bias, start, A, H, dH, dC, total;
+
+  LstmScratch(size_t N, size_t B, size_t O) : total(0) {
+    const size_t rows = N < BLOCK ? N : B < BLOCK ? BLOCK : B;
+    held = take(4 * O * (O + 64));
+    bias = take(4 * O);
+    start = take(4 * O);
+    A = take(rows * 4 * O);
+    H = take(rows * O);
+    dH = take(B * O);
+    dC = take(B * O);
+    total += 64;  // to align the whole
+  }
+  size_t take(size_t n) {
+    const size_t at = total;
+    total += (n + 63) / 64 * 64;
+    return at;
+  }
+};
+
+template <typename T>
+static void lstm_scratch(size_t* n, size_t N, size_t B, size_t O) {
+  *n = LstmScratch(N, B, O).total;
+}
+
+template <typename T>
+static T* aligned_(T* p) {
+  return p + (64 - reinterpret_cast<uintptr_t>(p) % 64) % 64 / sizeof(T);
+}
+
+// A right-hand side op(W) (K, N), packed once for many products with few rows.
+template <typename T>
+class Held {
+ public:
+  Held(T* memory, const T* W, size_t ldw, bool trans, size_t K, size_t N)
+      : panels_(memory), W_(W), ldw_(ldw), trans_(trans), K_(K), N_(N) {
+#if defined(__GNUC__)
+    each_panel([&](T* panel, size_t k, size_t depth, size_t n, size_t width) {
+      pack_panel(panel, W + (trans ? n * ldw + k : k * ldw + n), ldw, trans, width, depth);
+    });
+#endif
+  }
+
+  // C (M, N) = A (M, K) op(W), or C += when accumulate.
+  void times(T* C, size_t ldc, const T* A, size_t lda, size_t M, bool accumulate) const {
+#if defined(__GNUC__)
+    each_panel([&](const T* panel, size_t k, size_t depth, size_t n, size_t width) {
+      const size_t ldb = (width + L - 1) / L * L;
+      panel_product<T>(C + n, ldc, {A + k, lda, false, false}, panel, ldb, M, width, depth,
+                       accumulate || k ? C + n : nullptr, ldc, false);
+    });
+#else
+    gemm(C, A, W_, M, N_, K_, lda, ldw_, ldc, false, trans_, accumulate);
+#endif
+  }
+
+ private:
+#if defined(__GNUC__)
+  static constexpr size_t L = Simd<T>::L, NR = Simd<T>::NR, DEPTH = 1536 / sizeof(T);
+  template <typename F>
+  void each_panel(F f) const {
+    const size_t padded = (N_ + L - 1) / L * L;
+    for (size_t k = 0; k < K_; k += DEPTH) {
+      const size_t depth = K_ - k < DEPTH ? K_ - k : DEPTH;
+      for (size_t n = 0; n < N_; n += NR) f(panels_ + k * padded + n * depth, k, depth, n, N_ - n < NR ? N_ - n : NR);
+    }
+  }
+#endif
+  T* panels_;
+  const T* W_;
+  size_t ldw_;
+  bool trans_;
+  size_t K_, N_;
+};
+
+// One step as a direction takes it: rows [row, row + n), of which the first `kept` go on from those at `before`.
+struct LstmStep {
+  size_t row, n, before, kept;
+};
+
+// The steps of a direction, in its order (forward pass) or against it (backward pass), a block at a time.
+class LstmWalk {
+ public:
+  LstmWalk(const int32_t* sizes, size_t S, bool backwards, bool against) : sizes_(sizes), backwards_(backwards) {
+    while (S > 0 && sizes[S - 1] == 0) --S;
+    S_ = S;
+    up_ = backwards == against;
+    for (size_t t = 0; t < S; ++t) rows_ += size_t(sizes[t]);
+    next_ = up_ ? 0 : rows_;
+  }
+  size_t rows() const { return rows_; }
+
+  // f(first row, rows, steps) for each block; steps(g) calls g(LstmStep) for each of its steps.
+  template <typename F>
+  void each_block(F f) {
+    for (size_t done = 0; done < S_;) {
+      size_t count = 0, rows = 0;
+      for (; done + count < S_; ++count) {
+        const size_t more = size_t(sizes_[at(done + count)]);
+        if (count && rows + more > LstmScratch::BLOCK) break;
+        rows += more;
+      }
+      f(up_ ? next_ : next_ - rows, rows, [&](auto g) {
+        for (size_t s = done; s < done + count; ++s) g(take(at(s)));
+      });
+      done += count;
+    }
+  }
+
+ private:
+  size_t at(size_t s) const { return up_ ? s : S_ - 1 - s; }
+  LstmStep take(size_t t) {
+    const size_t n = size_t(sizes_[t]), row = up_ ? next_ : next_ - n;
+    next_ = up_ ? row + n : row;
+    if (backwards_) return {row, n, row + n, t + 1 < S_ ? size_t(sizes_[t + 1]) : 0};
+    return {row, n, t ? row - size_t(sizes_[t - 1]) : 0, t ? n : 0};
+  }
+
+  const int32_t* sizes_;
+  bool backwards_, up_;
+  size_t S_, rows_ = 0, next_;
+};
+
+// Rows of gates and cells: forget, input, output, candidate, which are 4 O values of A, then what follows from them.
+// c_before may be c. KEEP: the gates replace what they were computed from, and tanh_c is written.
+template <bool KEEP, typename T>
+static void lstm_gates(T* A, size_t lda, T* c, T* tanh_c, size_t ldc, T* Y, size_t ldy, const T* c_before, size_t ldb,
+                       size_t rows, size_t O) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  for (size_t r = 0; r < rows; ++r) {
+    T *a = A + r * lda, *y = Y + r * ldy;
+    for (size_t k = 0; k < O; k += L) {
+      const size_t n = O - k;
+      Vec<T> f = gate_sigmoid_<T>(load_up_to_(a + k, n)), i = gate_sigmoid_<T>(load_up_to_(a + O + k, n));
+      Vec<T> o = gate_sigmoid_<T>(load_up_to_(a + 2 * O + k, n)), g = gate_tanh_<T>(load_up_to_(a + 3 * O + k, n));
+      Vec<T> cell = f * load_up_to_(c_before + r * ldb + k, n) + i * g, t = gate_tanh_<T>(cell);
+      store_up_to_(c + r * ldc + k, cell, n);
+      store_up_to_(y + k, o * t, n);
+      if (KEEP) {
+        store_up_to_(a + k, f, n);
+        store_up_to_(a + O + k, i, n);
+        store_up_to_(a + 2 * O + k, o, n);
+        store_up_to_(a + 3 * O + k, g, n);
+        store_up_to_(tanh_c + r * ldc + k, t, n);
+      }
+    }
+  }
+}
+
+// A (rows, 4 O) = bias + X Wx^T.
+template <typename T>
+static void lstm_inputs(T* A, size_t lda, const T* X, const T* Wx, const T* bias, size_t rows, size_t I, size_t O) {
+#if defined(__GNUC__)
+  product<T>({A, X, Wx, rows, 4 * O, I, I, I, lda, false, true, bias, 0, false});
+#else
+  for (size_t r = 0; r < rows; ++r) memcpy(A + r * lda, bias, 4 * O * sizeof(T));
+  gemm(A, X, Wx, rows, 4 * O, I, I, I, lda, false, true, true);
+#endif
+}
+
+template <typename T>
+static void lstm(T* Y, T* units, T* scratch, const T* X, const T* weights, const T* h0, const T* c0,
+                 const int32_t* sizes, size_t S, size_t I, size_t O, size_t ldy, bool backwards) {
+  LstmWalk walk(sizes, S, backwards, false);
+  const LstmScratch at(walk.rows(), S ? size_t(sizes[0]) : 0, O);
+  scratch = aligned_(scratch);
+  const T *Wx = weights, *bx = Wx + 4 * O * I, *Wh = bx + 4 * O, *bh = Wh + 4 * O * O;
+  T *bias = scratch + at.bias, *start = scratch + at.start, *cells = scratch + at.dC;
+  const Held<T> held(scratch + at.held, Wh, O, true, O, 4 * O);
+  for (size_t k = 0; k < 4 * O; ++k) bias[k] = bx[k] + bh[k];
+  held.times(start, 4 * O, h0, O, 1, false);
+  const size_t lda = units ? 6 * O : 4 * O;
+  walk.each_block([&](size_t first, size_t rows, auto steps) {
+    T* A = units ? units + first * lda : scratch + at.A;
+    lstm_inputs(A, lda, X + first * I, Wx, bias, rows, I, O);
+    steps([&](const LstmStep& step) {
+      T *a = A + (step.row - first) * lda, *y = Y + step.row * ldy, *a_new = a + step.kept * lda;
+      const size_t fresh = step.n - step.kept;
+      if (step.kept) held.times(a, lda, Y + step.before * ldy, ldy, step.kept, true);
+      for (size_t r = 0; r < fresh; ++r) {
+        T* row = a_new + r * lda;
+        fill_(row, 4 * O, [=](size_t k) { return row[k] + start[k]; });
+      }
+      if (units) {
+        const T* before = units + step.before * lda + 4 * O;
+        lstm_gates<true>(a, lda, a + 4 * O, a + 5 * O, lda, y, ldy, before, lda, step.kept, O);
+        lstm_gates<true>(a_new, lda, a_new + 4 * O, a_new + 5 * O, lda, y + step.kept * ldy, ldy, c0, 0, fresh, O);
+      } else {
+        T *c = cells, *c_new = cells + step.kept * O;
+        lstm_gates<false>(a, lda, c, c, O, y, ldy, c, O, step.kept, O);
+        lstm_gates<false>(a_new, lda, c_new, c_new, O, y + step.kept * ldy, ldy, c0, 0, fresh, O);
+      }
+    });
+  });
+}
+
+// The gradient of what the gates of a row were computed from, from those of its output (dy + dh) and of its cell (dc),
+// which becomes that of the cell before. h: the output of before. NEW: the row is the first of its sequence.
+template <bool NEW, typename T>
+static void backprop_lstm_gates(T* dA, T* dC, T* H, const T* dY, size_t ldy, const T* dH, const T* units,
+                                const T* before, const T* h0, const T* c0, size_t rows, size_t O) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  for (size_t r = 0; r < rows; ++r) {
+    const T *u = units + r * 6 * O, *b = before + r * 6 * O;
+    T* da = dA + r * 4 * O;
+    for (size_t k = 0; k < O; k += L) {
+      const size_t n = O - k;
+      Vec<T> f = load_up_to_(u + k, n), i = load_up_to_(u + O + k, n), o = load_up_to_(u + 2 * O + k, n);
+      Vec<T> g = load_up_to_(u + 3 * O + k, n), t = load_up_to_(u + 5 * O + k, n);
+      Vec<T> c = load_up_to_(NEW ? c0 + k : b + 4 * O + k, n);
+      Vec<T> h = NEW ? load_up_to_(h0 + k, n) : load_up_to_(b + 2 * O + k, n) * load_up_to_(b + 5 * O + k, n);
+      Vec<T> dh = load_up_to_(dY + r * ldy + k, n) + load_up_to_(dH + r * O + k, n);
+      Vec<T> dc = load_up_to_(dC + r * O + k, n) + dh * o * (T(1) - t * t);
+      store_up_to_(da + k, dc * c * (f * (T(1) - f)), n);
+      store_up_to_(da + O + k, dc * g * (i * (T(1) - i)), n);
+      store_up_to_(da + 2 * O + k, dh * t * (o * (T(1) - o)), n);
+      store_up_to_(da + 3 * O + k, dc * i * (T(1) - g * g), n);
+      store_up_to_(dC + r * O + k, dc * f, n);
+      store_up_to_(H + r * O + k, h, n);
+    }
+  }
+}
+
+template <typename T>
+static void backprop_lstm(T* dX, T* dweights, T* dh0, T* dc0, T* scratch, const T* dY, const T* units, const T* X,
+                          const T* weights, const T* h0, const T* c0, const int32_t* sizes, size_t S, size_t I,
+                          size_t O, size_t ldy, bool backwards, bool accumulate) {
+  LstmWalk walk(sizes, S, backwards, true);
+  const size_t B = S ? size_t(sizes[0]) : 0;
+  const LstmScratch at(walk.rows(), B, O);
+  scratch = aligned_(scratch);
+  const T *Wx = weights, *Wh = Wx + 4 * O * (I + 1);
+  T *dWx = dweights, *dbx = dWx + 4 * O * I, *dWh = dbx + 4 * O, *dbh = dWh + 4 * O * O;
+  T *dA = scratch + at.A, *H = scratch + at.H, *dH = scratch + at.dH, *dC = scratch + at.dC;
+  T* start = scratch + at.start;
+  const Held<T> held(scratch + at.held, Wh, O, false, 4 * O, O);
+  fill_(dH, B * O, [](size_t) { return T(0); });
+  fill_(dC, B * O, [](size_t) { return T(0); });
+  fill_(start, 4 * O, [](size_t) { return T(0); });
+  fill_(dc0, O, [](size_t) { return T(0); });
+  bool later = false;
+  walk.each_block([&](size_t first, size_t rows, auto steps) {
+    steps([&](const LstmStep& step) {
+      const size_t row = step.row - first, kept = step.kept, fresh = step.n - kept;
+      const T *dy = dY + step.row * ldy, *u = units + step.row * 6 * O, *before = units + step.before * 6 * O;
+      T *da = dA + row * 4 * O, *da_new = da + kept * 4 * O, *dc_new = dC + kept * O, *h = H + row * O;
+      backprop_lstm_gates<false>(da, dC, h, dy, ldy, dH, u, before, h0, c0, kept, O);
+      backprop_lstm_gates<true>(da_new, dc_new, h + kept * O, dy + kept * ldy, ldy, dH + kept * O, u + kept * 6 * O,
+                                units, h0, c0, fresh, O);
+      if (kept) held.times(dH, O, da, 4 * O, kept, false);
+      column_sum(start, da_new, fresh, 4 * O, true);
+      column_sum(dc0, dc_new, fresh, O, true);
+    });
+    gemm(dWx, dA, X + first * I, 4 * O, I, rows, 4 * O, I, I, true, false, later);
+    gemm(dWh, dA, H, 4 * O, O, rows, 4 * O, O, O, true, false, later);
+    column_sum(dbx, dA, rows, 4 * O, later);
+    gemm(dX + first * I, dA, Wx, rows, I, 4 * O, 4 * O, I, I, false, false, accumulate);
+    later = true;
+  });
+  if (!later) fill_(dweights, 4 * O * (I + O + 2), [](size_t) { return T(0); });
+  fill_(dbh, 4 * O, [=](size_t k) { return dbx[k]; });
+  held.times(dh0, O, start, 4 * O, 1, false);
+}
+
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
