@@ -162,11 +162,13 @@ def sequences(n: int) -> Iterator[Row]:
     X, lengths = normal(n, W), sentence_lengths(n)
     B, bytes_ = len(lengths), X.nbytes
     size, dY = f"{n}x{W}, {B} seqs", normal(B, W, seed=1)
-    short = 1 + B / n  # rows read plus one row written per sequence, as a share of X
     which = (np.random.default_rng(2).random((B, W)) * lengths[:, None]).astype("i")
     seqs = np.split(X, np.cumsum(lengths)[:-1])
     target = [Target("copy", 1.5)]
     for kind in ("sum", "mean", "max"):
+        short = (
+            1 + (2 if kind == "max" else 1) * B / n
+        )  # rows of X, then per sequence one row, and where its maxima are
         yield Row(
             f"reduce_{kind}",
             size,
