@@ -1,10 +1,11 @@
 // The backward pass of affine_maxout. Each output passes its gradient to one of P rows of W only: instead of products
 // with a dZ that is zero but for one value in P, sums over the chosen rows, NV vectors of columns at a time.
-// Measured in us (one core of a Zen 5, float32, dX + dW), chosen rows against dZ and dense products:
-//   B 500, O 96, P 3, I 384: AVX-512 560 / 898, AVX2 836 / 1705, baseline 1559 / 4645
-//   B 500, O 96, P 3, I 96:  AVX-512 168 / 239, AVX2 250 /  446, baseline  416 / 1179
-//   B 128, O 300, P 2, I 300: AVX-512 406 / 398, AVX2 567 / 741, baseline 1015 / 1967
-// Below three vectors of columns the products win.
+// Measured in us (one core of a Zen 5, float32, dX + dW + db), chosen rows against dZ and dense products:
+//                                 64-byte vectors   32-byte       16-byte
+//   B 500, O 96, P 3, I 384          588 / 911       858 / 1757   1610 / 4747
+//   B 500, O 96, P 3, I 96           183 / 240       255 / 451     430 / 1219
+//   B 128, O 300, P 2, I 300         410 / 387       543 / 719     990 / 1921
+// So the products are left for P = 2 with 64-byte vectors, and for fewer than three vectors of columns.
 
 // Rows of a matrix cut into slabs of columns, about equal and at most eight vectors wide: eight independent sums hide
 // the latency of an addition, and a copy of a few dozen rows of one slab stays in the first-level cache.
@@ -86,14 +87,13 @@ struct Chosen {
 
 // One slab of `lists` rows of dW += sum over each one's list of d times row of X, a copy of whose slab is in rows.
 template <typename T, int NV>
-static void add_listed(T* dW, size_t ldw, size_t n, const Chosen<T>* list, size_t room, const uint32_t* length,
+static void add_listed(T* dW, size_t ldw, size_t n, const Chosen<T>* list, size_t room, const Chosen<T>* const* end,
                        size_t lists, const T* rows) {
   for (size_t l = 0; l < lists; ++l, dW += ldw, list += room) {
-    if (length[l] == 0) continue;
+    if (list == end[l]) continue;
     Sums<T, NV> sums;
     sums.read(dW, n);
-    for (const Chosen<T>*c = list, *end = list + length[l]; c < end; ++c)
-      sums.add(c->d, rows + size_t(c->row) * (NV * Simd<T>::L));
+    for (const Chosen<T>* c = list; c < end[l]; ++c) sums.add(c->d, rows + size_t(c->row) * (NV * Simd<T>::L));
     sums.write(dW, n);
   }
 }
@@ -134,11 +134,10 @@ struct Lists {
   typedef Slabs<T> S;
   size_t room, most;  // rows per list; outputs times P in the lists at once
   T* copy;
-  Chosen<T>* list;
-  uint32_t* length;
+  Chosen<T>*list, **end;  // where the lists start, and where each ends
 
   static constexpr size_t BYTES = 524288;  // of the lists and the rows of dW: half a second-level cache of 1 MB
-  static size_t bytes_per_list(size_t room) { return room * sizeof(Chosen<T>) + sizeof(uint32_t); }
+  static size_t bytes_per_list(size_t room) { return room * sizeof(Chosen<T>) + sizeof(Chosen<T>*); }
 
   bool get(size_t B, size_t O, size_t P, size_t I) {
     room = Blocks<T>::part(B, S::rows(), 1);
@@ -147,37 +146,40 @@ struct Lists {
     char* const memory = static_cast<char*>(workspace.get(slab + most * bytes_per_list(room)));
     copy = reinterpret_cast<T*>(memory);
     list = reinterpret_cast<Chosen<T>*>(memory + slab);
-    length = reinterpret_cast<uint32_t*>(list + most * room);
+    end = reinterpret_cast<Chosen<T>**>(list + most * room);
     return memory;
   }
 
-  // From `rows` rows of outputs [0, O); db (O, P) += their sums.
-  void fill(T* db, const T* dY, const int32_t* which, size_t ldy, size_t rows, size_t O, size_t P) {
-    for (size_t l = 0; l < O * P; ++l) length[l] = 0;
+  // From `rows` rows of outputs [0, O).
+  void fill(const T* dY, const int32_t* which, size_t ldy, size_t rows, size_t O, size_t P) {
+    for (size_t l = 0; l < O * P; ++l) end[l] = list + l * room;
     for (size_t r = 0; r < rows; ++r)
-      for (size_t o = 0; o < O; ++o) {
-        const size_t l = o * P + size_t(which[r * ldy + o]);
-        list[l * room + length[l]++] = {static_cast<decltype(list->row)>(r), dY[r * ldy + o]};
-      }
-    for (size_t l = 0; db && l < O * P; ++l)
-      for (size_t e = 0; e < length[l]; ++e) db[l] += list[l * room + e].d;
+      for (size_t o = 0; o < O; ++o)
+        *end[o * P + size_t(which[r * ldy + o])]++ = {static_cast<decltype(list->row)>(r), dY[r * ldy + o]};
   }
 };
 
+// db (O, P) += dY where it was chosen.
 template <typename T>
-static void chosen_dW(T* dW, T* db, const T* dY, const int32_t* which, const T* X, Lists<T>& lists, size_t B, size_t O,
+static void chosen_db(T* db, const T* dY, const int32_t* which, size_t B, size_t O, size_t P) {
+  for (size_t b = 0; b < B; ++b, dY += O, which += O)
+    for (size_t o = 0; o < O; ++o) db[o * P + size_t(which[o])] += dY[o];
+}
+
+template <typename T>
+static void chosen_dW(T* dW, const T* dY, const int32_t* which, const T* X, Lists<T>& lists, size_t B, size_t O,
                       size_t P, size_t I) {
   typedef Slabs<T> S;
   const S slabs(I);
   for (size_t o = 0; o < O; o += lists.most / P)
     for (size_t b = 0; b < B; b += lists.room) {
       const size_t rows = smaller(B - b, lists.room), some = smaller(O - o, lists.most / P);
-      lists.fill(db ? db + o * P : nullptr, dY + b * O + o, which + b * O + o, O, rows, some, P);
-      for (size_t s = 0; dW && s < slabs.count; ++s) {
+      lists.fill(dY + b * O + o, which + b * O + o, O, rows, some, P);
+      for (size_t s = 0; s < slabs.count; ++s) {
         const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
         copy_slab(lists.copy, X + b * I + i, I, rows, n, nv);
         add_listed_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>())(
-            dW + o * P * I + i, I, n, lists.list, lists.room, lists.length, some * P, lists.copy);
+            dW + o * P * I + i, I, n, lists.list, lists.room, lists.end, some * P, lists.copy);
       }
     }
 }
@@ -208,7 +210,8 @@ static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32
     Lists<T> lists;
     if (lists.get(B, O, P, I)) {
       if (dX) chosen_dX(dX, dY, which, W, lists.copy, B, O, P, I);
-      if (dW || db) chosen_dW(dW, db, dY, which, X, lists, B, O, P, I);
+      if (dW) chosen_dW(dW, dY, which, X, lists, B, O, P, I);
+      if (db) chosen_db(db, dY, which, B, O, P);
       return;
     }
   }
