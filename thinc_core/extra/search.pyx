@@ -1,12 +1,26 @@
 # cython: language_level=3, cdivision=True
 """Beam search, and the violation to learn from: other packages' Cython code brings the states; see search.pxd."""
-from libc.math cimport exp, isnan
+from libc.math cimport INFINITY, exp, isnan, log
 from libc.stdint cimport SIZE_MAX
 from libc.string cimport memcpy, memset
 from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
 import math
+
+cdef extern from *:
+    """
+    #include <functional>
+    #include <queue>
+    #include <utility>
+    #include <vector>
+    // All at once is linear in their number, and faster than one after the other.
+    template <typename Entry>
+    static std::priority_queue<Entry> queue_of(std::vector<Entry>& entries) {
+      return std::priority_queue<Entry>(std::less<Entry>(), std::move(entries));
+    }
+    """
+    Queue queue_of(vector[Entry]& entries) except +
 
 # As hash_func_t, but a 0 without an exception is a hash too.
 ctypedef hash_t (*any_hash_t)(void* state, void* x) except? 0
@@ -84,25 +98,20 @@ cdef class Beam:
         q: score after the step, and parent * nr_class + class.
         RAISES: ValueError when a score is NaN.
         """
-        cdef class_t i, j
+        cdef class_t i, j, nr_class = self.nr_class
+        cdef _State state
         cdef vector[Entry] steps
-        cdef Entry step
-        cdef weight_t best = -math.inf
+        cdef double lowest = _lowest_score(self, scores, is_valid)
+        steps.reserve(self.size * nr_class)
         for i in range(self.size):
-            if self._states[i].is_done:
-                steps.push_back(Entry(_lasting_score(self, i), i * self.nr_class))
+            state = self._states[i]
+            if state.is_done:
+                _offer(steps, _lasting_score(self, i), i * nr_class, lowest)
                 continue
-            for j in range(self.nr_class):
+            for j in range(nr_class):
                 if is_valid[i][j]:
-                    steps.push_back(Entry(self._states[i].score + scores[i][j], i * self.nr_class + j))
-        for step in steps:
-            if isnan(step.first):
-                i, j = step.second / self.nr_class, step.second % self.nr_class
-                raise ValueError(f"Beam.advance: scores must be numbers; got NaN for class {j} after state {i}")
-            best = max(best, step.first)
-        for step in steps:
-            if step.first == best or exp(<double>step.first - best) >= self.min_density:
-                q.push(step)
+                    _offer(steps, state.score + scores[i][j], i * nr_class + j, lowest)
+        q[0] = queue_of(steps)
         return 0
 
     cdef int initialize(self, init_func_t init_func, del_func_t del_func, int n, void* extra_args) except -1:
@@ -227,6 +236,30 @@ cdef weight_t _lasting_score(Beam beam, class_t i) noexcept:
     """Score of a finished state as if it had gone on at its average pace: so it competes with longer ones."""
     cdef weight_t score = beam._states[i].score
     return score + score / beam.t if len(beam.histories[i]) > 0 else score
+
+
+cdef inline int _offer(vector[Entry]& steps, weight_t score, size_t step, double lowest) except -1:
+    if score >= lowest:
+        steps.push_back(Entry(score, step))
+    elif isnan(score):
+        raise ValueError(f"Beam.advance: scores must be numbers; got NaN for step {step} (state * nr_class + class)")
+    return 0
+
+
+cdef double _lowest_score(Beam beam, weight_t** scores, int** is_valid) noexcept:
+    """Score that a step must have to be probable enough beside the best one."""
+    cdef class_t i, j
+    cdef weight_t best = -INFINITY
+    if not beam.min_density > 0:
+        return -INFINITY
+    for i in range(beam.size):
+        if beam._states[i].is_done:
+            best = max(best, _lasting_score(beam, i))
+            continue
+        for j in range(beam.nr_class):
+            if is_valid[i][j]:
+                best = max(best, beam._states[i].score + scores[i][j])
+    return min(best, best + log(<double>beam.min_density))
 
 
 cdef int _keep(Beam beam, Entry step) except -1:
