@@ -343,14 +343,13 @@ def replace_saxpy(CBlas cblas):
 
 @pytest.fixture(scope="module")
 def extension(tmp_path_factory: Any) -> Any:
-    """A module compiled against cblas.pxd, as another package would be."""
+    """A module compiled against cblas.pxd, as another package would be: without our headers."""
     Cython = pytest.importorskip("Cython.Build")
     setuptools = pytest.importorskip("setuptools")
     folder = tmp_path_factory.mktemp("uses_cblas")
     (folder / "uses_cblas.pyx").write_text(EXTENSION)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    include = [os.path.join(root, "include")]
-    source = setuptools.Extension("uses_cblas", [str(folder / "uses_cblas.pyx")], language="c++", include_dirs=include)
+    source = setuptools.Extension("uses_cblas", [str(folder / "uses_cblas.pyx")], language="c++")
     modules = Cython.cythonize([source], language_level=3, include_path=[root], quiet=True)
     distribution = setuptools.Distribution({"ext_modules": modules})
     command = distribution.get_command_obj("build_ext")

@@ -1,8 +1,6 @@
 # BLAS functions for other packages' Cython code: ask ops.cblas() for a CBlas, then call sgemm(cblas)(...).
 from libcpp.memory cimport shared_ptr
 
-from .kernels cimport KernelTable
-
 # Row-major. C (M, N) = alpha op(A) op(B) + beta C; lda, ldb, ldc: elements between stored rows.
 ctypedef void (*sgemm_ptr)(bint transA, bint transB, int M, int N, int K, float alpha, const float* A, int lda,
                            const float* B, int ldb, float beta, float* C, int ldc) noexcept nogil
@@ -48,5 +46,6 @@ cdef void set_sscal(CBlas cblas, sscal_ptr function) noexcept nogil
 cdef void set_dscal(CBlas cblas, dscal_ptr function) noexcept nogil
 
 # For numpy_ops: from now on compute with the kernels of this instruction set. Returns the table to call, always the
-# same one: its matrix products are the chosen provider's.
-cdef const KernelTable* use_kernels(const KernelTable* table) noexcept
+# same one: its matrix products are the chosen provider's. Both are KernelTable*; not named so here, for other packages
+# compile against this file without our headers.
+cdef const void* use_kernels(const void* table) noexcept

@@ -10,6 +10,8 @@ from libc.stdint cimport uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport make_shared
 
+from .kernels cimport KernelTable
+
 import os
 import sys
 
@@ -319,8 +321,8 @@ def default_cblas():
     return _active.blas
 
 
-cdef const KernelTable* use_kernels(const KernelTable* table) noexcept:
-    return set_kernels(table)
+cdef const void* use_kernels(const void* table) noexcept:
+    return set_kernels(<const KernelTable*>table)
 
 
 if os.environ.get("THINC_CORE_BLAS"):

@@ -26,7 +26,7 @@ np.import_array()
 
 cdef const KernelTable* TABLES[8]
 cdef size_t N_TABLES = supported_tables(TABLES, 8)
-cdef const KernelTable* K = use_kernels(TABLES[0])
+cdef const KernelTable* K = <const KernelTable*>use_kernels(TABLES[0])
 
 
 def supported_isas():
