@@ -300,6 +300,13 @@ def test_openblas_uses_one_thread_only_while_chosen() -> None:
     assert run_python(code, THINC_CORE_BLAS="native", **clean).stdout.split() == ["1", "True"]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64"])
+def test_without_blis_numpy_multiplies_any_dtype(dtype: str) -> None:
+    plain = NumpyOps(use_blis=False)
+    left, right = (integers(numpy.random.default_rng(12), shape, dtype) for shape in ((5, 7), (3, 7)))
+    numpy.testing.assert_array_equal(plain.gemm(left, right, trans2=True), left @ right.T)
+
+
 def test_cblas_object() -> None:
     assert CBlas.__basicsize__ == 32  # what compiled dependants expect
     assert ops.cblas() is NumpyOps().cblas() is default_cblas()
