@@ -9,6 +9,22 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*backprop_mish)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
         void (*gelu)(T* Y, const T* X, size_t n) noexcept nogil
         void (*backprop_gelu)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*gelu_approx)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_gelu_approx)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*erf)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*sigmoid)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_sigmoid)(T* dX, const T* dY, const T* Y, size_t n) noexcept nogil
+        void (*swish)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_swish)(T* dX, const T* dY, const T* X, const T* Y, size_t n) noexcept nogil
+        void (*dish)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_dish)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*hard_swish)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_hard_swish)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*hard_swish_mobilenet)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*backprop_hard_swish_mobilenet)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
+        void (*clipped_linear)(T* Y, const T* X, size_t n, T slope, T offset, T low, T high) noexcept nogil
+        void (*backprop_clipped_linear)(T* dX, const T* dY, const T* X, size_t n, T slope, T offset, T low, T high
+                ) noexcept nogil
         void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
         void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
                 ) noexcept nogil

@@ -44,14 +44,18 @@ def set_isa(name):
 
     RAISES: ValueError when the name is unknown or this machine cannot run it.
     """
+    _choose_isa(name, "set_isa: name")
+
+
+def _choose_isa(name, what):
     names = supported_isas()
     if name not in names:
-        raise ValueError(f"set_isa: name must be one of {names}, which this machine supports; got {name!r}")
+        raise ValueError(f"{what} must be one of {names}, which this machine supports; got {name!r}")
     use_kernels(TABLES[names.index(name)])
 
 
 if os.environ.get("THINC_CORE_ISA"):
-    set_isa(os.environ["THINC_CORE_ISA"])
+    _choose_isa(os.environ["THINC_CORE_ISA"], "THINC_CORE_ISA: it")
 
 ctypedef void (*map_f32)(float*, const float*, size_t) noexcept nogil
 ctypedef void (*map_f64)(double*, const double*, size_t) noexcept nogil
@@ -258,6 +262,97 @@ class NumpyOps(Ops):
 
     def backprop_gelu(self, dY, X, inplace=False):
         return _map_grad(self, "backprop_gelu", K.f32.backprop_gelu, K.f64.backprop_gelu, dY, X, inplace)
+
+    def gelu_approx(self, X, inplace=False):
+        return _map(self, "gelu_approx", K.f32.gelu_approx, K.f64.gelu_approx, X, inplace)
+
+    def backprop_gelu_approx(self, dY, X, inplace=False):
+        return _map_grad(
+            self, "backprop_gelu_approx", K.f32.backprop_gelu_approx, K.f64.backprop_gelu_approx, dY, X, inplace
+        )
+
+    def erf(self, X):
+        return Ops.erf(self, X) if real(X) < 0 else _map(self, "erf", K.f32.erf, K.f64.erf, X, False)
+
+    def sigmoid(self, X, *, inplace=False):
+        return _map(self, "sigmoid", K.f32.sigmoid, K.f64.sigmoid, X, inplace)
+
+    def backprop_sigmoid(self, dY, Y, *, inplace=False):
+        if inplace:  # into Y, unlike the others
+            return Ops.backprop_sigmoid(self, dY, Y, inplace=True)
+        return _map_grad(self, "backprop_sigmoid", K.f32.backprop_sigmoid, K.f64.backprop_sigmoid, dY, Y, False)
+
+    def swish(self, X, inplace=False):
+        return _map(self, "swish", K.f32.swish, K.f64.swish, X, inplace)
+
+    def backprop_swish(self, dY, X, Y, inplace=False):
+        cdef int t = reals(dY, X)
+        if (
+            t < 0 or t != real(Y) or not same_shape(dY, X) or not same_shape(dY, Y)
+            or (inplace and not np.PyArray_ISWRITEABLE(dY))
+        ):
+            return Ops.backprop_swish(self, dY, X, Y, inplace)
+        cdef np.ndarray dy = contig(dY), x = contig(X), y = contig(Y), dX = dy if inplace else empty_like(dy)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_swish(f32(dX), f32(dy), f32(x), f32(y), size(x))
+        else:
+            K.f64.backprop_swish(f64(dX), f64(dy), f64(x), f64(y), size(x))
+        acquire(state)
+        return _settled(dX, dY) if inplace else dX
+
+    def dish(self, X, inplace=False):
+        return _map(self, "dish", K.f32.dish, K.f64.dish, X, inplace)
+
+    def backprop_dish(self, dY, X, inplace=False):
+        return _map_grad(self, "backprop_dish", K.f32.backprop_dish, K.f64.backprop_dish, dY, X, inplace)
+
+    def hard_swish(self, X, inplace=False):
+        return _map(self, "hard_swish", K.f32.hard_swish, K.f64.hard_swish, X, inplace)
+
+    def backprop_hard_swish(self, dY, X, inplace=False):
+        return _map_grad(
+            self, "backprop_hard_swish", K.f32.backprop_hard_swish, K.f64.backprop_hard_swish, dY, X, inplace
+        )
+
+    def hard_swish_mobilenet(self, X, inplace=False):
+        return _map(self, "hard_swish_mobilenet", K.f32.hard_swish_mobilenet, K.f64.hard_swish_mobilenet, X, inplace)
+
+    def backprop_hard_swish_mobilenet(self, dY, X, inplace=False):
+        return _map_grad(
+            self, "backprop_hard_swish_mobilenet", K.f32.backprop_hard_swish_mobilenet,
+            K.f64.backprop_hard_swish_mobilenet, dY, X, inplace
+        )
+
+    def clipped_linear(self, X, slope=1.0, offset=0.0, min_val=0.0, max_val=1.0, inplace=False):
+        cdef int t = real(X)
+        cdef double a = slope, b = offset, low = min_val, high = max_val
+        if t < 0 or low > high or (inplace and not np.PyArray_ISWRITEABLE(X)):
+            return Ops.clipped_linear(self, X, slope, offset, min_val, max_val, inplace)
+        cdef np.ndarray x = contig(X), y = x if inplace else empty_like(x)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.clipped_linear(f32(y), f32(x), size(x), <float>a, <float>b, <float>low, <float>high)
+        else:
+            K.f64.clipped_linear(f64(y), f64(x), size(x), a, b, low, high)
+        acquire(state)
+        return _settled(y, X) if inplace else y
+
+    def backprop_clipped_linear(self, dY, X, slope=1.0, offset=0.0, min_val=0.0, max_val=1.0, inplace=False):
+        cdef int t = reals(dY, X)
+        cdef double a = slope, b = offset, low = min_val, high = max_val
+        if t < 0 or not same_shape(dY, X) or (inplace and not np.PyArray_ISWRITEABLE(dY)):
+            return Ops.backprop_clipped_linear(self, dY, X, slope, offset, min_val, max_val, inplace)
+        cdef np.ndarray dy = contig(dY), x = contig(X), dX = dy if inplace else empty_like(dy)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_clipped_linear(
+                f32(dX), f32(dy), f32(x), size(x), <float>a, <float>b, <float>low, <float>high
+            )
+        else:
+            K.f64.backprop_clipped_linear(f64(dX), f64(dy), f64(x), size(x), a, b, low, high)
+        acquire(state)
+        return _settled(dX, dY) if inplace else dX
 
     # Matrix products
 
@@ -539,6 +634,28 @@ class NumpyOps(Ops):
         acquire(state)
         return dX
 
+    # Lists of sequences: _lists.pxi
+
+    def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2):
+        if pad >= 0 and _alike(X) and (dtype is None or X[0].dtype == dtype):
+            result = _flatten(X, pad)
+            if result is not None:
+                return result
+        return Ops.flatten(self, X, dtype, pad, ndim_if_empty)
+
+    def pad(self, seqs, round_to=1):
+        return _pad(seqs, round_to) if round_to >= 1 and _alike(seqs) else Ops.pad(self, seqs, round_to)
+
+    def list2padded(self, seqs):
+        return _list2padded(seqs) if _alike(seqs) and len(seqs) > 1 else Ops.list2padded(self, seqs)
+
+    def padded2list(self, padded):
+        data = padded.data
+        result = None
+        if np.PyArray_CheckExact(data) and np.PyArray_NDIM(data) >= 2 and _alike([data]):
+            result = _padded2list(data, padded.lengths, padded.indices)
+        return Ops.padded2list(self, padded) if result is None else result
+
     # Tables
 
     def hash(self, ids, seed):
@@ -703,6 +820,7 @@ class NumpyOps(Ops):
         return _backprop_lstm(self, "backprop_lstm_states", dY, lengths, params, fwd_state)
 
 
+include "_lists.pxi"
 include "_lstm.pxi"
 
 

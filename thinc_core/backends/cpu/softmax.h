@@ -17,7 +17,7 @@ static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
       T top = max_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(x); });
       each_(Y + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(x) - top; });
     }
-    map_(Y, Y, rows * O, [](Vec<T> y) THINC_INLINE_LAMBDA { return exp_(y); });
+    map_(Y, rows * O, [](Vec<T> y) THINC_INLINE_LAMBDA { return exp_(y); }, Y);
     for (size_t b = 0; b < rows; ++b) {
       T* y = Y + b * O;
       T factor = T(1) / sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(y); });

@@ -92,37 +92,25 @@ static THINC_INLINE Vec<T> load_(const T* p) {
   return x;
 }
 
-// Y = f(X), and Z = f(X, Y), for n values, a vector at a time. The output may be an input.
-template <typename T, typename F>
-static THINC_INLINE void map_(T* Y, const T* X, size_t n, F f) {
+// The values from X + i on, and at the end of an array the `rest` that is left, beside zeros.
+template <typename T>
+static THINC_INLINE Vec<T> load_last_(const T* X, size_t rest) {
+  T last[sizeof(Vec<T>) / sizeof(T)] = {0};
+  memcpy(last, X, rest * sizeof(T));
+  return load_(last);
+}
+
+// Y = f(X, ...) for n values, a vector at a time. The output may be an input.
+template <typename T, typename F, typename... Inputs>
+static THINC_INLINE void map_(T* Y, size_t n, F f, const Inputs*... X) {
   constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
   size_t whole = n - n % L;
   for (size_t i = 0; i < whole; i += L) {
-    Vec<T> y = f(load_(X + i));
+    Vec<T> y = f(load_(X + i)...);
     memcpy(Y + i, &y, sizeof y);
   }
   if (whole < n) {
-    T last[L] = {0};
-    memcpy(last, X + whole, (n - whole) * sizeof(T));
-    Vec<T> y = f(load_(last));
-    memcpy(last, &y, sizeof y);
-    memcpy(Y + whole, last, (n - whole) * sizeof(T));
-  }
-}
-template <typename T, typename F>
-static THINC_INLINE void map_(T* Z, const T* X, const T* Y, size_t n, F f) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  size_t whole = n - n % L;
-  for (size_t i = 0; i < whole; i += L) {
-    Vec<T> z = f(load_(X + i), load_(Y + i));
-    memcpy(Z + i, &z, sizeof z);
-  }
-  if (whole < n) {
-    T last_x[L] = {0}, last_y[L] = {0};
-    memcpy(last_x, X + whole, (n - whole) * sizeof(T));
-    memcpy(last_y, Y + whole, (n - whole) * sizeof(T));
-    Vec<T> z = f(load_(last_x), load_(last_y));
-    memcpy(last_x, &z, sizeof z);
-    memcpy(Z + whole, last_x, (n - whole) * sizeof(T));
+    Vec<T> y = f(load_last_(X + whole, n - whole)...);
+    memcpy(Y + whole, &y, (n - whole) * sizeof(T));
   }
 }
