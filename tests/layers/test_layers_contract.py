@@ -12,6 +12,7 @@ from thinc_core import layers
 from thinc_core.backends import Ops, get_current_ops
 from thinc_core.config import registry
 from thinc_core.layers import (
+    LSTM,
     Dropout,
     Gelu,
     LayerNorm,
@@ -83,6 +84,12 @@ def plain_case(make: Any, *args: Any, **kwargs: Any) -> Case:
     return Case(make.__name__, lambda: make(*args), config={"@layers": f"{make.__name__}.v1"}, **settings)
 
 
+def lstm_case(**kwargs: Any) -> Case:
+    nO = NO + 1  # both directions get the same number of columns
+    config = {"@layers": "LSTM.v1", "nO": nO, "nI": NI, **kwargs}
+    return Case("_".join(["LSTM", *kwargs]), lambda: LSTM(nO, NI, **kwargs), ("padded",), config=config)
+
+
 def linear() -> Model:
     return Linear(NO, NI)
 
@@ -107,6 +114,7 @@ CASES = [
     *[plain_case(make, kinds=("list",)) for make in (list2array, list2ragged, list2padded)],
     plain_case(ragged2list),
     plain_case(padded2list, kinds=("padded",)),
+    *[lstm_case(**kwargs) for kwargs in ({}, {"bi": True, "depth": 2}, {"depth": 3})],
     Case("array_getitem", lambda: array_getitem((slice(0, None), [1, 1, 0])), config={}),
     Case("chain", lambda: chain(Mish(5, NI), Linear(NO)), config={}),
     Case("clone", lambda: clone(Linear(NI, NI), 3), square=True),

@@ -15,6 +15,7 @@ from .linear import Linear
 from .list2array import list2array
 from .list2padded import list2padded
 from .list2ragged import list2ragged
+from .lstm import LSTM
 from .maxout import Maxout
 from .mish import Mish
 from .noop import noop
@@ -37,6 +38,7 @@ from .with_padded import with_padded
 from .with_ragged import with_ragged
 
 __all__ = [
+    "LSTM",
     "Dropout",
     "Embed",
     "Gelu",

@@ -2,6 +2,8 @@
 
 from typing import Any, Callable, List, Sequence
 
+import numpy
+
 from ..backends import Ops
 from ..types import ArrayXd, Padded, Ragged
 
@@ -70,3 +72,27 @@ def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
     data = ops.alloc((*X.data.shape[:2], *Y.data.shape[2:]), dtype=Y.data.dtype)
     data[: Y.data.shape[0]] = Y.data[:, Y.indices.argsort()[X.indices]]
     return replace_data(X, data)
+
+
+def live_rows(ops: Any, Xp: Padded) -> Any:
+    """An index of the (steps * columns) rows of the data that belong to a sequence, step by step."""
+    sizes, (steps, columns) = ops.to_numpy(Xp.size_at_t), Xp.data.shape[:2]
+    if len(sizes) == steps and (sizes == columns).all():
+        return slice(None)
+    return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))
+
+
+def rows_of(Xp: Padded, live: Any, width: int) -> Any:
+    """(rows, width) the live rows, which may be a view of the data."""
+    steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
+    return Xp.data.reshape(steps * columns, found or width)[live]
+
+
+def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
+    """A Padded like Xp around other live rows: the inverse of rows_of."""
+    steps, columns, width = *Xp.data.shape[:2], rows.shape[1]
+    data = rows
+    if not isinstance(live, slice):
+        data = ops.alloc((steps * columns, width), dtype=rows.dtype)
+        data[live] = rows
+    return Padded(data.reshape(steps, columns, width), Xp.size_at_t, Xp.lengths, Xp.indices)

@@ -232,9 +232,9 @@ class LSTM(Base):
             dh = dY[step.rows] + d_next[0, :count]
             dc = d_next[1, :count] + dh * out * (1 - tanh_c * tanh_c)
             c = self._before(units[:, 4], c0, step)
-            into_gates = (dc * c * forget * (1 - forget), dc * candidate * into * (1 - into))
-            into_gates += (dh * tanh_c * out * (1 - out), dc * into * (1 - candidate * candidate))
-            dA[step.rows] = self.xp.concatenate(into_gates, axis=1)
+            gates = [dc * c * forget * (1 - forget), dc * candidate * into * (1 - into)]
+            gates += [dh * tanh_c * out * (1 - out), dc * into * (1 - candidate * candidate)]
+            dA[step.rows] = self.xp.concatenate(gates, axis=1)
             d_next[0, :count], d_next[1, :count] = dA[step.rows] @ weights.Wh, dc * forget
             dH0 += d_next[0, step.kept : count].sum(axis=0)
             dC0 += d_next[1, step.kept : count].sum(axis=0)

@@ -1,0 +1,78 @@
+"""LSTM: long short-term memory over a Padded, any number of layers, in one direction or both."""
+
+from typing import Any, Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import glorot_uniform_init, zero_init
+from ..model import Model
+from ..types import Padded
+from ..util import partial
+from ._sequence import live_rows, rows_of, with_rows
+from ._widths import sample_width
+
+
+@registry.layers("LSTM.v1")
+def LSTM(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    bi: bool = False,
+    depth: int = 1,
+    dropout: float = 0.0,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+) -> Model[Padded, Padded]:
+    """Y = output of the last layer at each step; with `bi`, left to right beside right to left, nO / 2 columns each.
+
+    X: Padded, nI wide.  Y: Padded, nO wide, zeros behind the ends. with_padded makes it a layer for other batches.
+    Params: LSTM, laid out as in Ops.lstm_forward_training; HC0 (2, depth, dirs, nO / dirs): the cells, then the outputs
+        to start from, zeros at first and learnt like any other parameter.
+    dropout: probability of zeroing a weight while training. SOURCE: Gers et al. 2000; Wan et al. 2013 (DropConnect).
+    """
+    if depth < 1:
+        raise ValueError(f"lstm: depth must be >= 1; got {depth}")
+    dirs = 1 + bool(bi)
+    return Model(
+        "lstm",
+        forward,
+        init=partial(init, init_W or glorot_uniform_init, init_b or zero_init),
+        dims={"nO": nO, "nI": nI, "depth": depth, "dirs": dirs},
+        params={"LSTM": None, "HC0": None},
+        attrs={"registry_name": "LSTM.v1", "dropout_rate": dropout},
+    )
+
+
+def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    ops: Any = model.ops
+    params, (C0, H0), live = model.get_param("LSTM"), model.get_param("HC0"), live_rows(ops, Xp)
+    rate = model.attrs["dropout_rate"] if is_train else 0
+    mask = ops.get_dropout_mask(params.shape, rate) if rate else None
+    weights = params if mask is None else params * mask
+    args = (weights, H0, C0, rows_of(Xp, live, model.get_dim("nI")), Xp.size_at_t)
+    Y, state = ops.lstm_forward_training(*args) if is_train else (ops.lstm_forward_inference(*args), None)
+
+    def backprop(dYp: Padded) -> Padded:
+        kept = ops.lstm_forward_training(*args)[1] if state is None else state
+        dX, dparams, dH0, dC0 = ops.backprop_lstm_states(rows_of(dYp, live, Y.shape[1]), Xp.size_at_t, weights, kept)
+        model.inc_grad("LSTM", dparams if mask is None else dparams * mask)
+        model.inc_grad("HC0", ops.xp.stack([dC0, dH0]))
+        return with_rows(ops, Xp, live, dX)
+
+    return with_rows(ops, Xp, live, Y), backprop
+
+
+def init(init_W: Callable, init_b: Callable, model: Model[Padded, Padded], X: Any = None, Y: Any = None) -> None:
+    for dim, sample in (("nI", X), ("nO", Y)):
+        width = sample_width(sample)
+        if width is not None:
+            model.set_dim(dim, width)
+    depth, dirs, nI = model.get_dim("depth"), model.get_dim("dirs"), model.get_dim("nI")
+    nH, rest = divmod(model.get_dim("nO"), dirs)
+    if rest:
+        raise ValueError(f"lstm: nO must be even with bi=True; got {model.get_dim('nO')}")
+    inputs = [nI] + [nH * dirs] * (depth - 1)
+    matrices = [(nH, width) for n_in in inputs for _ in range(dirs) for width in (n_in, nH)]
+    draws = [draw for shape in matrices for draw in [(init_W, shape)] * 4 + [(init_b, (nH,))] * 4]  # gate by gate
+    params = [initializer(model.ops, shape).reshape(-1) for initializer, shape in draws]
+    model.set_param("LSTM", model.ops.xp.concatenate(params))
+    model.set_param("HC0", zero_init(model.ops, (2, depth, dirs, nH)))
