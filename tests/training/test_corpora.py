@@ -57,7 +57,11 @@ def test_conllu_errors_name_file_and_line(tmp_path: Path, text: str, message: st
     assert str(path) in str(info.value)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", gzip.compress(LINE.encode() * 99)[:40], b"not gzip"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", gzip.compress(LINE.encode() * 99, mtime=0)[:40], b"not gzip"],
+    ids=["no UTF-8", "truncated gzip", "not gzip"],
+)
 def test_conllu_of_damaged_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("bad.conllu" if content[0] == 0xFF else "bad.conllu.gz")
     path.write_bytes(content)
