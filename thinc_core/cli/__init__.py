@@ -5,6 +5,7 @@ when they run, so `thinc-core --help` answers at once.
 """
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -32,6 +33,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     RETURNS: exit code: 0, 2 for bad input (one line on stderr says what), 130 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the locale has no letters for is written as \\u2502
+            stream.reconfigure(errors="backslashreplace")
     plain, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
     parser = make_parser()
     arguments = parser.parse_args(plain)
@@ -57,11 +61,12 @@ def report(err: Exception, *, debug: bool) -> int:
     """Print what went wrong: one message for bad input, a traceback for a fault of ours. RETURNS: the exit code."""
     from ..training.errors import UserError
 
-    is_users = isinstance(err, (UserError, OSError))
+    is_users = isinstance(err, (UserError, OSError, MemoryError))
     if debug or not is_users:
         traceback.print_exception(type(err), err, err.__traceback__)
     else:
         text = f"{err.filename}: {err.strerror}" if isinstance(err, OSError) and err.filename else str(err)
+        text = f"not enough memory: {text}" if isinstance(err, MemoryError) else text
         print(f"thinc-core: {text}", file=sys.stderr)
     return BAD_INPUT if is_users else 1
 

@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"{arguments.data}: the config of this model names no {arguments.data} data")
     else:
         split = saved.task.read_split(arguments.data)
+    if (split.Y < 0).all():
+        known = ", ".join(saved.task.labels)
+        raise UserError(f"{arguments.data}: none of its labels is among those the model was trained with ({known})")
     scores = evaluate(saved.model, split)
     if arguments.json:
         record = {"accuracy": scores.accuracy, "loss": scores.loss, saved.task.unit: scores.n_rows}

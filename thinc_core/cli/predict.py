@@ -1,6 +1,7 @@
 """`thinc-core predict`: label new inputs with a saved model."""
 
 import argparse
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -24,32 +25,30 @@ def run(arguments: argparse.Namespace) -> int:
 
     use_device(arguments.gpu_id)
     saved = load_model(arguments.model)
+    is_utf8 = str(sys.stdout.encoding).lower().replace("-", "") == "utf8"
     with _open(arguments.input) as lines:
         # A person who types sees the answer to each line at once.
         size = 1 if lines.isatty() else CHUNK
         for inputs in _chunks(saved.task.read_inputs(lines, arguments.input), size):
             for record in saved.task.predict(saved.model, inputs):
                 as_json = arguments.format == "jsonl"
-                print(json.dumps(record, ensure_ascii=False) if as_json else saved.task.to_text(record))
+                print(json.dumps(record, ensure_ascii=not is_utf8) if as_json else saved.task.to_text(record))
             sys.stdout.flush()
     return 0
 
 
 @contextmanager
 def _open(name: str) -> Iterator[IO[str]]:
-    from ..training.conllu import open_text
-    from ..training.errors import UserError
+    from ..training.conllu import open_text, reading
 
-    try:
-        if name == "-":
-            yield sys.stdin
-        else:
-            with open_text(name) as lines:
-                yield lines
-    except UnicodeDecodeError as err:
-        raise UserError(f"{name}: not UTF-8 text: {err.reason} at byte {err.start}") from None
-    except EOFError as err:
-        raise UserError(f"{name}: cannot be read: {err}") from None
+    if name != "-":
+        with open_text(name) as lines:
+            yield lines
+        return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig")  # as files are read, whatever the locale says
+    with reading(name):
+        yield sys.stdin
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[List[Any]]:

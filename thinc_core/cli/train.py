@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def train(config: object, output: "Optional[OutputDirectory]") -> "Result":
     """Train with a table of progress on stdout and the results at the end. RETURNS: the result."""
+    import numpy
+
     from ..config import Config
     from ..training.progress import ConsoleProgress
     from ..training.run import Run, stop_on_signals
@@ -55,7 +57,8 @@ def train(config: object, output: "Optional[OutputDirectory]") -> "Result":
         job = Run.from_config(config)
         print(describe(job), flush=True)
         progress = ConsoleProgress(job.task.unit)
-        result = job.train(output, [progress], lambda: received() is not None)
+        with numpy.errstate(over="ignore", invalid="ignore"):  # a loss that is no number ends the run with a message
+            result = job.train(output, [progress], lambda: received() is not None)
     if result.reason != "interrupted":
         print(describe_result(result), flush=True)
     if output:
@@ -96,16 +99,19 @@ def describe_result(result: "Result") -> str:
 
 def describe_output(output: "OutputDirectory") -> str:
     """Where the files of a run are."""
-    from ..training.plots import INSTALL_HINT
-    from ..training.run import BEST, CURVE, METRICS
+    from ..training.plots import INSTALL_HINT, can_plot
+    from ..training.run import BEST, CURVE, LAST, METRICS
+    from ..training.saved import META_NAME
 
     lines = [""]
-    if (output.path / BEST).is_dir():
-        lines.append(f"  model    {output.path / BEST}")
+    models = [name for name in (BEST, LAST) if (output.path / name / META_NAME).is_file()]
+    if models:
+        lines.append(f"  model    {output.path / models[0]}")
     if (output.path / CURVE).is_file():
         lines.append(f"  curve    {output.path / CURVE}")
     else:
-        lines.append(f"  curve    not drawn: {INSTALL_HINT}")
+        reason = "nothing was evaluated yet" if can_plot() else INSTALL_HINT
+        lines.append(f"  curve    not drawn: {reason}")
     return "\n".join([*lines, f"  metrics  {output.path / METRICS}"])
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Iterator, List, NamedTuple, Union
 
@@ -17,19 +18,34 @@ class Sentence(NamedTuple):
     tags: List[str]
 
 
-def open_text(path: Union[str, Path]) -> IO[str]:
-    """Open a UTF-8 text file for reading, gunzipping it when its name ends in .gz; newlines are kept as they are."""
+@contextmanager
+def open_text(path: Union[str, Path]) -> Iterator[IO[str]]:
+    """Open a UTF-8 text file for reading, gunzipping it when its name ends in .gz; newlines are kept as they are.
+
+    RAISES: UserError when it cannot be opened, and for what goes wrong with reading it within the block.
+    """
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a directory, not a file")
     try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-        return path.open("r", encoding="utf-8-sig", newline="\n")
+        opened = gzip.open if path.suffix == ".gz" else open
+        with reading(path), opened(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
+            yield lines
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except OSError as err:
+    except PermissionError as err:
         raise UserError(f"{path}: cannot be read: {err.strerror or err}") from None
+
+
+@contextmanager
+def reading(name: Union[str, Path]) -> Iterator[None]:
+    """Turns what can go wrong with the bytes of a text file into a UserError that names it."""
+    try:
+        yield
+    except UnicodeDecodeError as err:
+        raise UserError(f"{name}: not UTF-8 text: {err.reason} at byte {err.start}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as err:
+        raise UserError(f"{name}: cannot be read: {err}") from None
 
 
 def read_conllu(path: Union[str, Path], *, need_tags: bool = True) -> List[Sentence]:
@@ -39,12 +55,7 @@ def read_conllu(path: Union[str, Path], *, need_tags: bool = True) -> List[Sente
     RAISES: UserError with file and line number when the file cannot be read or a line is malformed.
     """
     with open_text(path) as lines:
-        try:
-            sentences = list(parse_conllu(lines, str(path), need_tags=need_tags))
-        except UnicodeDecodeError as err:
-            raise UserError(f"{path}: not UTF-8 text: {err.reason} at byte {err.start}") from None
-        except (EOFError, zlib.error, OSError) as err:
-            raise UserError(f"{path}: cannot be read: {err}") from None
+        sentences = list(parse_conllu(lines, str(path), need_tags=need_tags))
     if not sentences:
         raise UserError(f"{path}: no sentences found in the file")
     return sentences

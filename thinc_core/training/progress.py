@@ -6,8 +6,6 @@ from typing import IO, Any, Optional, Sequence
 
 from .loop import Event
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
-
 
 class ConsoleProgress:
     """A callback for `fit` that prints a table, and a progress bar where a terminal is there to show it.
@@ -130,12 +128,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = " 
         return (indent + "  ".join(cells)).rstrip()
 
     return "\n".join([line(header), *(line(row) for row in rows)])
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """A row of numbers as a row of blocks, the smallest lowest."""
-    if not values:
-        return ""
-    low, high = min(values), max(values)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BLOCKS[round((value - low) * scale)] for value in values)

@@ -10,7 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
+import numpy
+
 from ..config import Config
+from ..errors import describe
 from ..model import Model
 from ..util import fix_random_seed
 from .checkpoints import (
@@ -22,7 +25,7 @@ from .checkpoints import (
     write_atomic,
 )
 from .errors import UserError
-from .evaluation import Scores, averaged, evaluate, majority_accuracy
+from .evaluation import Scores, averaged, evaluate, majority_accuracy, rows_of
 from .loop import Callback, Event, TrainState, fit
 from .plots import can_plot, plot_learning_curve
 from .saved import META_NAME, WEIGHTS_NAME, read_weights, save_model
@@ -63,13 +66,9 @@ class Run:
         for name, split in (("training", corpus.train), ("dev", corpus.dev)):
             if not len(split):
                 raise UserError(f"corpus: there are no {name} {task.item}")
-        try:
+        with naming_section("model", f"does not fit {len(corpus.labels)} labels and the task's input"):
             task.initialize(built["model"], len(corpus.labels))
-        except (ValueError, KeyError, IndexError, TypeError) as err:
-            reason = " ".join(str(err).split())
-            raise UserError(
-                f"[model]: does not fit {len(corpus.labels)} labels and the task's input: {reason}"
-            ) from err
+        try_out(built["model"], built["loss"], corpus)
         return cls(config, settings, task, corpus, built["model"], built["optimizer"], built["loss"])
 
     @property
@@ -105,6 +104,30 @@ class Run:
         )
         keeper.restore()
         return Result(self, state, keeper.reason)
+
+
+def try_out(model: Model, loss: Any, corpus: Corpus) -> None:
+    """Run model and loss once on the first items, so that a config they cannot work with fails before anything is made.
+
+    RAISES: UserError naming the section at fault.
+    """
+    batch = corpus.train.take(numpy.arange(min(len(corpus.train), 32)), model.ops)
+    with naming_section("model", "fails on the training data"):
+        guesses = rows_of(model.begin_update(batch.X)[0])
+        want, got = (batch.n_rows, len(corpus.labels)), getattr(guesses, "shape", None)
+        if got != want:
+            raise ValueError(f"output must have shape {want}, a column per label; got {got}")
+    with naming_section("loss", "cannot be used for labels and this model"):
+        loss.get_grad(guesses, batch.Y)
+
+
+@contextmanager
+def naming_section(section: str, problem: str) -> Iterator[None]:
+    """Within the block, errors about wrong values become a UserError that names a section of the config."""
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as err:
+        raise UserError(f"[{section}]: {problem}: {' '.join(describe(err).split())}") from err
 
 
 class BestWeights:

@@ -1,9 +1,10 @@
 """Config files: reading them, applying overrides, checking plain sections, and turning the rest into objects."""
 
 import json
-from dataclasses import MISSING, dataclass, fields
+import math
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union, get_type_hints
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Type, TypeVar, Union, get_type_hints
 
 from ..config import Config, ConfigValidationError, registry
 from .errors import UserError, did_you_mean
@@ -12,16 +13,26 @@ SettingsT = TypeVar("SettingsT")
 SECTIONS = ("task", "corpus", "training", "optimizer", "loss", "model")
 
 
+def within(low: int, high: float = math.inf, *, default: int) -> int:
+    """A setting that must be from low to high; read_section looks after it."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def one_of(*options: str) -> str:
+    """A setting that must be one of these, the first when it is not given; read_section looks after it."""
+    return field(default=options[0], metadata={"options": options})
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """The [training] section."""
 
-    seed: int = 0  # of weights, dropout and the order of the data
-    epochs: int = 10  # passes over the training data
-    batch_size: int = 32  # items or words per update, as batch_unit says
-    batch_unit: str = "items"  # "items" (sentences, images) or "words"
-    eval_every: int = 0  # updates between evaluations; 0: one after each epoch
-    patience: int = 0  # stop after so many evaluations without a better dev score; 0: never
+    seed: int = within(0, 2**32 - 1, default=0)  # of weights, dropout and the order of the data
+    epochs: int = within(1, default=10)  # passes over the training data
+    batch_size: int = within(1, default=32)  # items or words per update, as batch_unit says
+    batch_unit: str = one_of("items", "words")  # items (sentences, images) or words
+    eval_every: int = within(0, default=0)  # updates between evaluations; 0: one after each epoch
+    patience: int = within(0, default=0)  # stop after so many evaluations without a better dev score; 0: never
 
 
 # What may change between a run and its continuation; anything else would make it another run.
@@ -36,7 +47,7 @@ def load_config(path: Union[str, Path], overrides: Mapping[str, Any] = {}) -> Co
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as err:
         raise UserError(f"{path}: cannot read the config: {err.strerror or err}") from None
     except UnicodeDecodeError:
@@ -114,7 +125,7 @@ def _one_line(err: Any) -> str:
 
 
 def read_section(config: Mapping[str, Any], name: str, cls: Type[SettingsT]) -> SettingsT:
-    """A config section as a dataclass: every name known, every value of the annotated type.
+    """A config section as a dataclass: every name known, every value of the annotated type and within its range.
 
     RAISES: UserError naming section and key, with the nearest name for an unknown key.
     """
@@ -127,10 +138,23 @@ def read_section(config: Mapping[str, Any], name: str, cls: Type[SettingsT]) -> 
             raise UserError(f'{name}.{key}: section [{name}] has no setting "{key}"{did_you_mean(key, hints)}')
         if not _is_a(value, hints[key]):
             raise UserError(f"{name}.{key}: must be {_type_name(hints[key])}; got {json.dumps(value, default=str)}")
-    for field in fields(cls):  # type: ignore[arg-type]
-        if field.name not in section and field.default is MISSING and field.default_factory is MISSING:
-            raise UserError(f"{name}.{field.name}: this setting is missing")
+    for setting in fields(cls):  # type: ignore[arg-type]
+        key = f"{name}.{setting.name}"
+        if setting.name not in section and setting.default is MISSING and setting.default_factory is MISSING:
+            raise UserError(f"{key}: this setting is missing")
+        if setting.name in section:
+            _check_bounds(key, section[setting.name], setting.metadata)
     return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in section.items()})
+
+
+def _check_bounds(key: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    low, high = metadata.get("range", (None, None))
+    if low is not None and not low <= value <= high:
+        bound = f">= {low}" if high == math.inf else f"from {low} to {high}"
+        raise UserError(f"{key}: must be {bound}; got {value}")
+    options = metadata.get("options")
+    if options and value not in options:
+        raise UserError(f'{key}: must be one of {", ".join(options)}; got "{value}"')
 
 
 def _is_a(value: Any, kind: Any) -> bool:
@@ -210,8 +234,3 @@ def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> List[str]:
     left, right = flatten(a), flatten(b)
     missing = object()
     return sorted(key for key in {*left, *right} if left.get(key, missing) != right.get(key, missing))
-
-
-def corpus_path(value: Optional[str]) -> Optional[Path]:
-    """A path setting as a Path; null and "" mean none."""
-    return Path(value) if value else None

@@ -13,7 +13,7 @@ from .batching import Split
 from .conllu import Sentence, parse_conllu, read_conllu
 from .errors import UserError
 from .features import FeatureExtractor
-from .settings import read_section
+from .settings import read_section, within
 from .stdlib_source import python_name, read_stdlib, tag_file, tokenize_lines
 from .tasks import Corpus, Task, existing_file
 
@@ -35,9 +35,9 @@ class TaggerCorpus:
     train: Optional[str] = None  # null: the source of Python's standard library
     dev: Optional[str] = None  # null: every tenth sentence of train is held out
     test: Optional[str] = None
-    words: int = 250_000  # of the standard library to use
-    seed: int = 0  # which files of the standard library
-    limit: int = 0  # use so many training sentences; 0: all
+    words: int = within(1, default=250_000)  # of the standard library to use
+    seed: int = within(0, default=0)  # which files of the standard library
+    limit: int = within(0, default=0)  # use so many training sentences; 0: all
 
 
 class Parts(NamedTuple):
