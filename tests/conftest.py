@@ -12,7 +12,6 @@ from fake_cupy import FAKE, MODULES
 from thinc_core import compat
 from thinc_core.backends import CupyOps, Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
 
-
 # What thinc_core.compat remembers of CuPy.
 CUPY_FACTS = ("cupy", "cupyx", "cublas", "cupy_version", "cupy_from_dlpack", "has_cupy", "has_cupy_gpu", "has_gpu")
 
