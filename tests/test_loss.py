@@ -127,7 +127,13 @@ def test_inputs_stay_as_they_are():
         ({}, TWO, numpy.zeros((2, 2)), ValueError, r"one shape; got \(2, 3\) and \(2, 2\)"),
         ({"label_smoothing": 0.1}, TWO, numpy.zeros((2, 3)), ValueError, "truths must be labels"),
         ({"names": ["a"]}, TWO, ["a", "a"], ValueError, r"one column per name \(1\); got 3"),
-        ({"names": ["a", "b", "c"]}, TWO, ["x", "a"], KeyError, "x"),
+        (
+            {"names": ["a", "b", "c"]},
+            TWO,
+            ["x", "a"],
+            KeyError,
+            r"among the names \['a', 'b', 'c'\]; got 'x' at position 0",
+        ),
     ],
 )
 def test_bad_input(settings, guesses, truths, error, message):

@@ -284,6 +284,8 @@ def test_write_atomically(tmp_path):
     write_atomically(target, b"two")
     assert target.read_bytes() == b"two"
     assert list(tmp_path.iterdir()) == [target]
+    with pytest.raises(FileNotFoundError, match=r"none.b'$"):
+        write_atomically(tmp_path / "none" / "b", b"x")
     with pytest.raises(IsADirectoryError):
         write_atomically(tmp_path, b"x")
 

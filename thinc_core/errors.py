@@ -18,6 +18,12 @@ class NodeKeyError(KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class LabelError(KeyError, ValueError):
+    """A label that is not among the names of a loss; str() gives the plain sentence."""
+
+    __str__ = NodeKeyError.__str__
+
+
 def short_name(name: str, width: int = 60) -> str:
     """The name in quotes, cut in the middle: names of nested chains grow to kilobytes."""
     if len(name) > width:

@@ -11,6 +11,7 @@ from typing import Any, Generic, List, Optional, Sequence, Tuple, TypeVar, Union
 import numpy
 
 from .config import registry
+from .errors import LabelError
 from .types import Floats2d, Ints1d
 from .util import get_array_module, to_categorical
 
@@ -151,6 +152,10 @@ class CategoricalCrossentropy(Loss):
                     truths[i] = truth[len(self.neg_prefix) :]
                     negative.append(i)
         ids = self._name_to_i
+        unknown = next((i for i, truth in enumerate(truths) if not missing[i] and truth not in ids), None)
+        if unknown is not None:
+            got = f"got {truths[unknown]!r} at position {unknown}"
+            raise LabelError(f"loss: labels must be among the names {list(self.names)}; {got}")
         return [0 if is_missing else ids[truth] for truth, is_missing in zip(truths, missing)], missing, negative
 
     def _missing_rows(self, truths: Any) -> Optional[Any]:

@@ -417,9 +417,11 @@ def write_atomically(path: Any, data: bytes) -> None:
         if target.exists():
             os.chmod(beside, stat.S_IMODE(target.stat().st_mode))
         os.replace(beside, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(beside)
+        if isinstance(error, OSError) and error.filename == str(beside):
+            error.filename = str(path)  # what was asked for, not the name of the temporary file
         raise
 
 

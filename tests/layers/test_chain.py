@@ -20,6 +20,7 @@ from thinc_core.layers import (
 )
 from thinc_core.layers.chain import chain_no_types, init
 from thinc_core.model import Model
+from thinc_core.types import Ragged
 
 X = numpy.random.RandomState(0).normal(size=(6, 4)).astype("f")
 LABELS = numpy.zeros((6, 3), dtype="f")
@@ -142,6 +143,19 @@ def test_errors_name_the_layer():
         with pytest.raises(ValueError, match="affine") as caught:
             run(X)
         assert "layers[1].layers[1] ('linear')" in caught.value.__notes__[-1]
+
+
+def test_errors_of_initialize_name_the_layer():
+    model = chain(chain(Relu(3), chain(Relu(4), Linear(5, 9))), Linear(2))
+    with pytest.raises(ValueError, match="'nI' of node 'linear' is 9") as caught:
+        model.initialize(X)
+    assert ".layers[0].layers[1].layers[1] ('linear')" in caught.value.__notes__[-1]
+
+
+@pytest.mark.parametrize("bad", [[1.0, 2.0], 3.0, None, numpy.float32(3), Ragged(X, numpy.asarray([len(X)]))])
+def test_inputs_of_the_wrong_kind_are_named(bad):
+    with pytest.raises(TypeError, match=f"affine: X must be a numpy array; got {type(bad).__name__}"):
+        Linear(2, 4).initialize().predict(bad)
 
 
 def test_predict_frees_activations():

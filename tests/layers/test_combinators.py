@@ -75,6 +75,15 @@ def test_dims(combine):
     assert model.get_dim("nO") == (3 if combine is add else 6)
 
 
+def test_add_inside_a_chain_keeps_the_width_of_its_branches():
+    """The width of the final output is no news to hidden branches that know theirs."""
+    X, Y = numpy.ones((4, 2), dtype="f"), numpy.ones((4, 3), dtype="f")
+    model = chain(add(Linear(8), Linear()), Linear()).initialize(X, Y)
+    assert [layer.get_dim("nO") for layer in model.walk()] == [3, 8, 3, 8, 8]
+    deep = chain(Linear(5), add(chain(Linear(), Linear(3)), Linear(3))).initialize(X, Y)
+    assert deep.predict(X).shape == (4, 3)
+
+
 def test_add_takes_widths_from_samples():
     model = add(Linear(), Relu()).initialize(X, wide(5))
     assert [node.get_dim("nO") for node in model.walk()] == [5, 5, 5]

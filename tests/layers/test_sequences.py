@@ -215,6 +215,12 @@ def test_reductions(make, reduce):
     numpy.testing.assert_allclose(Y, [reduce(X) for X in Xs], rtol=1e-6)
 
 
+@pytest.mark.parametrize("make", [reduce_sum, reduce_mean, reduce_max, reduce_first, reduce_last])
+def test_reductions_of_what_is_no_ragged_say_so(make):
+    with pytest.raises(TypeError, match=f"{make().name}: X must be a Ragged; got ndarray"):
+        make().predict(numpy.zeros((2, 3), dtype="f"))
+
+
 @pytest.mark.parametrize("make", [reduce_max, reduce_first, reduce_last])
 def test_reductions_of_nothing(make):
     with pytest.raises(ValueError, match="length"):

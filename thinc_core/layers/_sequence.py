@@ -1,10 +1,12 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
 
 from ..backends import Ops
+from ..errors import KindError
+from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 
 
@@ -45,6 +47,14 @@ def _sum(arrays: Sequence[Any]) -> Any:
     for array in arrays[2:]:
         total += array
     return total
+
+
+def lengths_and_shape(model: Model, X: Any) -> Tuple[Any, Tuple[int, ...]]:
+    """The lengths of a Ragged and the shape of its data. RAISES: TypeError for anything else."""
+    if not isinstance(X, Ragged):
+        hint = "list2ragged() makes one of a list of arrays"
+        raise KindError(f"{model.name}: X must be a Ragged; got {type(X).__name__} ({hint})")
+    return X.lengths, X.dataXd.shape
 
 
 def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, TypeVar
 
+from ..errors import add_node_to_error
 from ..model import Model
 from ..util import get_width
 
@@ -15,7 +16,10 @@ def sample_width(sample: Any) -> Optional[int]:
 
 def as_wide(X: Any, W: Any) -> Any:
     """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
-    return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
+    try:
+        return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
+    except (AttributeError, IndexError):
+        return X  # not an array of rows at all: the op that takes it says so
 
 
 def hand_down(source: Model, source_dim: str, target: Model, target_dim: str) -> None:
@@ -52,7 +56,11 @@ def init_in_turn(model: Model, X: Any, Y: Any) -> Any:
         # A width that nothing else tells is taken from the final output, which is right for the last layer only.
         layer_Y = Y if layer.has_dim("nO") is None else None
         if layer._func is model._func and layer.init is model.init:
-            X = init_in_turn(layer, X, layer_Y)
+            try:
+                X = init_in_turn(layer, X, layer_Y)
+            except Exception as error:
+                add_node_to_error(error, layer)
+                raise
         else:
             layer.initialize(X=X, Y=layer_Y)
             X = None if X is None else layer.predict(X)

@@ -36,7 +36,10 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     set_widths(model, "nI", sample_width(X))
-    set_widths(model, "nO", sample_width(Y))
+    known = next((layer.get_dim("nO") for layer in model.layers if layer.has_dim("nO")), None)
+    if known not in (None, sample_width(Y)):
+        Y = None  # that of the whole model, which a chain hands to its hidden layers
+    set_widths(model, "nO", known or sample_width(Y))
     for layer in model.layers:
         layer.initialize(X=X, Y=Y)
     if model.layers and model.has_dim("nO") is None:

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ._gradients import check_gradient
+from ._sequence import lengths_and_shape
 from ._widths import keeps_width
 
 
@@ -20,7 +21,7 @@ def reduce_mean() -> Model[Ragged, Floats2d]:
 
 @keeps_width
 def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple[Floats2d, Callable]:
-    lengths, shape = Xr.lengths, Xr.dataXd.shape
+    lengths, shape = lengths_and_shape(model, Xr)
     Y = model.ops.reduce_mean(cast(Floats2d, Xr.data), lengths)
 
     def backprop(dY: Floats2d) -> Ragged:
