@@ -28,6 +28,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
         void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
                 ) noexcept nogil
+        void (*softmax_sequences)(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
+        void (*backprop_softmax_sequences)(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
+                size_t O) noexcept nogil
         void (*maxout)(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size_t P) noexcept nogil
         void (*backprop_maxout)(T* dX_bop, const T* dY_bo, const int32_t* which_bo, size_t n_bo, size_t P
                 ) noexcept nogil
@@ -56,10 +59,10 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 ) noexcept nogil
         void (*backprop_reduce_max)(T* dX_to, const T* dY_bo, const int32_t* which_bo, const int32_t* lengths_b,
                 size_t B, size_t O) noexcept nogil
-        void (*adam)(T* weights, T* gradient, T* mom1, T* mom2, size_t n, T beta1, T beta2, T eps, T learn_rate,
-                T mod_rate) noexcept nogil
+        void (*adam)(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double beta1, double beta2, T eps,
+                T learn_rate, T mod_rate) noexcept nogil
         void (*sum_squares)(double* total, const T* X, size_t n) noexcept nogil
-        void (*update_averages)(T* ema, const T* weights, size_t n, T decay) noexcept nogil
+        void (*update_averages)(T* ema, const T* weights, size_t n, T step) noexcept nogil
         void (*dropout_mask)(T* mask, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
         void (*gemm)(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
                 bint trans1, bint trans2, bint accumulate) noexcept nogil

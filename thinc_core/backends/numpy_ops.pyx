@@ -161,6 +161,36 @@ cdef np.ndarray _indices(values, np.npy_intp limit):
     return indices if largest < limit or size(indices) == 0 else None
 
 
+cdef np.npy_intp _count(value):
+    """A window or a number of pieces; -1 when it is no integer or so large that a product of it might wrap round."""
+    try:
+        return value if 0 <= value <= 0x7FFFFFFF else -1
+    except (TypeError, ValueError):
+        return -1
+
+
+cdef inline bint _overlap(X, Y) noexcept:
+    """Whether the memory from the first to the last element of two arrays has a part in common."""
+    cdef char *x_low, *x_high, *y_low, *y_high
+    _extent(X, &x_low, &x_high)
+    _extent(Y, &y_low, &y_high)
+    return x_low < y_high and y_low < x_high
+
+
+cdef inline void _extent(X, char** low, char** high) noexcept:
+    cdef np.npy_intp axis, step
+    low[0] = high[0] = <char*>np.PyArray_DATA(<np.ndarray>X)
+    if size(X) == 0:
+        return
+    high[0] += np.PyArray_ITEMSIZE(<np.ndarray>X)
+    for axis in range(np.PyArray_NDIM(<np.ndarray>X)):
+        step = (dim(X, axis) - 1) * np.PyArray_STRIDE(<np.ndarray>X, axis)
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
 cdef np.ndarray _keys(ids):
     """1-d integers as uint64; None when they are not."""
     if not integral(ids) or np.PyArray_NDIM(ids) != 1:
@@ -367,6 +397,8 @@ class NumpyOps(Ops):
         M, N, inner = dim(x, flip1), dim(y, not flip2), dim(x, not flip1)
         if (out is None and add) or (out is not None and not (real(out) == t and has_shape2(out, M, N) and plain(out))):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        if out is not None and (_overlap(out, x) or _overlap(out, y)):
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         cdef np.ndarray X = _matrix(x, &ldx, &flip1), Y = _matrix(y, &ldy, &flip2)
         cdef np.ndarray Z = empty2(M, N, t) if out is None else out
         state = release(M * N * inner)
@@ -479,6 +511,37 @@ class NumpyOps(Ops):
         acquire(state)
         return dX
 
+    def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1):
+        cdef int64_t total = 0
+        cdef int t = real(Xs)
+        cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+        if t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0) or (inplace and not np.PyArray_ISWRITEABLE(Xs)):
+            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis)
+        cdef np.ndarray X = contig(Xs)
+        cdef np.ndarray Y = X if inplace else empty_like(X)
+        state = release(size(X))
+        if t == np.NPY_FLOAT:
+            K.f32.softmax_sequences(f32(Y), f32(X), i32(rows), size(rows), dim(X, 1))
+        else:
+            K.f64.softmax_sequences(f64(Y), f64(X), i32(rows), size(rows), dim(X, 1))
+        acquire(state)
+        return _settled(Y, Xs) if inplace else Y
+
+    def backprop_softmax_sequences(self, dY, Y, lengths):
+        cdef int64_t total = 0
+        cdef int t = reals(dY, Y)
+        cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+        if t < 0 or rows is None or not is_2d(dY) or not same_shape(dY, Y) or total != dim(dY, 0):
+            return Ops.backprop_softmax_sequences(self, dY, Y, lengths)
+        cdef np.ndarray dy = contig(dY), y = contig(Y), dX = empty_like(dY)
+        state = release(size(dy))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_softmax_sequences(f32(dX), f32(dy), f32(y), i32(rows), size(rows), dim(dy, 1))
+        else:
+            K.f64.backprop_softmax_sequences(f64(dX), f64(dy), f64(y), i32(rows), size(rows), dim(dy, 1))
+        acquire(state)
+        return dX
+
     def layernorm(self, X, G, b, eps=1e-8):
         cdef int t = real(X)
         if t < 0 or t != reals(G, b) or not is_2d(X) or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1))):
@@ -533,7 +596,7 @@ class NumpyOps(Ops):
 
     def backprop_maxout(self, dY, which, P):
         cdef int t = real(dY)
-        cdef np.npy_intp pieces = P
+        cdef np.npy_intp pieces = _count(P)
         cdef np.ndarray chosen = _indices(which, pieces) if pieces >= 1 else None
         if t < 0 or chosen is None or not is_2d(dY) or not same_shape(dY, which):
             return Ops.backprop_maxout(self, dY, which, P)
@@ -551,7 +614,7 @@ class NumpyOps(Ops):
     def seq2col(self, seq, nW, *, lengths=None):
         cdef int64_t total = 0
         cdef int t = real(seq)
-        cdef np.npy_intp window = nW
+        cdef np.npy_intp window = _count(nW)
         if t < 0 or not is_2d(seq) or window < 0:
             return Ops.seq2col(self, seq, nW, lengths=lengths)
         cdef np.ndarray rows = _one_length(dim(seq, 0)) if lengths is None else lengths_of(lengths, 0, &total)
@@ -569,7 +632,7 @@ class NumpyOps(Ops):
     def backprop_seq2col(self, dY, nW, *, lengths=None):
         cdef int64_t total = 0
         cdef int t = real(dY)
-        cdef np.npy_intp window = nW
+        cdef np.npy_intp window = _count(nW)
         if t < 0 or not is_2d(dY) or window < 0 or dim(dY, 1) % (2 * window + 1):
             return Ops.backprop_seq2col(self, dY, nW, lengths=lengths)
         cdef np.ndarray rows = _one_length(dim(dY, 0)) if lengths is None else lengths_of(lengths, 0, &total)
@@ -765,7 +828,7 @@ class NumpyOps(Ops):
         cdef size_t n = size(weights)
         state = release(n)
         if t == np.NPY_FLOAT:
-            K.f32.adam(f32(weights), f32(gradient), f32(mom1), f32(mom2), n, b1, b2, e, rate, mod)
+            K.f32.adam(f32(weights), f32(gradient), f32(mom1), f32(mom2), n, b1, b2, <float>e, <float>rate, <float>mod)
         else:
             K.f64.adam(f64(weights), f64(gradient), f64(mom1), f64(mom2), n, b1, b2, e, rate, mod)
         acquire(state)
@@ -796,12 +859,12 @@ class NumpyOps(Ops):
         if kind < 0 or not same_shape(ema, weights) or not plain(ema):
             return Ops.update_averages(self, ema, weights, t, max_decay)
         cdef np.ndarray source = contig(weights)
-        cdef double decay = min((1.0 + t) / (10.0 + t), max_decay)
+        cdef double step = 1.0 - min((1.0 + t) / (10.0 + t), max_decay)
         state = release(size(source))
         if kind == np.NPY_FLOAT:
-            K.f32.update_averages(f32(ema), f32(source), size(source), decay)
+            K.f32.update_averages(f32(ema), f32(source), size(source), <float>step)
         else:
-            K.f64.update_averages(f64(ema), f64(source), size(source), decay)
+            K.f64.update_averages(f64(ema), f64(source), size(source), step)
         acquire(state)
 
     # Recurrent layers: _lstm.pxi

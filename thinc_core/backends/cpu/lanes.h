@@ -29,54 +29,101 @@ static THINC_INLINE void fill_(T* Y, size_t n, F f) {
   for (size_t i = 0; i < n; ++i) Y[i] = f(i);
 }
 
-// Y = f(at), n values.
+// Y = f(at), n values; Y may be what f reads. What does not fill a vector at the end is computed first, as part of the
+// last whole vector, and stored last.
 template <typename T, typename F>
 static THINC_INLINE void each_(T* Y, size_t n, F f) {
   constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  size_t i = 0;
-  for (; i + L <= n; i += L) {
+  if (n < L) {
+    for (size_t i = 0; i < n; ++i) Y[i] = f(ValueAt<T>{i});
+    return;
+  }
+  Vec<T> last = f(VectorAt<T>{n - L});
+  for (size_t i = 0; i + L < n; i += L) {
     Vec<T> y = f(VectorAt<T>{i});
     memcpy(Y + i, &y, sizeof y);
   }
-  for (; i < n; ++i) Y[i] = f(ValueAt<T>{i});
+  memcpy(Y + n - L, &last, sizeof last);
 }
 
-// Joins the partial results of width lanes: the upper half into the lower, down to one.
-template <size_t WIDTH, typename T, typename J>
-static THINC_INLINE void fold_tree_(T* part, J join) {
-  if constexpr (WIDTH > 1) {
-    T lower[WIDTH / 2], upper[WIDTH / 2];
-    memcpy(lower, part, sizeof lower);
-    memcpy(upper, part + WIDTH / 2, sizeof upper);
-    for (size_t i = 0; i < WIDTH / 2; ++i) lower[i] = join(lower[i], upper[i]);
-    memcpy(part, lower, sizeof lower);
-    fold_tree_<WIDTH / 2>(part, join);
+struct Sum {
+  template <typename V>
+  THINC_INLINE V operator()(V a, V b) const {
+    return a + b;
   }
-}
+};
+struct Max {  // NaN may be ignored
+  template <typename V>
+  THINC_INLINE V operator()(V a, V b) const {
+    return a < b ? b : a;
+  }
+};
 
-// Joins f(at) over n values; join is commutative and `start` its neutral element.
+// Joins 64 bytes of partial results: the upper half into the lower, down to one.
+#if defined(__GNUC__)
+template <typename T, typename J>
+static THINC_INLINE T fold_tree_(const T* part, J join) {
+  typedef typename Quad<T>::type quad;
+  quad q[4];
+  memcpy(q, part, sizeof q);
+  quad low = join(q[0], q[2]), high = join(q[1], q[3]);
+  quad both = join(low, high);
+  if constexpr (sizeof(T) == 4) return join(join(both[0], both[2]), join(both[1], both[3]));
+  return join(both[0], both[1]);
+}
+#else
+template <typename T, typename J>
+static THINC_INLINE T fold_tree_(T* part, J join) {
+  for (size_t width = 32 / sizeof(T); width > 0; width /= 2)
+    for (size_t i = 0; i < width; ++i) part[i] = join(part[i], part[i + width]);
+  return part[0];
+}
+#endif
+
+// Joins f(at) over n values; join is commutative and `start` its neutral element. What does not fill the lanes at the
+// end is read again together with values before it, which are then left out.
 template <typename T, typename F, typename J>
 static THINC_INLINE T fold_(size_t n, T start, F f, J join) {
   constexpr size_t L = sizeof(Vec<T>) / sizeof(T), K = 64 / sizeof(Vec<T>);
   Vec<T> sum[K];
+  T part[K * L];
   THINC_UNROLL for (size_t k = 0; k < K; ++k) sum[k] = Vec<T>{} + start;
   size_t i = 0;
   for (; i + K * L <= n; i += K * L)
     THINC_UNROLL for (size_t k = 0; k < K; ++k) sum[k] = join(sum[k], f(VectorAt<T>{i + k * L}));
-  T part[K * L];
+  if (i < n && n >= K * L) {
+    VecInts<T> out = VecInts<T>{} + (decltype(bit_type_(start)))(K * L - (n - i));
+    THINC_UNROLL for (size_t k = 0; k < K; ++k) {
+      Vec<T> last = f(VectorAt<T>{n - K * L + k * L});
+      sum[k] = join(sum[k], select_(numbers_from_(k * L, start) < out, Vec<T>{} + start, last));
+    }
+    i = n;
+  }
   memcpy(part, sum, sizeof part);
-  for (size_t lane = 0; i < n; ++i, ++lane) part[lane] = join(part[lane], f(ValueAt<T>{i}));
-  fold_tree_<K * L>(part, join);
-  return part[0];
+  for (size_t lane = 0; i < n; ++i, ++lane) part[lane] = f(ValueAt<T>{i});
+  return fold_tree_(part, join);
+}
+
+// Joins the first n values at X, n less than fit in 64 bytes; 64 bytes of X must be readable.
+template <typename T, typename J>
+static THINC_INLINE T fold_first_(const T* X, size_t n, T start, J join) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T), K = 64 / sizeof(Vec<T>);
+  T part[K * L];
+  THINC_UNROLL for (size_t k = 0; k < K; ++k) {
+    auto out = numbers_from_(k * L, start) >= (decltype(bit_type_(start)))n;
+    Vec<T> x = select_(out, Vec<T>{} + start, load_(X + k * L));
+    memcpy(part + k * L, &x, sizeof x);
+  }
+  return fold_tree_(part, join);
 }
 
 template <typename T, typename F>
 static THINC_INLINE T sum_(size_t n, F f) {
-  return fold_(n, T(0), f, [](auto a, auto b) THINC_INLINE_LAMBDA { return a + b; });
+  return fold_(n, T(0), f, Sum());
 }
 
 // The largest f(at); minus infinity for n = 0. NaN may be ignored.
 template <typename T, typename F>
 static THINC_INLINE T max_(size_t n, F f) {
-  return fold_(n, T(-INFINITY), f, [](auto a, auto b) THINC_INLINE_LAMBDA { return select_(a < b, b, a); });
+  return fold_(n, T(-INFINITY), f, Max());
 }

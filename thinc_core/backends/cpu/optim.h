@@ -2,15 +2,16 @@
 
 // mom1 = beta1 mom1 + (1 - beta1) g;  mom2 = beta2 mom2 + (1 - beta2) g^2;
 // weights -= learn_rate mom1 / (mod_rate sqrt(mom2) + eps);  gradient = 0.
+// 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
 template <typename T>
-static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, T beta1, T beta2, T eps, T learn_rate,
+static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double beta1, double beta2, T eps, T learn_rate,
                  T mod_rate) {
-  T rest1 = T(1) - beta1, rest2 = T(1) - beta2;
+  T keep1 = T(beta1), keep2 = T(beta2), take1 = T(1 - beta1), take2 = T(1 - beta2);
   THINC_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
     T g = gradient[i];
-    T m = beta1 * mom1[i] + rest1 * g;
-    T v = beta2 * mom2[i] + rest2 * (g * g);
+    T m = keep1 * mom1[i] + take1 * g;
+    T v = keep2 * mom2[i] + take2 * (g * g);
     mom1[i] = m;
     mom2[i] = v;
     weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
@@ -26,12 +27,13 @@ static void sum_squares(double* total, const T* X, size_t n) {
   for (; i + LANES <= n; i += LANES)
     for (size_t lane = 0; lane < LANES; ++lane) part[lane] += (double)X[i + lane] * (double)X[i + lane];
   for (size_t lane = 0; i < n; ++i, ++lane) part[lane] += (double)X[i] * (double)X[i];
-  fold_tree_<LANES>(part, [](double a, double b) { return a + b; });
-  *total = part[0];
+  for (size_t lane = 0; lane < 8; ++lane)
+    part[lane] = (part[lane] + part[lane + 16]) + (part[lane + 8] + part[lane + 24]);
+  *total = fold_tree_(part, Sum());
 }
 
+// ema = ema - step (ema - weights)
 template <typename T>
-static void update_averages(T* ema, const T* weights, size_t n, T decay) {
-  T step = T(1) - decay;
+static void update_averages(T* ema, const T* weights, size_t n, T step) {
   fill_(ema, n, [=](size_t i) { return ema[i] - step * (ema[i] - weights[i]); });
 }

@@ -52,21 +52,46 @@ static void reduce_mean(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t
   }
 }
 
+// Integers of the width of T as int32.
+static THINC_INLINE void store_which_(int32_t* which, VecInts<float> i) { memcpy(which, &i, sizeof i); }
+static THINC_INLINE void store_which_(int32_t* which, VecInts<double> i) {
+  int64_t wide[sizeof i / sizeof(int64_t)];
+  memcpy(wide, &i, sizeof i);
+  THINC_UNROLL for (size_t k = 0; k < sizeof i / sizeof(int64_t); ++k) which[k] = (int32_t)wide[k];
+}
+
+// Largest value of each column and its row; rows >= 1.
+template <typename T, size_t VECTORS>
+static THINC_INLINE void max_strip_(T* Y, int32_t* which, const T* X, int32_t rows, size_t O) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  Vec<T> best[VECTORS];
+  VecInts<T> row[VECTORS] = {};
+  THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) best[v] = load_(X + v * L);
+  for (int32_t t = 1; t < rows; ++t) {
+    X += O;
+    THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) {
+      Vec<T> x = load_(X + v * L);
+      auto better = beats_(x, best[v]);
+      best[v] = select_(better, x, best[v]);
+      row[v] = select_(better, VecInts<T>{} + t, row[v]);
+    }
+  }
+  memcpy(Y, best, sizeof best);
+  THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) store_which_(which + v * L, row[v]);
+}
+
 template <typename T>
 static void reduce_max(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  for (size_t b = 0; b < B; ++b) {
-    T* y = Y_bo + b * O;
-    int32_t* which = which_bo + b * O;
-    memcpy(y, X_to, O * sizeof(T));
-    for (size_t o = 0; o < O; ++o) which[o] = 0;
-    for (int32_t t = 1; t < lengths_b[b]; ++t) {
-      const T* x = X_to + (size_t)t * O;
-      THINC_INDEPENDENT
-      for (size_t o = 0; o < O; ++o) {
-        bool better = beats_(x[o], y[o]);
-        y[o] = better ? x[o] : y[o];
-        which[o] = better ? t : which[o];
-      }
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  for (size_t b = 0; b < B; ++b, Y_bo += O, which_bo += O) {
+    size_t o = 0;
+    for (; o + 2 * L <= O; o += 2 * L) max_strip_<T, 2>(Y_bo + o, which_bo + o, X_to + o, lengths_b[b], O);
+    for (; o + L <= O; o += L) max_strip_<T, 1>(Y_bo + o, which_bo + o, X_to + o, lengths_b[b], O);
+    for (; o < O; ++o) {
+      int32_t row = 0;
+      for (int32_t t = 1; t < lengths_b[b]; ++t) row = beats_(X_to[t * O + o], X_to[row * O + o]) ? t : row;
+      Y_bo[o] = X_to[row * O + o];
+      which_bo[o] = row;
     }
     X_to += (size_t)lengths_b[b] * O;
   }
@@ -97,9 +122,8 @@ template <typename T>
 static void backprop_reduce_max(T* dX_to, const T* dY_bo, const int32_t* which_bo, const int32_t* lengths_b, size_t B,
                                 size_t O) {
   for (size_t b = 0; b < B; ++b) {
-    const T* dy = dY_bo + b * O;
-    const int32_t* which = which_bo + b * O;
-    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O)
-      fill_(dX_to, O, [=](size_t o) { return which[o] == t ? dy[o] : T(0); });
+    memset(dX_to, 0, (size_t)lengths_b[b] * O * sizeof(T));
+    for (size_t o = 0; o < O; ++o) dX_to[(size_t)which_bo[b * O + o] * O + o] = dY_bo[b * O + o];
+    dX_to += (size_t)lengths_b[b] * O;
   }
 }

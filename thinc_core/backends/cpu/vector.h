@@ -7,6 +7,16 @@
 #define THINC_INLINE_LAMBDA __attribute__((always_inline))
 #define THINC_UNROLL _Pragma("GCC unroll 64")
 template <typename T>
+struct Quad;
+template <>
+struct Quad<float> {
+  typedef float type __attribute__((vector_size(16)));
+};
+template <>
+struct Quad<double> {
+  typedef double type __attribute__((vector_size(16)));
+};
+template <typename T>
 struct VecOf;
 template <>
 struct VecOf<float> {
@@ -67,6 +77,18 @@ static THINC_INLINE V select_(M m, V yes, V no) {
 
 static THINC_INLINE Vec<float> abs_(Vec<float> x) { return from_bits_<Vec<float>>(bits_(x) & 0x7fffffff); }
 static THINC_INLINE Vec<double> abs_(Vec<double> x) { return from_bits_<Vec<double>>(bits_(x) & 0x7fffffffffffffff); }
+
+// first, first + 1, ... in the lanes. The second argument chooses the width.
+static inline int32_t bit_type_(float) { return 0; }
+static inline int64_t bit_type_(double) { return 0; }
+template <typename T>
+static THINC_INLINE VecInts<T> numbers_from_(size_t first, T zero) {
+  decltype(bit_type_(zero)) number[sizeof(Vec<T>) / sizeof(T)];
+  THINC_UNROLL for (size_t i = 0; i < sizeof(Vec<T>) / sizeof(T); ++i) number[i] = first + i;
+  VecInts<T> numbers;
+  memcpy(&numbers, number, sizeof numbers);
+  return numbers;
+}
 
 // The smaller and the larger of x and a number; NaN stays NaN.
 template <typename V, typename T>
