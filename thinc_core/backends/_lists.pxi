@@ -52,7 +52,7 @@ cdef size_t _row_bytes(np.ndarray X, int first_axis) noexcept:
 
 cdef np.ndarray _new(np.ndarray like, int first_axis, np.npy_intp d0, np.npy_intp d1):
     """A new array (d0, d1, ...), or (d0, ...) for d1 = -1, with the dtype of `like` and its axes from first_axis on."""
-    cdef np.npy_intp[64] dims
+    cdef np.npy_intp[65] dims  # NumPy refuses 65, but only when it sees them
     cdef int axis, n = 1 if d1 < 0 else 2
     dims[0], dims[1] = d0, d1
     for axis in range(first_axis, np.PyArray_NDIM(like)):

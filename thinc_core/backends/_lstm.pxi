@@ -91,7 +91,9 @@ cdef bint _fits_state(state, int t, np.npy_intp N, np.npy_intp O, np.npy_intp di
 cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state):
     """What backprop_lstm_states returns; of backprop_lstm only the first two are passed on."""
     cdef int t = reals(dY, params)
-    if t < 0 or not isinstance(fwd_state, LSTMState) or reals(fwd_state.inputs[0], fwd_state.H0) != t:
+    if t < 0 or not isinstance(fwd_state, LSTMState) or type(fwd_state.inputs) is not tuple or not fwd_state.inputs:
+        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
+    if reals(fwd_state.inputs[0], fwd_state.H0) != t:
         return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
     inputs, H0 = fwd_state.inputs, fwd_state.H0
     if not is_2d(inputs[0]) or not _fits_lstm(params, H0, dim(inputs[0], 1)):

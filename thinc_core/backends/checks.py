@@ -100,6 +100,14 @@ def integers(op: str, name: str, X: Any) -> None:
         raise KindError(f"{op}: {name} must have an integer dtype; got {X.dtype} (call ops.asarray_i)")
 
 
+def host(op: str, name: str, values: Any) -> Any:
+    """values, an array or nested lists, as a NumPy array; rows of several lengths make none."""
+    try:
+        return numpy.asarray(values)
+    except ValueError:
+        raise KindError(f"{op}: {name} must be integers; got a {kind_of(values)} of lists of several lengths") from None
+
+
 def same_dtype(op: str, names: str, *arrays: Any) -> None:
     """All arrays must have one dtype. names: "x and y"."""
     dtypes = [X.dtype for X in arrays]
@@ -274,6 +282,23 @@ def lstm_state(op: str, state: Any, kind: type) -> None:
     if not isinstance(state, kind):
         found = "a " + type(state).__name__
         raise KindError(f"{op}: fwd_state must be what lstm_forward_training returned; got {found}")
+    if not _whole_state(state):
+        raise KindError(f"{op}: fwd_state must be what lstm_forward_training returned; got a changed one")
+
+
+def _whole_state(state: Any) -> bool:
+    """Whether the parts of a state are arrays that fit together."""
+    inputs, *parts = state
+    if type(inputs) is not tuple or not inputs or not all(hasattr(part, "dtype") for part in (*inputs, *parts)):
+        return False
+    H0, C0, sizes, units = parts
+    if H0.ndim != 3 or H0.shape != C0.shape or sizes.ndim != 1 or sizes.dtype.kind != "i" or inputs[0].ndim != 2:
+        return False
+    (depth, dirs, nO), N = H0.shape, inputs[0].shape[0]
+    deep = all(each.shape == (N, dirs * nO) for each in inputs[1:])
+    floats = all(each.dtype == H0.dtype and each.dtype.kind == "f" for each in (*inputs, C0, units))
+    covered = bool((sizes >= 0).all()) and int(sizes.sum()) == N
+    return deep and floats and covered and len(inputs) == depth >= 1 and units.shape == (depth, dirs, N, 6, nO)
 
 
 def backprop_lstm(op: str, dY: Any, params: Any, state: Any) -> None:

@@ -700,14 +700,16 @@ class NumpyOps(Ops):
     # Lists of sequences: _lists.pxi
 
     def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2):
-        if pad >= 0 and _alike(X) and (dtype is None or X[0].dtype == dtype):
-            result = _flatten(X, pad)
+        cdef np.npy_intp n_zeros = _count(pad)
+        if n_zeros >= 0 and _alike(X) and (dtype is None or X[0].dtype == dtype):
+            result = _flatten(X, n_zeros)
             if result is not None:
                 return result
         return Ops.flatten(self, X, dtype, pad, ndim_if_empty)
 
     def pad(self, seqs, round_to=1):
-        return _pad(seqs, round_to) if round_to >= 1 and _alike(seqs) else Ops.pad(self, seqs, round_to)
+        cdef np.npy_intp multiple = _count(round_to)
+        return _pad(seqs, multiple) if multiple >= 1 and _alike(seqs) else Ops.pad(self, seqs, round_to)
 
     def list2padded(self, seqs):
         return _list2padded(seqs) if _alike(seqs) and len(seqs) > 1 else Ops.list2padded(self, seqs)

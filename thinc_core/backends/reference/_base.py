@@ -39,7 +39,7 @@ class Base:
 
     def _host(self, op: str, name: str, values: Any) -> Any:
         """Integers (array of any integer dtype and device, list, tuple) as a 1-d int64 NumPy array on the host."""
-        values = values.get() if checks.is_cupy(values) else numpy.asarray(values)
+        values = values.get() if checks.is_cupy(values) else checks.host(op, name, values)
         if values.size == 0:
             return numpy.zeros((0,), dtype="int64")
         checks.integers(op, name, values)

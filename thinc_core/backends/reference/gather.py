@@ -59,7 +59,11 @@ class Gather(Hash):
 
     def _fitting(self, values: Any, indices: Any, table: Any) -> Any:
         """values, broadcast to one block per index."""
-        values = self.xp.asarray(values, dtype=table.dtype)
+        try:
+            values = self.xp.asarray(values, dtype=table.dtype)
+        except (TypeError, ValueError):
+            found = checks.kind_of(values)
+            raise checks.KindError(f"scatter_add: values must be numbers of {table.dtype}; got {found}") from None
         want = tuple(indices.shape) + tuple(table.shape[1:])
         try:
             return self.xp.broadcast_to(values, want)
@@ -88,6 +92,7 @@ class Gather(Hash):
         """
         self._arrays("backprop_hash_embed", dY=dY)
         rows = self._hash_rows("backprop_hash_embed", "dtable", dtable, ids, seed)
+        checks.writable("backprop_hash_embed", "dtable", dtable)
         checks.shape("backprop_hash_embed", "dY", dY, (len(ids), dtable.shape[1]))
         self.scatter_add(dtable, rows, dY[:, None, :])
 

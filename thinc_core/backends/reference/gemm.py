@@ -79,6 +79,7 @@ class Gemm(Activations, Maxout):
         checks.affine_buffers(op, X, W, dW, db)
         checks.affine(op, X, W, db)
         checks.shape(op, "dY", dY, (X.shape[0], W.shape[0]))
+        checks.same_dtype(op, "dY and X", dY, X)
         self.gemm(dY, X, out=dW, trans1=True, accumulate=True)
         db += dY.sum(axis=0)
         return self.gemm(dY, W)
@@ -131,6 +132,7 @@ class Gemm(Activations, Maxout):
         checks.affine(op, X, W, db)
         O, P, I = W.shape  # noqa: E741
         checks.shape(op, "dY", dY, (X.shape[0], O))
+        checks.same_dtype(op, "dY and X", dY, X)
         checks.same_shape(op, "dY and which", dY, which)
         checks.integers(op, "which", which)
         checks.at_least(op, "P", P, 1)
@@ -145,6 +147,9 @@ class Gemm(Activations, Maxout):
 
         X: (B, I).  reps: how often.
         RETURNS: (B, I * reps) in X's dtype.
+        RAISES: ValueError when reps is negative, or so large that no memory holds the result.
         """
         self._arrays("tile", X=X)
+        if reps * X.size > 2**60:  # numpy.tile writes out of bounds when the number of elements wraps round
+            raise ValueError(f"tile: the result must fit into memory; got {reps=} for X {tuple(X.shape)}")
         return self.xp.tile(X, reps)

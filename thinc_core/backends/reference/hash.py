@@ -19,7 +19,7 @@ LOW_32 = 0xFFFFFFFF
 
 
 def _u64(value: int) -> Any:
-    return numpy.uint64(value & 0xFFFFFFFFFFFFFFFF)
+    return numpy.uint64(int(value) & 0xFFFFFFFFFFFFFFFF)
 
 
 def _fmix(x: Any) -> Any:

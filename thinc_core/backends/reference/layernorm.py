@@ -58,6 +58,8 @@ class LayerNorm(Base):
         checks.shape(op, "dG", dG, G.shape)
         for name, value in (("mu", mu), ("rstd", rstd)):
             checks.shape(op, name, value, X.shape[:1])
+        for name, value in (("dY", dY), ("mu", mu), ("rstd", rstd), ("dG", dG), ("db", db)):
+            checks.floats(op, name, value)
         for name, value in (("dG", dG), ("db", db)):
             checks.writable(op, name, value)
         dy, width = self._wide(dY), max(X.shape[1], 1)

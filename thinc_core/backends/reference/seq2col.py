@@ -22,11 +22,10 @@ class Seq2col(Base):
         host = numpy.array([n_rows]) if lengths is None else self._host(op, "lengths", lengths)
         checks.lengths(op, host, n_rows)
         owners = self._owners(host)
-        for w in range(2 * nW + 1):
+        for w in range(max(0, nW - n_rows + 1), min(2 * nW + 1, n_rows + nW)):  # the others reach no row
             low, high = max(0, nW - w), min(n_rows, n_rows + nW - w)
-            if low < high:
-                rows, neighbours = slice(low, high), slice(low + w - nW, high + w - nW)
-                yield w, rows, neighbours, (owners[rows] == owners[neighbours])[:, None]
+            rows, neighbours = slice(low, high), slice(low + w - nW, high + w - nW)
+            yield w, rows, neighbours, (owners[rows] == owners[neighbours])[:, None]
 
     def seq2col(self, seq: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None) -> Floats2d:
         """Row b becomes the rows b - nW ... b + nW side by side, zeros where they belong to another sequence.
