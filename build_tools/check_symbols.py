@@ -21,7 +21,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 # What the linker adds to every shared object.
 LINKER = frozenset(["_init", "_fini", "_edata", "_end", "__bss_start"])
 # The C++ library's headers make their own templates visible; the same everywhere, and not ours to hide.
-LIBRARY = re.compile(r"^(typeinfo (name )?for |vtable for )?(std::|__gnu_cxx::)")
+LIBRARY = re.compile(r"^(typeinfo (name )?for |vtable for |[\w:]+[*&]? )?(std::|__gnu_cxx::)")
 
 
 def nm(path: Path, *options: str) -> List[List[str]]:
