@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import List, Optional, Sequence
 
-from . import checks, environment, passes
+from . import checks, environment, passes, sanitize
 
 
 def run(command: Sequence[str]) -> int:
@@ -31,8 +31,10 @@ def test(options: argparse.Namespace, rest: List[str]) -> int:
 
 
 def check(options: argparse.Namespace, rest: List[str]) -> int:
-    """lint, format, types, symbols, sizes, docs"""
+    """lint, format, types, symbols, sizes, docs; with --asan the memory accesses of the op suite instead"""
     environment.ensure(["check", "cli", "docs", "test"])
+    if options.asan:
+        return sanitize.run(rest)
     return checks.run(only=rest, fix=options.fix)
 
 
@@ -55,7 +57,10 @@ def parser() -> argparse.ArgumentParser:
             sub.epilog = "other arguments go to pytest, e.g. tests/test_model.py -k dims -x"
         if job is check:
             sub.add_argument("--fix", action="store_true", help="let the formatters and the linter change the files")
+            asan = "run the op suite and its fuzz test, compiled with AddressSanitizer and UBSan (Linux, GCC; 5 minutes)"
+            sub.add_argument("--asan", action="store_true", help=f"{asan}; THINC_CORE_FUZZ=2000 for more examples")
             sub.epilog = "name checks to run only those: " + ", ".join(checks.NAMES)
+            sub.epilog += "; with --asan, other arguments go to pytest"
     return top
 
 

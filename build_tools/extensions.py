@@ -1,5 +1,6 @@
 """The extension modules and their compiler flags. Imported by setup.py."""
 
+import os
 import sys
 from pathlib import Path
 from typing import List
@@ -10,11 +11,19 @@ DIRECTIVES = {"language_level": 3, "embedsignature": False, "profile": False, "b
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
 
 
+def sanitizers() -> List[str]:
+    """What `build_tools check --asan` adds for the compiler and the linker: the first fault ends the process."""
+    wanted = os.environ.get("THINC_CORE_SANITIZE")
+    return [f"-fsanitize={wanted}", f"-fno-sanitize-recover={wanted}"] if wanted else []
+
+
 def compile_flags() -> List[str]:
     """Flags for C++17 without fast-math: NaN and infinity keep their meaning, sums keep their order."""
     if sys.platform == "win32":
         return ["/O2", "/EHsc", "/std:c++17", "/fp:precise"]
     rounding = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+    if sanitizers():
+        return ["-O1", "-g", "-std=c++17", "-fvisibility=hidden", "-fno-omit-frame-pointer", *sanitizers(), *rounding]
     return ["-O3", "-g0", "-std=c++17", "-fvisibility=hidden", *rounding]
 
 
@@ -35,6 +44,7 @@ def extensions() -> list:
             include_dirs=["include", BACKENDS, numpy.get_include()],
             define_macros=MACROS,
             extra_compile_args=compile_flags(),
+            extra_link_args=sanitizers(),
             depends=headers,
         )
 

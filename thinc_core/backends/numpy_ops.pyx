@@ -171,7 +171,10 @@ cdef np.npy_intp _count(value):
 
 cdef inline bint _overlap(X, Y) noexcept:
     """Whether the memory from the first to the last element of two arrays has a part in common."""
-    cdef char *x_low, *x_high, *y_low, *y_high
+    cdef char* x_low
+    cdef char* x_high
+    cdef char* y_low
+    cdef char* y_high
     _extent(X, &x_low, &x_high)
     _extent(Y, &y_low, &y_high)
     return x_low < y_high and y_low < x_high
