@@ -14,26 +14,6 @@
 #pragma GCC optimize("fp-contract=fast")
 #endif
 
-// e^x - 1 for |x| <= 40, as in exp_ of vmath.h, with the same polynomials: 2^n (e^r - 1) + (2^n - 1).
-static THINC_INLINE Vec<float> expm1_(Vec<float> x) {
-  Vec<float> magic = x * 1.44269504f + 12582912.0f;
-  Vec<float> n = magic - 12582912.0f;
-  Vec<float> r = (x - n * 0.693145751953125f) - n * 1.42860677e-6f;
-  Vec<float> p = poly_(r, 0.0013814650f, 0.0083687027f, 0.041668386f, 0.16666521f, 0.49999993f);
-  Vec<float> scale = from_bits_<Vec<float>>((bits_(magic) << 23) + (127 << 23));
-  return scale * (p * (r * r) + r) + (scale - 1.0f);
-}
-static THINC_INLINE Vec<double> expm1_(Vec<double> x) {
-  Vec<double> magic = x * 1.4426950408889634 + 6755399441055744.0;
-  Vec<double> n = magic - 6755399441055744.0;
-  Vec<double> r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
-  Vec<double> p = long_poly_(r, 2.4999970373041514e-8, 2.7630196407874353e-7, 2.7557586450845102e-6,
-                             2.4801493251435885e-5, 1.9841269506778380e-4, 1.3888888943473573e-3, 8.3333333334942015e-3,
-                             4.1666666666530808e-2, 1.6666666666666413e-1, 5.0000000000000105e-1);
-  Vec<double> scale = from_bits_<Vec<double>>((bits_(magic) << 52) + (int64_t(1023) << 52));
-  return scale * (p * (r * r) + r) + (scale - 1.0);
-}
-
 // tanh(x) = (e^2x - 1) / (e^2x + 1); from |x| = 20 on it rounds to 1. The error is relative, also near 0.
 template <typename T>
 static THINC_INLINE Vec<T> gate_tanh_(Vec<T> x) {
