@@ -239,6 +239,33 @@ def optimisers(n: int) -> Iterator[Row]:
     )
 
 
+def recurrent(n: int) -> Iterator[Row]:
+    """LSTM over packed sequences; PyTorch takes them padded, which its fastest code needs."""
+    lengths = np.sort(sentence_lengths(n))[::-1]
+    sizes = (lengths[:, None] > np.arange(lengths[0])).sum(axis=0).astype("i")
+    X, dY, start = normal(n, W), normal(n, W, seed=1), np.zeros((1, 1, W), "f")
+    params, size = normal(4 * W * (2 * W + 2), seed=2) * np.float32(0.1), f"{n}x{W}, {len(lengths)} seqs"
+
+    def train(ops: Any) -> None:
+        ops.backprop_lstm(dY, sizes, params, ops.lstm_forward_training(params, start, start, X, sizes)[1])
+
+    def layer(torch: Any, backward: bool) -> Callable[[], Any]:
+        lstm, padded = torch.nn.LSTM(W, W), torch.zeros(len(sizes), len(lengths), W)
+
+        def call() -> None:
+            with torch.set_grad_enabled(backward):
+                inputs = padded.detach().requires_grad_(backward)
+                Y = lstm(inputs)[0]
+                if backward:
+                    torch.autograd.backward(Y, padded)
+
+        return call
+
+    predict = lambda o: o.lstm_forward_inference(params, start, start, X, sizes)  # noqa: E731
+    yield Row("lstm", size, predict, lambda t: layer(t, False), targets=[Target("torch", 1 / 1.2)])
+    yield Row("lstm and backprop_lstm", size, train, lambda t: layer(t, True), targets=[Target("torch", 1 / 1.5)])
+
+
 def product_rows(M: int, K: int, N: int) -> Iterator[Row]:
     """Matrix products of one size: plain, with bias, and with the epilogues fused."""
     X, weight, b = normal(M, K), normal(N, K, seed=1), normal(N, seed=2)
@@ -300,7 +327,7 @@ PRODUCTS = (
     (64, 768, 3072),
     (2000, 768, 768),
 )
-FAMILIES = (activations, softmaxes, layer_norms, embeddings, sequences, optimisers)
+FAMILIES = (activations, softmaxes, layer_norms, embeddings, sequences, recurrent, optimisers)
 
 
 def all_rows(quick: bool) -> Iterator[Row]:
