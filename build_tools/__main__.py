@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
             sub.epilog = "other arguments go to pytest, e.g. tests/test_model.py -k dims -x"
         if job is check:
             sub.add_argument("--fix", action="store_true", help="let the formatters and the linter change the files")
-            asan = "run the op suite and its fuzz test under AddressSanitizer and UBSan (Linux, GCC; 5 minutes)"
+            asan = "run op suite and fuzz test under AddressSanitizer and UBSan (Linux, GCC; 5 minutes)"
             sub.add_argument("--asan", action="store_true", help=f"{asan}; THINC_CORE_FUZZ=2000 for more examples")
             sub.epilog = "name checks to run only those: " + ", ".join(checks.NAMES)
             sub.epilog += "; with --asan, other arguments go to pytest"
