@@ -36,7 +36,7 @@ def test_golden_adam():
     optimizer = Adam(0.001)
     close(run(optimizer, [1, 2, 3], [0.1, -0.2, 0.3]), [[0.999, 2.001, 2.999]])
     close(optimizer.mom1[KEY], [0.01, -0.02, 0.03])
-    close(optimizer.mom2[KEY], [1e-5, 4e-5, 9e-5], rtol=2e-5)  # 1 - float32(0.999) in the kernel
+    close(optimizer.mom2[KEY], [1e-5, 4e-5, 9e-5], rtol=2e-5)  # 1 - float32(0.999) in the original
     close(optimizer.averages[KEY], [0.8173636, 1.6371818, 2.4537272])
     assert optimizer.nr_update[KEY] == 1
 
@@ -47,9 +47,9 @@ def test_golden_adam_three_times():
     expected = [[0.8999994, -1.8999995], [0.7999988, -1.7999989], [0.6999981, -1.6999983]]
     for after in expected:
         weights, _ = optimizer(KEY, weights, floats(0.5, -0.25))
-        close(weights, after)
+        close(weights, after, rtol=4e-6)  # the original takes 1 - float32(0.999), which is off by 1.3e-5
         averages.append(optimizer.averages[KEY].tolist())
-    close(averages, [[0.7363631, -1.5545450], [0.7840899, -1.7386354], [0.7258725, -1.7118866]])
+    close(averages, [[0.7363631, -1.5545450], [0.7840899, -1.7386354], [0.7258725, -1.7118866]], rtol=4e-6)
 
 
 def test_golden_adam_decay():
@@ -154,6 +154,7 @@ def test_a_nan_does_not_stay_in_the_gradient(make):
         ({"beta2": -0.1}, "beta2"),
         ({"eps": -1.0}, "eps must be >= 0"),
         ({"learn_rate": "fast"}, "learn_rate must be a number, an iterable or a schedule; got str"),
+        ({"learn_rate": float("nan")}, "learn_rate must be a number; got nan"),
         ({"learn_rate": None}, "learn_rate must be a number.*got NoneType"),
         ({"L2": []}, "L2.*no values"),
     ],

@@ -108,6 +108,8 @@ class Hyperparameters:
             raise ValueError(f"optimizer: {name}: {error}") from error
 
     def _store(self, name: str, value: float) -> None:
+        if value != value:
+            raise ValueError(f"optimizer: {name} must be a number; got {value}")
         if name == "grad_clip" and value < 0:
             raise ValueError(f"optimizer: grad_clip must be >= 0 (0 turns clipping off); got {value}")
         if name in ("b1", "b2") and not 0 <= value < 1:

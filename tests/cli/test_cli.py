@@ -17,7 +17,8 @@ import pytest
 
 from thinc_core.about import __version__
 from thinc_core.cli import main, split_overrides
-from thinc_core.training.run import read_metrics
+from thinc_core.cli.train import describe_output
+from thinc_core.training.run import OutputDirectory, read_metrics
 
 ROOT = Path(__file__).parents[2]
 SMALL_DIGITS = ["--sizes.hidden", "32", "--corpus.limit=200", "--training.eval_every", "0", "--training.epochs", "3"]
@@ -177,6 +178,7 @@ BAD_TRAINING = {
     "no probabilities": (["--model.*.output.@layers", "Mish.v1"], "[loss]: cannot be used"),
     "no dropout rate": (["--sizes.dropout", "NaN"], "('dropout')"),
     "smoothing": (["--loss.label_smoothing", "3"], "[loss]: cannot be used"),
+    "no learning rate": (["--optimizer.learn_rate", "NaN"], "[optimizer]: cannot be built: optimizer: learn_rate must"),
     "no memory": (["--sizes.hidden", "99999999999999"], "not enough memory"),
 }
 
@@ -282,6 +284,15 @@ def test_interrupted_runs_are_saved_and_can_go_on(cli: Cli, digits: Path, tmp_pa
     cli("train", digits, "--output", "whole", *arguments[4:], "--training.epochs", epochs)
     for name in ("model-last", "model-best"):
         assert Path(f"cut/{name}/model.bin").read_bytes() == Path(f"whole/{name}/model.bin").read_bytes()
+
+
+def test_a_run_stopped_before_its_first_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model-last").mkdir()
+    (tmp_path / "model-last" / "meta.json").write_text("{}")
+    monkeypatch.setattr("thinc_core.training.plots.can_plot", lambda: True)
+    text = describe_output(OutputDirectory(tmp_path))
+    assert f"model    {tmp_path / 'model-last'}" in text
+    assert "not drawn: nothing was evaluated yet" in text
 
 
 def test_the_module_runs_and_stops_when_nobody_reads(tagger_run: Path, tmp_path: Path) -> None:

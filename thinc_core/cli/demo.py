@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     verdict = f"below the goal of {GOAL:.0%}: {', '.join(failed)}" if failed else f"both above the goal of {GOAL:.0%}"
     print(f"Test accuracy: {shown} ({verdict}), in {seconds:.0f} s")
     print(f"Curves: {output}/*/learning-curve.png   Models: {output}/*/model-best")
+    print(f"Train one of your own: {os.path.relpath(sys.executable)} -m thinc_core init")
     return 1 if failed else 0
 
 
