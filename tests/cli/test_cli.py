@@ -140,6 +140,8 @@ def test_init(cli: Cli) -> None:
     cli("init", "tagger", "--output", "my.cfg")
     assert "exists already" in cli("init", "tagger", "--output", "my.cfg", code=2)
     assert 'did you mean "digits"' in cli("init", "digit", code=2)
+    assert "must be >= 1; got 0" in cli("init", "digits", "--output", "bad.cfg", "--training.epochs", "0", code=2)
+    assert not Path("bad.cfg").exists()
 
 
 def test_resume(cli: Cli, digits: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from .errors import UserError
-from .settings import parse_config
+from .settings import TrainingSettings, parse_config, read_section
 
 DATA = Path(__file__).parent / "data"
 _SECTION = re.compile(r"\[([^\[\]]+)\]\s*$")
@@ -16,7 +16,7 @@ def starter_config(task: str, overrides: Mapping[str, Any] = {}) -> str:
     """The text of a task's config. overrides: {"section.key": value} for values that stand in it."""
     path = DATA / f"{task}.cfg"
     text = path.read_text(encoding="utf8")
-    parse_config(text, path.name, overrides)
+    config = parse_config(text, path.name, overrides)
     lines: List[str] = text.splitlines()
     for key, value in overrides.items():
         section, _, option = key.rpartition(".")
@@ -24,6 +24,7 @@ def starter_config(task: str, overrides: Mapping[str, Any] = {}) -> str:
         if index is None:
             raise UserError(f"--{key}: the starter config has no such value to replace")
         lines[index] = f"{option} = {json.dumps(value)}"
+    read_section(config, "training", TrainingSettings)
     return "\n".join(lines) + "\n"
 
 
