@@ -15,11 +15,12 @@ from ._arrays cimport (
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, supported_tables
 
+import importlib.util
 import os
 
 import numpy
 
-from . import cblas as _cblas
+from . import cblas as _cblas, checks
 from .ops import Ops
 
 np.import_array()
@@ -890,6 +891,26 @@ class NumpyOps(Ops):
 
 include "_lists.pxi"
 include "_lstm.pxi"
+
+
+def check_seq2col_lengths(ops, lengths, B):
+    """Lengths for seq2col over B rows: those given, checked, or one sequence of all rows.
+
+    RAISES: ValueError for a negative length; IndexError when they do not sum to B.
+    """
+    if lengths is None:
+        return ops.asarray1i([B])
+    checks.lengths("seq2col", ops.to_numpy(lengths), B)
+    return lengths
+
+
+def __getattr__(name):
+    """has_blis and blis, which cost an import only when somebody asks."""
+    if name == "has_blis":
+        return importlib.util.find_spec("blis") is not None
+    if name == "blis":
+        return importlib.import_module("blis") if importlib.util.find_spec("blis") else None
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 cdef inline bint _last_axis(X, axis) except -1:

@@ -1,4 +1,6 @@
 // Layer normalisation of rows. The three passes over a row read it from L1.
+// Measured, one thread of an AVX-512 Zen 5 shared with others, f32, 4000 x 96, us beside a copy of the same bytes:
+// layernorm 67 (25; PyTorch 171), backward 92 (44; 125).
 
 template <typename T>
 static void layernorm(T* Y_bo, T* mu_b, T* rstd_b, const T* X_bo, const T* G_o, const T* b_o, size_t B, size_t O,

@@ -1,4 +1,6 @@
 // Reductions over the rows of each sequence, vectorised across the columns.
+// Measured, one thread of an AVX-512 Zen 5 shared with others, f32, 4000 x 96, us beside a copy of the same bytes:
+// reduce_sum 19 (11), reduce_max 43 (11), backward of sum 19, mean 16, max 25 (11).
 
 // Sum of the rows of X. A strip of columns stays in registers; blocks of 64 rows are summed apart, so that the rounding
 // error grows with rows / 64 and not with rows.

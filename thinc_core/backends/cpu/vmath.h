@@ -58,15 +58,16 @@ static THINC_INLINE Vec<double> exp_rest_(Vec<double> x, Vec<double>* sum) {
   return p * (r * r) + r;
 }
 
-// e^x for x <= 88; NaN stays NaN. Measured through sigmoid, which adds a sum and a quotient: 2.3 ulp; below -86.9 the result is 0 instead of a tiny number. 2^(n - 1) is
-// built from the bits of n and 2 e^r makes up for the 1, because 2^128 has no float.
+// e^x for x <= 88; NaN stays NaN; below -86.9 the result is 0 instead of a tiny number. Measured through sigmoid, which
+// adds a sum and a quotient: 2.3 ulp. 2^(n - 1) is built from the bits of n and 2 e^r makes up for the 1, because 2^128
+// has no float.
 static THINC_INLINE Vec<float> exp_(Vec<float> x) {
   Vec<float> sum, e = exp_rest_(x, &sum) + 1.0f;
   Vec<float> y = (e + e) * from_bits_<Vec<float>>((bits_(sum) << 23) + (126 << 23));
   return select_(x < -86.9f, Vec<float>{}, y);
 }
 
-// The same for x <= 709. 0 below -708.
+// The same for x <= 709; 0 below -708.
 static THINC_INLINE Vec<double> exp_(Vec<double> x) {
   Vec<double> sum, e = exp_rest_(x, &sum) + 1.0;
   Vec<double> y = (e + e) * from_bits_<Vec<double>>((bits_(sum) << 52) + (int64_t(1022) << 52));
@@ -165,7 +166,8 @@ static THINC_INLINE Vec<double> erf_by_z_(Vec<double> u) {
                     -2.6866170645117932e-2, 1.1283791670955085e-1, -3.7612638903183752e-1, 1.1283791670955126);
 }
 
-// erf(x), measured: 3.1 ulp in f32. The series up to 3/4, 1 - erfc beyond, where erfc is small enough not to cost digits. From 6 on it is 1.
+// erf(x), measured: 3.1 ulp in f32. The series up to 3/4, 1 - erfc beyond, where erfc is small enough not to cost
+// digits. From 6 on it is 1.
 template <typename T>
 static THINC_INLINE Vec<T> erf_(Vec<T> x) {
   Vec<T> z = at_most_(abs_(x), T(6));
