@@ -7,7 +7,10 @@ cdef np.ndarray _steps_of(values, np.npy_intp n_rows):
     cdef int64_t total = 0
     cdef size_t s
     if not np.PyArray_Check(values):
-        values = numpy.asarray(values)
+        try:
+            values = numpy.asarray(values)
+        except ValueError:  # lists of several lengths
+            return None
     cdef np.ndarray sizes = lengths_of(values, 0, &total)
     if sizes is None or total != n_rows:
         return None

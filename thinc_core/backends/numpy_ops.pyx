@@ -519,7 +519,10 @@ class NumpyOps(Ops):
         cdef int64_t total = 0
         cdef int t = real(Xs)
         cdef np.ndarray rows = lengths_of(lengths, 0, &total)
-        if t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0) or (inplace and not np.PyArray_ISWRITEABLE(Xs)):
+        if (
+            t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0)
+            or (inplace and not np.PyArray_ISWRITEABLE(Xs))
+        ):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis)
         cdef np.ndarray X = contig(Xs)
         cdef np.ndarray Y = X if inplace else empty_like(X)

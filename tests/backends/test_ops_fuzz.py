@@ -1,0 +1,176 @@
+"""Every public op is given arguments of every kind, right and wrong ones.
+
+Whatever it is given, it returns what the reference returns or raises what the reference raises: one of a few types and,
+where a kernel is behind the op, with the name of the op in its text. It changes only what it is documented to change,
+and nothing beside it.
+THINC_CORE_FUZZ=2000 draws that many arguments for each op instead of the few of a usual run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import warnings
+from itertools import islice
+from typing import Any, Dict, List, Tuple
+
+import fuzzing
+import numpy
+import pytest
+from case_arguments import Args, Draw
+from cases import CASES
+from fuzzing import MAKERS, OPS, Placed, by_annotation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running import REFERENCE
+
+from thinc_core.backends import NumpyOps
+
+ALLOWED = (ValueError, TypeError, IndexError, OverflowError, NotImplementedError)
+# A number so large that no array can be made of it: NumPy, which is asked for one, words that.
+TOO_LARGE = ("Maximum allowed", "array is too big", "negative dimensions", "too large to convert", "into a C int")
+# Ops that are another one with some of its arguments, and are called so in errors.
+CALLED = dict.fromkeys(("hard_sigmoid", "hard_tanh", "relu_k"), "clipped_linear")
+CALLED.update({f"backprop_{name}": f"backprop_{op}" for name, op in CALLED.items()})
+DUCKS = ("flatten", "get_dropout_mask", "list2padded", "pad", "padded2list", "unflatten", "unpad")  # take no arrays
+NUMPY_OPS = NumpyOps()
+EXAMPLES = int(os.environ.get("THINC_CORE_FUZZ", "40"))
+MUTATES = {case.op: case.mutates for case in CASES}
+INPLACE = {case.op: case.inplace for case in CASES}
+TOLERANCE = {2: 2e-2, 4: 2e-3, 8: 1e-6, 16: 1e-6}
+
+
+def overwritten(op: str, args: Args) -> Tuple[str, ...]:
+    """The arguments that the op is documented to change."""
+    try:
+        inplace = (INPLACE.get(op) or "",) if args.get("inplace") else ()
+    except ValueError:  # an array has no truth
+        inplace = ()
+    return ("out", *MUTATES.get(op, ()), *inplace)
+
+
+def outcome(ops: Any, op: str, args: Args) -> Tuple[Any, Any]:
+    """What the call returned and what it raised; one of them is None."""
+    numpy.random.seed(0)
+    try:
+        with numpy.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return leaves(getattr(ops, op)(**args)), None
+    except Exception as error:
+        return None, error
+
+
+def leaves(result: Any) -> List[Any]:
+    """The arrays of a result, however nested, and what is no array; of an endless one the beginning."""
+    if hasattr(result, "size_at_t"):  # Padded
+        result = (result.data, result.size_at_t, result.lengths, result.indices)
+    if isinstance(result, (list, tuple)) or hasattr(result, "__next__") or type(result).__name__ == "SizedGenerator":
+        return [leaf for member in islice(result, 100) for leaf in leaves(member)]
+    return [result]
+
+
+def drawn(op: str, seed: int, spoilt: int, calm: bool) -> Tuple[Args, Dict[str, List[Placed]], str]:
+    """Arguments, the boxes they lie in, and the one that shares the memory of another."""
+    rng = random.Random(seed)
+    make = rng.choice(MAKERS.get(op) or [by_annotation(op)])
+    d = Draw(rng.choice((0, 1, 2, 5, 8)), rng.choice((0, 1, 3, 8, 17)), rng.choice(("e", "f", "f", "d", "d")), seed)
+    args = dict(make(d))
+    for name, parameter in list(inspect.signature(getattr(REFERENCE, op)).parameters.items()):
+        if parameter.default is not parameter.empty and rng.random() < 0.5:
+            args.setdefault(name, parameter.default)
+    for _ in range(spoilt if args else 0):
+        fuzzing.spoil(rng, args)
+    boxes: Dict[str, List[Placed]] = {name: [] for name in args}
+    args = {name: fuzzing.placed(rng, value, boxes[name], calm) for name, value in args.items()}
+    return args, boxes, fuzzing.share(rng, args) if rng.random() < 0.15 else ""
+
+
+def strange(op: str, args: Args) -> bool:
+    """Whether a parameter that is no array has a value of a kind that its annotation excludes: Python words that."""
+    parameters = inspect.signature(getattr(REFERENCE, op)).parameters
+    return any(not fuzzing.fits(str(parameters[name].annotation), value) for name, value in args.items())
+
+
+def comparable(expected: Any, args: Args) -> bool:
+    """Whether rounding explains no more than a small difference: no argument is huge, tiny or not a number."""
+    if not isinstance(expected, numpy.ndarray):
+        return False
+    values = [value for value in args.values() if isinstance(value, (int, float, numpy.ndarray))]
+    floats = [value for value in map(numpy.asarray, values) if value.dtype.kind == "f"]
+    with numpy.errstate(all="ignore"):
+        small = all(bool((abs(value) <= 1e3).all()) for value in floats)
+    return small and args.get("zeros", True) is True and expected.dtype.kind in "fiub"
+
+
+def assert_alike(actual: Any, expected: Any, label: str, values: bool) -> None:
+    """The same type, shape, dtype and, as far as they are finite, values."""
+    if not isinstance(expected, numpy.ndarray):
+        assert type(actual) is type(expected), f"{label}: {type(actual)}, expected {type(expected)}"
+        return
+    assert isinstance(actual, numpy.ndarray), f"{label}: no array but {type(actual)}"
+    assert actual.shape == expected.shape, f"{label}: shape {actual.shape}, expected {expected.shape}"
+    assert actual.dtype == expected.dtype, f"{label}: dtype {actual.dtype}, expected {expected.dtype}"
+    if not values:
+        return
+    if expected.dtype.kind != "f":
+        numpy.testing.assert_array_equal(actual, expected, err_msg=label)
+        return
+    finite = numpy.isfinite(expected)
+    wide, got = expected[finite].astype("float64"), actual[finite].astype("float64")
+    error = abs(got - wide).max(initial=0)
+    allowed = TOLERANCE[expected.dtype.itemsize] * (1 + abs(wide).max(initial=0))
+    assert error <= allowed, f"{label}: {got} instead of {wide}"  # not a number is not less either
+
+
+def assert_memory(op: str, args: Args, boxes: Dict[str, List[Placed]], shared: str, raised: bool) -> None:
+    """Nothing beside the arrays was written, nor an argument that the op does not change."""
+    changing = overwritten(op, args)
+    for name, placed in boxes.items():
+        for box in placed:
+            assert not box.spilt(), f"{op}: wrote beside the elements of {name}"
+            if shared or (name in changing and not raised):
+                continue
+            assert not box.changed(), f"{op}: changed {name}{' and then raised' if raised else ''}"
+
+
+def too_large(error: Any) -> bool:
+    """Whether it says that something does not fit into memory or into 64 bits."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE)
+
+
+def assert_error(op: str, error: BaseException, expected: Any) -> None:
+    """The op raised one of the documented types, and the reference the same."""
+    assert expected is not None, f"{op} raised {error!r}; the reference returned"
+    if too_large(error) and too_large(expected):
+        return
+    assert op in DUCKS or type(error) is type(expected), f"{op} raised {error!r}; the reference {expected!r}"
+    if op not in vars(NumpyOps) or op in DUCKS:  # plain Python, which may find that a list has no attribute dtype
+        assert isinstance(error, (*ALLOWED, AttributeError, KeyError)), f"{op} raised {error!r}"
+        return
+    assert isinstance(error, ALLOWED), f"{op} raised {error!r}"
+    by_numpy = type(error).__module__.startswith("numpy") or "ufunc" in str(error)  # what the dtype does not have
+    assert by_numpy or CALLED.get(op, op) in str(error), f"{op}: no name in {error!r}"
+
+
+@pytest.mark.parametrize("op", OPS)
+@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32 - 1), spoilt=st.sampled_from([0, 1, 1, 2, 3]), calm=st.booleans())
+def test_no_argument_does_harm(op: str, seed: int, spoilt: int, calm: bool) -> None:
+    args, boxes, shared = drawn(op, seed, spoilt, calm)
+    same, _, _ = drawn(op, seed, spoilt, calm)
+    result, error = outcome(NUMPY_OPS, op, args)
+    expected, raised = outcome(REFERENCE, op, same)
+    odd = strange(op, same)
+    assert_memory(op, args, boxes, shared, error is not None and not odd)
+    if odd:
+        assert error is None or isinstance(error, (*ALLOWED, AttributeError, MemoryError)), f"{op} raised {error!r}"
+    elif error is not None:
+        assert_error(op, error, raised)
+    elif not too_large(raised):
+        assert raised is None, f"{op} returned; the reference raised {raised!r}"
+        assert len(result) == len(expected)
+        # Two arguments that are changed may not be one; what comes of it is not defined, but harms nothing else.
+        mixed = bool(shared) and bool(MUTATES.get(op)) and op != "gemm"
+        for i, (mine, theirs) in enumerate(zip(result, expected)):
+            assert_alike(mine, theirs, f"{op}: result {i}", not mixed and comparable(theirs, same))
