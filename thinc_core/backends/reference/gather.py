@@ -47,6 +47,7 @@ class Gather(Hash):
         NUMERICS: added in the order of the indices, in table's dtype.
         """
         self._arrays("scatter_add", table=table, indices=indices)
+        checks.at_least("scatter_add", "the number of dimensions of table", table.ndim, 1)
         checks.integers("scatter_add", "indices", indices)
         checks.writable("scatter_add", "table", table)
         checks.indices("scatter_add", "indices", self.xp.where(indices < 0, 0, indices), max(table.shape[0], 1))
