@@ -7,7 +7,7 @@ from typing import Any, List, Tuple
 import numpy
 import pytest
 
-from thinc_core.backends import Ops
+from thinc_core.backends import NumpyOps, Ops
 
 REFERENCE = Ops()
 # Sequences by step: ragged, of one step, one sequence, steps without sequences, none at all.
@@ -387,6 +387,24 @@ BACKWARD_ERRORS = [
     ({"fwd_state": None}, TypeError, "fwd_state must be what lstm_forward_training returned; got a NoneType"),
     ({"fwd_state": (1, 2)}, TypeError, "fwd_state must be what lstm_forward_training returned; got a tuple"),
 ]
+
+
+def test_state_of_another_backend() -> None:
+    native, example = NumpyOps(), Example(2, 2, 3, 4, [3, 2])
+    right = example.backward(REFERENCE, example.forward(REFERENCE)[1])
+    for forward, backward in ((REFERENCE, native), (native, REFERENCE)):
+        for actual, expected in zip(example.backward(backward, example.forward(forward)[1]), right):
+            close(actual, expected, "float64")
+
+
+@pytest.mark.parametrize("part", ["inputs", "H0", "C0", "sizes", "units"])
+def test_changed_state(ops: Any, part: str) -> None:
+    """A kernel must never read beyond the arrays of a state that somebody took apart."""
+    example = Example(2, 2, 3, 4, [3, 2])
+    _, state = example.forward(ops)
+    changed = state._replace(**{part: getattr(state, part)[:-1]})
+    with pytest.raises(TypeError, match="fwd_state must be what lstm_forward_training returned; got a changed one"):
+        example.backward(ops, changed)
 
 
 @pytest.mark.parametrize("op", ["backprop_lstm", "backprop_lstm_states"])
