@@ -7,13 +7,9 @@ import sys
 from typing import Any, Iterator, List
 
 import pytest
-from fake_cupy import FAKE, MODULES
+from fake_cupy import FAKE, MODULES, pretend_installed
 
-from thinc_core import compat
 from thinc_core.backends import CupyOps, Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
-
-# What thinc_core.compat remembers of CuPy.
-CUPY_FACTS = ("cupy", "cupyx", "cublas", "cupy_version", "cupy_from_dlpack", "has_cupy", "has_cupy_gpu", "has_gpu")
 
 
 def backend_names() -> List[str]:
@@ -28,12 +24,7 @@ def backend_names() -> List[str]:
 def make_ops(name: str, monkeypatch: Any) -> Ops:
     """A backend of the list above."""
     if name == "fake_cupy":
-        for module, stand_in in MODULES.items():
-            monkeypatch.setitem(sys.modules, module, stand_in)
-        for cached in CUPY_FACTS:
-            # compat forgets what it knew of CuPy now, and (setitem first) what it learns of the stand-in afterwards.
-            monkeypatch.setitem(vars(compat), cached, None)
-            monkeypatch.delitem(vars(compat), cached)
+        pretend_installed(monkeypatch, MODULES)
         ops = CupyOps()
         ops.xp, ops._works = FAKE, True
         return ops

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 import types
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 import numpy
+
+from thinc_core import compat
 
 WAYS_IN = {"array", "asarray", "ascontiguousarray"}  # the functions that take NumPy arrays
 
@@ -166,3 +169,16 @@ SPECIAL = _special("cupyx.scipy.special")
 MODULES = {"cupy": FAKE, "cupyx": types.ModuleType("cupyx"), "cupyx.scipy": types.ModuleType("cupyx.scipy")}
 MODULES["cupyx.scipy.special"] = SPECIAL
 MODULES["cupyx"].scipy, MODULES["cupyx.scipy"].special = MODULES["cupyx.scipy"], SPECIAL  # type: ignore[attr-defined]
+
+# What thinc_core.compat remembers of CuPy.
+CUPY_FACTS = ("cupy", "cupyx", "cublas", "cupy_version", "cupy_from_dlpack", "has_cupy", "has_cupy_gpu", "has_gpu")
+
+
+def pretend_installed(monkeypatch: Any, modules: Dict[str, Any]) -> None:
+    """Until the test ends, importing these names gives the stand-ins. modules: {name: module}."""
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for fact in CUPY_FACTS:
+        # compat forgets what it knew of CuPy now, and (setitem first) what it learns of the stand-in afterwards.
+        monkeypatch.setitem(vars(compat), fact, None)
+        monkeypatch.delitem(vars(compat), fact)

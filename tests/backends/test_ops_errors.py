@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 import numpy
 import pytest
+from fake_cupy import pretend_installed
 
 f = numpy.ones
 i = numpy.zeros
@@ -213,7 +214,7 @@ class FakeCupy:
 def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     from thinc_core.backends import CupyOps, NumpyOps, Ops
 
-    monkeypatch.setitem(__import__("sys").modules, "cupy", FakeCupy())
+    pretend_installed(monkeypatch, {"cupy": FakeCupy()})
     foreign = {name: FakeCupy.ndarray() for name in names.split()}
     first = names.split()[0]
     for ops in (Ops(), NumpyOps()):
@@ -226,3 +227,10 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
     assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"
+
+
+def test_maxout_of_what_has_no_largest(ops: Any) -> None:
+    if ops.name == "cupy":
+        pytest.skip("a GPU array cannot be of a structured dtype")
+    with pytest.raises(TypeError, match="maxout: X must have a float or integer dtype; got"):
+        ops.maxout(numpy.zeros((2, 2, 2), dtype=[("a", "f4")]))

@@ -94,6 +94,12 @@ def floats(op: str, name: str, X: Any) -> None:
         raise KindError(f"{op}: {name} must have a float dtype; got {X.dtype} (call ops.asarray_f)")
 
 
+def numbers(op: str, name: str, X: Any) -> None:
+    """X must hold real numbers, of which one can be the largest."""
+    if X.dtype.kind not in "biuf":
+        raise KindError(f"{op}: {name} must have a float or integer dtype; got {X.dtype} (call ops.asarray_f)")
+
+
 def integers(op: str, name: str, X: Any) -> None:
     """X must hold integers of any width."""
     if X.dtype.kind not in "iu":

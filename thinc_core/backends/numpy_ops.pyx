@@ -918,7 +918,7 @@ def __getattr__(name):
 
 cdef inline bint _last_axis(X, axis) except -1:
     cdef int ndim = np.PyArray_NDIM(X)
-    return ndim > 0 and (axis == -1 or axis == ndim - 1)
+    return ndim > 0 and type(axis) is int and (axis == -1 or axis == ndim - 1)  # True == 1, but is no axis
 
 
 cdef inline bint _hashable(table) noexcept:

@@ -56,8 +56,8 @@ class LayerNorm(Base):
         self._arrays(op, dY=dY, mu=mu, rstd=rstd, dG=dG)
         checks.same_shape(op, "dY and X", dY, X)
         checks.shape(op, "dG", dG, G.shape)
-        for name, value in (("mu", mu), ("rstd", rstd)):
-            checks.shape(op, name, value, X.shape[:1])
+        for name, statistic in (("mu", mu), ("rstd", rstd)):
+            checks.shape(op, name, statistic, X.shape[:1])
         for name, value in (("dY", dY), ("mu", mu), ("rstd", rstd), ("dG", dG), ("db", db)):
             checks.floats(op, name, value)
         for name, value in (("dG", dG), ("db", db)):

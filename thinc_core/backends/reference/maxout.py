@@ -26,6 +26,7 @@ class Maxout(Base):
         """
         self._arrays("maxout", X=X)
         checks.ndim("maxout", "X", X, 3)
+        checks.numbers("maxout", "X", X)
         checks.at_least("maxout", "P", X.shape[2], 1)
         which = X.argmax(axis=2)
         best = self.xp.take_along_axis(X, which[:, :, None], axis=2)[:, :, 0]
