@@ -71,7 +71,8 @@ cdef inline np.ndarray contig(object X):
     """X, or a copy of it in C order."""
     if np.PyArray_ISCARRAY_RO(<np.ndarray>X):
         return <np.ndarray>X
-    return np.PyArray_FROMANY(X, np.PyArray_TYPE(<np.ndarray>X), 0, 0, np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_ENSUREARRAY)
+    cdef int flags = np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_ENSUREARRAY
+    return np.PyArray_FROMANY(X, np.PyArray_TYPE(<np.ndarray>X), 0, 0, flags)
 
 
 cdef inline np.ndarray empty_like(object X):
