@@ -234,3 +234,11 @@ def test_maxout_of_what_has_no_largest(ops: Any) -> None:
         pytest.skip("a GPU array cannot be of a structured dtype")
     with pytest.raises(TypeError, match="maxout: X must have a float or integer dtype; got"):
         ops.maxout(numpy.zeros((2, 2, 2), dtype=[("a", "f4")]))
+
+
+@pytest.mark.parametrize("axis", [True, None, 1.5])
+def test_axis_of_softmax_is_an_integer(ops: Any, axis: Any) -> None:
+    X = ops.asarray2f([[1.0], [2.0]])
+    for op, args in (("softmax", (X,)), ("backprop_softmax", (X, X))):
+        with pytest.raises(TypeError, match=f"^{op}: axis must be an integer; got {axis}$"):
+            getattr(ops, op)(*args, axis=axis)

@@ -100,6 +100,12 @@ def numbers(op: str, name: str, X: Any) -> None:
         raise KindError(f"{op}: {name} must have a float or integer dtype; got {X.dtype} (call ops.asarray_f)")
 
 
+def axis(op: str, value: Any) -> None:
+    """The axis to work along must be an integer, which a bool is not."""
+    if isinstance(value, (bool, numpy.bool_)) or not hasattr(value, "__index__"):
+        raise KindError(f"{op}: axis must be an integer; got {value!r}")
+
+
 def integers(op: str, name: str, X: Any) -> None:
     """X must hold integers of any width."""
     if X.dtype.kind not in "iu":

@@ -22,6 +22,7 @@ class Softmax(Reduce):
         NUMERICS: shifted by the maximum, so it never overflows; a row with NaN, +inf or only -inf gives NaN.
         """
         self._arrays("softmax", x=x)
+        checks.axis("softmax", axis)
         wide = self._wide(x)
         if x.size == 0:
             return x if inplace else wide.astype(x.dtype)
@@ -40,6 +41,7 @@ class Softmax(Reduce):
         """
         self._arrays("backprop_softmax", Y=Y, dY=dY)
         checks.same_shape("backprop_softmax", "Y and dY", Y, dY)
+        checks.axis("backprop_softmax", axis)
         y, g = self._wide(Y), self._wide(dY) / temperature
         dX = y * g
         dX = dX - y * dX.sum(axis=axis, keepdims=True)
