@@ -31,7 +31,7 @@ def layout(fix: bool) -> List[Command]:
 
 
 def cython(fix: bool) -> List[Command]:
-    return [[tool("cython-lint"), *sources("*.pyx", "*.pxd")]]
+    return [[tool("cython-lint"), *sources("*.pyx", "*.pxd", "*.pxi")]]
 
 
 def clang_format(fix: bool) -> List[Command]:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STAMP = VENV / "thinc_core_stamp.json"
 OLDEST = (3, 10)
-NATIVE = ("*.pyx", "*.pxd", "*.h", "*.def", "*.cpp")
+NATIVE = ("*.pyx", "*.pxd", "*.pxi", "*.h", "*.def", "*.cpp")
 
 
 def python() -> Path:

@@ -23,8 +23,8 @@ def compile_flags() -> List[str]:
         return ["/O2", "/EHsc", "/std:c++17", "/fp:precise"]
     rounding = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
     if sanitizers():
-        return ["-O1", "-g", "-std=c++17", "-fvisibility=hidden", "-fno-omit-frame-pointer", *sanitizers(), *rounding]
-    return ["-O3", "-g0", "-std=c++17", "-fvisibility=hidden", *rounding]
+        return ["-O1", "-g", "-pthread", "-std=c++17", "-fvisibility=hidden", "-fno-omit-frame-pointer", *sanitizers(), *rounding]
+    return ["-O3", "-g0", "-pthread", "-std=c++17", "-fvisibility=hidden", *rounding]
 
 
 def extensions() -> list:
@@ -44,12 +44,12 @@ def extensions() -> list:
             include_dirs=["include", BACKENDS, numpy.get_include()],
             define_macros=MACROS,
             extra_compile_args=compile_flags(),
-            extra_link_args=sanitizers(),
+            extra_link_args=[*([] if sys.platform == "win32" else ["-pthread"]), *sanitizers()],
             depends=headers,
         )
 
     return [
-        extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp"),
+        extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp", f"{BACKENDS}/cpu/threads.cpp"),
         extension("thinc_core.backends.cblas"),
         extension("thinc_core.backends._blis"),
         extension("thinc_core.backends.linalg"),

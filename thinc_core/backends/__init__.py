@@ -25,7 +25,7 @@ from ._gpu import (
 from ._param_server import ParamServer
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
-from .numpy_ops import NumpyOps, active_isa, set_isa, supported_isas
+from .numpy_ops import NumpyOps, active_isa, get_num_threads, set_isa, set_num_threads, supported_isas
 from .ops import Ops
 
 if sys.platform == "darwin":
@@ -55,6 +55,7 @@ __all__ = [
     "describe_blas",
     "get_array_ops",
     "get_current_ops",
+    "get_num_threads",
     "get_ops",
     "gpu_problem",
     "has_cupy",
@@ -62,6 +63,7 @@ __all__ = [
     "set_current_ops",
     "set_gpu_allocator",
     "set_isa",
+    "set_num_threads",
     "supported_isas",
     "use_ops",
     "use_pytorch_for_gpu_memory",

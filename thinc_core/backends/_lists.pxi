@@ -154,3 +154,29 @@ cdef object _padded2list(np.ndarray data, lengths_b, indices_b):
         seqs[i32(indices)[j]] = rows[start:start + i32(lengths)[j]]
         start += i32(lengths)[j]
     return seqs
+
+
+class NativeLists(Ops):
+    """Lists of sequences to one array and back."""
+
+    def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2):
+        cdef np.npy_intp n_zeros = _count(pad)
+        if n_zeros >= 0 and _alike(X) and (dtype is None or X[0].dtype == dtype):
+            result = _flatten(X, n_zeros)
+            if result is not None:
+                return result
+        return Ops.flatten(self, X, dtype, pad, ndim_if_empty)
+
+    def pad(self, seqs, round_to=1):
+        cdef np.npy_intp multiple = _count(round_to)
+        return _pad(seqs, multiple) if multiple >= 1 and _alike(seqs) else Ops.pad(self, seqs, round_to)
+
+    def list2padded(self, seqs):
+        return _list2padded(seqs) if _alike(seqs) and len(seqs) > 1 else Ops.list2padded(self, seqs)
+
+    def padded2list(self, padded):
+        data = padded.data
+        result = None
+        if np.PyArray_CheckExact(data) and np.PyArray_NDIM(data) >= 2 and _alike([data]):
+            result = _padded2list(data, padded.lengths, padded.indices)
+        return Ops.padded2list(self, padded) if result is None else result

@@ -135,3 +135,20 @@ cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state):
         acquire(state)
         dy = dx
     return dy, dp, dh0, dc0
+
+
+class NativeLstm(Ops):
+    """The recurrent layer."""
+
+    def lstm_forward_training(self, params, H0, C0, X, size_at_t):
+        return _lstm(self, "lstm_forward_training", params, H0, C0, X, size_at_t)
+
+    def lstm_forward_inference(self, params, H0, C0, X, size_at_t):
+        return _lstm(self, "lstm_forward_inference", params, H0, C0, X, size_at_t)
+
+    def backprop_lstm(self, dY, lengths, params, fwd_state):
+        result = _backprop_lstm(self, "backprop_lstm", dY, lengths, params, fwd_state)
+        return result[:2]
+
+    def backprop_lstm_states(self, dY, lengths, params, fwd_state):
+        return _backprop_lstm(self, "backprop_lstm_states", dY, lengths, params, fwd_state)

@@ -98,3 +98,8 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         CommonKernels common
 
     size_t supported_tables(const KernelTable** tables, size_t capacity) noexcept
+
+
+cdef extern from "cpu/threads.h" namespace "thinc" nogil:
+    size_t thread_count() noexcept
+    void set_thread_count(size_t n) noexcept

@@ -10,7 +10,14 @@ from typing import Any, List, Tuple
 HELP = "show versions, processor, BLAS, threads and GPU"
 PACKAGES = ("numpy", "blis", "murmurhash", "cymem", "preshed", "confection", "catalogue", "srsly")
 EXTRAS = ("tqdm", "matplotlib", "cupy", "torch", "pydantic")
-VARIABLES = ("THINC_CORE_ISA", "THINC_CORE_BLAS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+VARIABLES = (
+    "THINC_CORE_ISA",
+    "THINC_CORE_BLAS",
+    "THINC_CORE_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 def collect() -> List[Tuple[str, str]]:
     """(name, value) of everything that a bug report should say."""
     from ..about import __version__
-    from ..backends import active_isa, get_current_ops, supported_isas
+    from ..backends import active_isa, get_current_ops, get_num_threads, supported_isas
 
     return [
         ("thinc_core", f"{__version__} in {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}"),
@@ -39,7 +46,7 @@ def collect() -> List[Tuple[str, str]]:
         ("backend", backend_line(get_current_ops())),
         ("instructions", f"{active_isa()} (this CPU can do {', '.join(supported_isas())})"),
         *blas_lines(),
-        ("threads", "1 per operation"),
+        ("threads", f"{get_num_threads()} per operation"),
         ("gpu", gpu_line()),
         ("environment", ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-"),
     ]

@@ -9,6 +9,7 @@
 
 #include "thinc_core/kernels.h"
 #include "thinc_core/murmur3.h"
+#include "threads.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 // Vectors are passed between inlined functions only, so how another compiler would pass them does not matter.

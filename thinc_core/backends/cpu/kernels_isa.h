@@ -6,6 +6,7 @@ namespace {
 #include "vector.h"
 #include "lanes.h"
 #include "vmath.h"
+#include "parallel.h"
 
 #include "activations.h"
 #include "maxout.h"

@@ -9,16 +9,18 @@ template <typename T>
 static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double beta1, double beta2, T eps, T learn_rate,
                  T mod_rate) {
   T keep1 = T(beta1), keep2 = T(beta2), take1 = T(1 - beta1), take2 = T(1 - beta2);
-  THINC_INDEPENDENT
-  for (size_t i = 0; i < n; ++i) {
-    T g = gradient[i];
-    T m = keep1 * mom1[i] + take1 * g;
-    T v = keep2 * mom2[i] + take2 * (g * g);
-    mom1[i] = m;
-    mom2[i] = v;
-    weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
-    gradient[i] = T(0);
-  }
+  in_parts_(n, 4, 1024, [=](size_t first, size_t last) {
+    THINC_INDEPENDENT
+    for (size_t i = first; i < last; ++i) {
+      T g = gradient[i];
+      T m = keep1 * mom1[i] + take1 * g;
+      T v = keep2 * mom2[i] + take2 * (g * g);
+      mom1[i] = m;
+      mom2[i] = v;
+      weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
+      gradient[i] = T(0);
+    }
+  });
 }
 
 template <typename T>

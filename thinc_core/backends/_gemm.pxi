@@ -1,0 +1,181 @@
+# Matrix products and what is fused to them, part of numpy_ops.pyx.
+ctypedef void (*affine_f32)(
+    float*, const float*, const float*, const float*, size_t, size_t, size_t, size_t
+) noexcept nogil
+ctypedef void (*affine_f64)(
+    double*, const double*, const double*, const double*, size_t, size_t, size_t, size_t
+) noexcept nogil
+
+
+cdef inline bint _overlap(X, Y) noexcept:
+    """Whether the memory from the first to the last element of two arrays has a part in common."""
+    cdef char* x_low
+    cdef char* x_high
+    cdef char* y_low
+    cdef char* y_high
+    _extent(X, &x_low, &x_high)
+    _extent(Y, &y_low, &y_high)
+    return x_low < y_high and y_low < x_high
+
+
+cdef inline void _extent(X, char** low, char** high) noexcept:
+    cdef np.npy_intp axis, step
+    low[0] = high[0] = <char*>np.PyArray_DATA(<np.ndarray>X)
+    if size(X) == 0:
+        return
+    high[0] += np.PyArray_ITEMSIZE(<np.ndarray>X)
+    for axis in range(np.PyArray_NDIM(<np.ndarray>X)):
+        step = (dim(X, axis) - 1) * np.PyArray_STRIDE(<np.ndarray>X, axis)
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
+cdef inline size_t _leading(np.ndarray X, int row_axis) noexcept:
+    """Elements between rows when the other axis is dense, else 0."""
+    cdef np.npy_intp item = np.PyArray_ITEMSIZE(X), rows = dim(X, row_axis), columns = dim(X, 1 - row_axis)
+    cdef np.npy_intp step = np.PyArray_STRIDE(X, row_axis)
+    if columns > 1 and np.PyArray_STRIDE(X, 1 - row_axis) != item:
+        return 0
+    if rows <= 1:
+        return max(columns, 1)
+    if step < columns * item or step % item:
+        return 0
+    return max(step // item, 1)
+
+
+cdef np.ndarray _matrix(X, size_t* ld, bint* trans):
+    """X or a copy with dense rows or columns; dense columns flip trans."""
+    cdef np.ndarray x = <np.ndarray>X
+    if np.PyArray_ISALIGNED(x):
+        ld[0] = _leading(x, 0)
+        if ld[0]:
+            return x
+        ld[0] = _leading(x, 1)
+        if ld[0]:
+            trans[0] = not trans[0]
+            return x
+    ld[0] = max(dim(x, 1), 1)
+    return contig(x)
+
+
+cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, W, b):
+    """Y = f(X W^T + b)."""
+    cdef int t = reals(X, W)
+    if (
+        t < 0 or t != real(b) or not is_2d(X) or not is_2d(W) or dim(X, 1) != dim(W, 1)
+        or not has_shape1(b, dim(W, 0))
+    ):
+        return getattr(Ops, name)(ops, X, W, b)
+    cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+    cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
+    cdef np.ndarray Y = empty2(B, O, t)
+    state = release(B * O * I)
+    if t == np.NPY_FLOAT:
+        kernel32(f32(Y), f32(x), f32(w), f32(shift), B, O, I, I)
+    else:
+        kernel64(f64(Y), f64(x), f64(w), f64(shift), B, O, I, I)
+    acquire(state)
+    return Y
+
+
+def _dot(ops, x, y, out, trans1, trans2, accumulate):
+    """gemm through numpy.dot, which multiplies integers too."""
+    if out is not None or accumulate or not (integral(x) and integral(y)):
+        return Ops.gemm(ops, x, y, out, trans1, trans2, accumulate=accumulate)
+    return numpy.dot(x.T if trans1 else x, y.T if trans2 else y)
+
+
+class NativeGemm(Ops):
+    """Matrix products, dense layers, dense layers with maxout."""
+
+    def gemm(self, x, y, out=None, trans1=False, trans2=False, *, accumulate=False):
+        cdef int t = reals(x, y)
+        cdef bint flip1 = trans1, flip2 = trans2, add = accumulate
+        cdef size_t ldx, ldy, M, N, inner
+        if not self.use_blis:
+            return _dot(self, x, y, out, trans1, trans2, accumulate)
+        if t < 0 or not is_2d(x) or not is_2d(y) or dim(x, not flip1) != dim(y, flip2):
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        M, N, inner = dim(x, flip1), dim(y, not flip2), dim(x, not flip1)
+        if (out is None and add) or (out is not None and not (real(out) == t and has_shape2(out, M, N) and plain(out))):
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        if out is not None and (_overlap(out, x) or _overlap(out, y)):
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        cdef np.ndarray X = _matrix(x, &ldx, &flip1), Y = _matrix(y, &ldy, &flip2)
+        cdef np.ndarray Z = empty2(M, N, t) if out is None else out
+        state = release(M * N * inner)
+        if t == np.NPY_FLOAT:
+            K.f32.gemm(f32(Z), f32(X), f32(Y), M, N, inner, ldx, ldy, N, flip1, flip2, add)
+        else:
+            K.f64.gemm(f64(Z), f64(X), f64(Y), M, N, inner, ldx, ldy, N, flip1, flip2, add)
+        acquire(state)
+        return Z
+
+    def affine(self, X, W, b):
+        return _affine(self, "affine", K.f32.affine, K.f64.affine, X, W, b)
+
+    def affine_relu(self, X, W, b):
+        return _affine(self, "affine_relu", K.f32.affine_relu, K.f64.affine_relu, X, W, b)
+
+    def backprop_affine(self, dY, X, W, dW, db):
+        cdef int t = reals(dY, X)
+        if (
+            t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or not is_2d(W) or not same_shape(W, dW)
+            or dim(X, 1) != dim(W, 1) or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not has_shape1(db, dim(W, 0))
+            or not (plain(dW) and plain(db))
+        ):
+            return Ops.backprop_affine(self, dY, X, W, dW, db)
+        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
+        cdef size_t B = dim(X, 0), I = dim(X, 1), O = dim(W, 0)
+        state = release(B * I * O)
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_affine(f32(dX), f32(dW), f32(db), f32(dy), f32(x), f32(w), B, O, I)
+        else:
+            K.f64.backprop_affine(f64(dX), f64(dW), f64(db), f64(dy), f64(x), f64(w), B, O, I)
+        acquire(state)
+        return dX
+
+    def affine_maxout(self, X, W, b):
+        cdef int t = reals(X, W)
+        if (
+            t < 0 or t != real(b) or not is_2d(X) or np.PyArray_NDIM(W) != 3 or dim(X, 1) != dim(W, 2)
+            or not has_shape2(b, dim(W, 0), dim(W, 1)) or dim(W, 1) < 1
+        ):
+            return Ops.affine_maxout(self, X, W, b)
+        cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+        cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
+        cdef np.ndarray best = empty2(B, O, t), which = empty2(B, O, np.NPY_INT32)
+        state = release(B * O * P * I)
+        if t == np.NPY_FLOAT:
+            K.f32.affine_maxout(f32(best), i32(which), f32(x), f32(w), f32(shift), B, O, P, I, I)
+        else:
+            K.f64.affine_maxout(f64(best), i32(which), f64(x), f64(w), f64(shift), B, O, P, I, I)
+        acquire(state)
+        return best, which
+
+    def backprop_affine_maxout(self, dY, which, X, W, dW, db):
+        cdef int t = reals(dY, X)
+        if (
+            t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or np.PyArray_NDIM(W) != 3
+            or dim(X, 1) != dim(W, 2) or not same_shape(W, dW) or not has_shape2(db, dim(W, 0), dim(W, 1))
+            or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not (plain(dW) and plain(db)) or dim(W, 1) < 1
+        ):
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
+        cdef np.ndarray chosen = _indices(which, dim(W, 1))
+        if chosen is None or not same_shape(chosen, dY):
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
+        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
+        cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
+        state = release(B * O * P * I)
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_affine_maxout(
+                f32(dX), f32(dW), f32(db), f32(dy), i32(chosen), f32(x), f32(w), B, O, P, I
+            )
+        else:
+            K.f64.backprop_affine_maxout(
+                f64(dX), f64(dW), f64(db), f64(dy), i32(chosen), f64(x), f64(w), B, O, P, I
+            )
+        acquire(state)
+        return dX

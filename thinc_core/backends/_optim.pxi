@@ -1,0 +1,65 @@
+# What training does besides the layers, part of numpy_ops.pyx.
+class NativeOptim(Ops):
+    """Dropout masks, optimizer steps, averages."""
+
+    def get_dropout_mask(self, shape, drop):
+        if drop is None or not 0 < drop < 1:
+            return Ops.get_dropout_mask(self, shape, drop)
+        cdef np.ndarray mask = numpy.empty(shape, dtype="float32")
+        cdef uint64_t seed = self._dropout_seed()
+        cdef uint32_t threshold = int(drop * 2**32)
+        cdef float kept = 1 / (1 - drop)
+        state = release(size(mask))
+        K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
+        acquire(state)
+        return mask
+
+    def adam(self, weights, gradient, mom1, mom2, beta1, beta2, eps, learn_rate, mod_rate=1.0):
+        cdef int t = reals(weights, gradient)
+        if (
+            t < 0 or t != reals(mom1, mom2) or not (same_shape(weights, gradient) and same_shape(weights, mom1))
+            or not same_shape(weights, mom2) or not (plain(weights) and plain(gradient) and plain(mom1) and plain(mom2))
+        ):
+            return Ops.adam(self, weights, gradient, mom1, mom2, beta1, beta2, eps, learn_rate, mod_rate)
+        cdef double b1 = beta1, b2 = beta2, e = eps, rate = learn_rate, mod = mod_rate
+        cdef size_t n = size(weights)
+        state = release(n)
+        if t == np.NPY_FLOAT:
+            K.f32.adam(f32(weights), f32(gradient), f32(mom1), f32(mom2), n, b1, b2, <float>e, <float>rate, <float>mod)
+        else:
+            K.f64.adam(f64(weights), f64(gradient), f64(mom1), f64(mom2), n, b1, b2, e, rate, mod)
+        acquire(state)
+        return weights, gradient, mom1, mom2
+
+    def clip_gradient(self, gradient, threshold):
+        cdef int t = real(gradient)
+        cdef double total = 0, norm, limit = threshold
+        if t < 0 or not plain(gradient):
+            return Ops.clip_gradient(self, gradient, threshold)
+        cdef size_t n = size(gradient)
+        state = release(n)
+        if t == np.NPY_FLOAT:
+            K.f32.sum_squares(&total, f32(gradient), n)
+        else:
+            K.f64.sum_squares(&total, f64(gradient), n)
+        norm = sqrt(total)
+        if norm >= limit and norm > 0:
+            if t == np.NPY_FLOAT:
+                K.f32.scal(f32(gradient), <float>(limit / norm), n)
+            else:
+                K.f64.scal(f64(gradient), limit / norm, n)
+        acquire(state)
+        return gradient
+
+    def update_averages(self, ema, weights, t, max_decay=0.9999):
+        cdef int kind = reals(ema, weights)
+        if kind < 0 or not same_shape(ema, weights) or not plain(ema):
+            return Ops.update_averages(self, ema, weights, t, max_decay)
+        cdef np.ndarray source = contig(weights)
+        cdef double step = 1.0 - min((1.0 + t) / (10.0 + t), max_decay)
+        state = release(size(source))
+        if kind == np.NPY_FLOAT:
+            K.f32.update_averages(f32(ema), f32(source), size(source), <float>step)
+        else:
+            K.f64.update_averages(f64(ema), f64(source), size(source), step)
+        acquire(state)

@@ -1,0 +1,144 @@
+# Windows and reductions over the rows of sequences, part of numpy_ops.pyx.
+ctypedef void (*ragged_f32)(float*, const float*, const int32_t*, size_t, size_t) noexcept nogil
+ctypedef void (*ragged_f64)(double*, const double*, const int32_t*, size_t, size_t) noexcept nogil
+
+
+cdef object _reduce(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, X, lengths):
+    """One row for each sequence of rows."""
+    cdef int64_t total
+    cdef int t = real(X)
+    cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+    if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0):
+        return getattr(Ops, name)(ops, X, lengths)
+    cdef np.ndarray x = contig(X), y = empty2(size(rows), dim(X, 1), t)
+    state = release(size(x))
+    if t == np.NPY_FLOAT:
+        kernel32(f32(y), f32(x), i32(rows), size(rows), dim(x, 1))
+    else:
+        kernel64(f64(y), f64(x), i32(rows), size(rows), dim(x, 1))
+    acquire(state)
+    return y
+
+
+cdef object _spread(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, dY, lengths):
+    """The rows of each sequence from one row: backward of _reduce."""
+    cdef int64_t total
+    cdef int t = real(dY)
+    cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+    if t < 0 or rows is None or not is_2d(dY) or <np.npy_intp>size(rows) != dim(dY, 0):
+        return getattr(Ops, name)(ops, dY, lengths)
+    cdef np.ndarray dy = contig(dY), dx = empty2(total, dim(dY, 1), t)
+    state = release(size(dx))
+    if t == np.NPY_FLOAT:
+        kernel32(f32(dx), f32(dy), i32(rows), size(rows), dim(dy, 1))
+    else:
+        kernel64(f64(dx), f64(dy), i32(rows), size(rows), dim(dy, 1))
+    acquire(state)
+    return dx
+
+
+cdef np.ndarray _one_length(np.npy_intp T):
+    """Lengths that say: one sequence of T rows."""
+    cdef np.ndarray rows = empty1(1, np.NPY_INT32)
+    i32(rows)[0] = <int32_t>T
+    return rows
+
+
+cdef bint _within(np.ndarray which, np.ndarray lengths) noexcept:
+    """0 <= which[b, o] < lengths[b] everywhere."""
+    cdef np.npy_intp b, o, O = dim(which, 1)
+    for b in range(dim(which, 0)):
+        for o in range(O):
+            if <uint32_t>i32(which)[b * O + o] >= <uint32_t>i32(lengths)[b]:
+                return False
+    return True
+
+
+class NativeReduce(Ops):
+    """Windows and reductions over the rows of sequences."""
+
+    def seq2col(self, seq, nW, *, lengths=None):
+        cdef int64_t total = 0
+        cdef int t = real(seq)
+        cdef np.npy_intp window = _count(nW)
+        if t < 0 or not is_2d(seq) or window < 0:
+            return Ops.seq2col(self, seq, nW, lengths=lengths)
+        cdef np.ndarray rows = _one_length(dim(seq, 0)) if lengths is None else lengths_of(lengths, 0, &total)
+        if rows is None or (lengths is not None and total != dim(seq, 0)):
+            return Ops.seq2col(self, seq, nW, lengths=lengths)
+        cdef np.ndarray x = contig(seq), Y = empty2(dim(seq, 0), (2 * window + 1) * dim(seq, 1), t)
+        state = release(size(Y))
+        if t == np.NPY_FLOAT:
+            K.f32.seq2col(f32(Y), f32(x), i32(rows), size(rows), dim(x, 1), window)
+        else:
+            K.f64.seq2col(f64(Y), f64(x), i32(rows), size(rows), dim(x, 1), window)
+        acquire(state)
+        return Y
+
+    def backprop_seq2col(self, dY, nW, *, lengths=None):
+        cdef int64_t total = 0
+        cdef int t = real(dY)
+        cdef np.npy_intp window = _count(nW)
+        if t < 0 or not is_2d(dY) or window < 0 or dim(dY, 1) % (2 * window + 1):
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths)
+        cdef np.ndarray rows = _one_length(dim(dY, 0)) if lengths is None else lengths_of(lengths, 0, &total)
+        if rows is None or (lengths is not None and total != dim(dY, 0)):
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths)
+        cdef np.ndarray dy = contig(dY), dX = empty2(dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
+        state = release(size(dy))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_seq2col(f32(dX), f32(dy), i32(rows), size(rows), dim(dX, 1), window)
+        else:
+            K.f64.backprop_seq2col(f64(dX), f64(dy), i32(rows), size(rows), dim(dX, 1), window)
+        acquire(state)
+        return dX
+
+    def reduce_sum(self, X, lengths):
+        return _reduce(self, "reduce_sum", K.f32.reduce_sum, K.f64.reduce_sum, X, lengths)
+
+    def backprop_reduce_sum(self, d_sums, lengths):
+        return _spread(
+            self, "backprop_reduce_sum", K.f32.backprop_reduce_sum, K.f64.backprop_reduce_sum, d_sums, lengths
+        )
+
+    def reduce_mean(self, X, lengths):
+        return _reduce(self, "reduce_mean", K.f32.reduce_mean, K.f64.reduce_mean, X, lengths)
+
+    def backprop_reduce_mean(self, d_means, lengths):
+        return _spread(
+            self, "backprop_reduce_mean", K.f32.backprop_reduce_mean, K.f64.backprop_reduce_mean, d_means, lengths
+        )
+
+    def reduce_max(self, X, lengths):
+        cdef int64_t total = 0
+        cdef int t = real(X)
+        cdef np.ndarray rows = lengths_of(lengths, 1, &total)
+        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0):
+            return Ops.reduce_max(self, X, lengths)
+        cdef np.ndarray x = contig(X)
+        cdef np.ndarray best = empty2(size(rows), dim(X, 1), t), which = empty2(size(rows), dim(X, 1), np.NPY_INT32)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.reduce_max(f32(best), i32(which), f32(x), i32(rows), size(rows), dim(x, 1))
+        else:
+            K.f64.reduce_max(f64(best), i32(which), f64(x), i32(rows), size(rows), dim(x, 1))
+        acquire(state)
+        return best, which
+
+    def backprop_reduce_max(self, d_maxes, which, lengths):
+        cdef int64_t total = 0
+        cdef int t = real(d_maxes)
+        cdef np.ndarray rows = lengths_of(lengths, 1, &total)
+        if t < 0 or rows is None or not is_2d(d_maxes) or not integral(which) or not same_shape(d_maxes, which):
+            return Ops.backprop_reduce_max(self, d_maxes, which, lengths)
+        cdef np.ndarray chosen = narrow(which)
+        if <np.npy_intp>size(rows) != dim(d_maxes, 0) or not _within(chosen, rows):
+            return Ops.backprop_reduce_max(self, d_maxes, which, lengths)
+        cdef np.ndarray dy = contig(d_maxes), dX = empty2(total, dim(d_maxes, 1), t)
+        state = release(size(dX))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_reduce_max(f32(dX), f32(dy), i32(chosen), i32(rows), size(rows), dim(dy, 1))
+        else:
+            K.f64.backprop_reduce_max(f64(dX), f64(dy), i32(chosen), i32(rows), size(rows), dim(dy, 1))
+        acquire(state)
+        return dX

@@ -1,0 +1,111 @@
+# Softmax and layer norm, part of numpy_ops.pyx.
+cdef inline bint _last_axis(X, axis) except -1:
+    cdef int ndim = np.PyArray_NDIM(X)
+    return ndim > 0 and type(axis) is int and (axis == -1 or axis == ndim - 1)  # True == 1, but is no axis
+
+
+class NativeSoftmax(Ops):
+    """What normalises rows, or the columns of sequences."""
+
+    def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
+        cdef int t = real(x)
+        if t < 0 or not _last_axis(x, axis) or (inplace and not np.PyArray_ISWRITEABLE(x)):
+            return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature)
+        cdef np.ndarray X = contig(x)
+        cdef np.ndarray Y = X if inplace else empty_like(X)
+        cdef size_t O = dim(X, np.PyArray_NDIM(X) - 1), B = size(X) // O if O else 0
+        cdef double scale = temperature
+        state = release(size(X))
+        if B == 0:
+            pass
+        elif t == np.NPY_FLOAT:
+            K.f32.softmax(f32(Y), f32(X), B, O, <float>scale)
+        else:
+            K.f64.softmax(f64(Y), f64(X), B, O, scale)
+        acquire(state)
+        return _settled(Y, x) if inplace else Y
+
+    def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0):
+        cdef int t = reals(Y, dY)
+        if t < 0 or not same_shape(Y, dY) or not _last_axis(Y, axis):
+            return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature)
+        cdef np.ndarray y = contig(Y), dy = contig(dY), dX = empty_like(Y)
+        cdef size_t O = dim(y, np.PyArray_NDIM(y) - 1), B = size(y) // O if O else 0
+        cdef double scale = temperature
+        state = release(size(y))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_softmax(f32(dX), f32(dy), f32(y), B, O, <float>scale)
+        else:
+            K.f64.backprop_softmax(f64(dX), f64(dy), f64(y), B, O, scale)
+        acquire(state)
+        return dX
+
+    def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1):
+        cdef int64_t total = 0
+        cdef int t = real(Xs)
+        cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+        if (
+            t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0)
+            or (inplace and not np.PyArray_ISWRITEABLE(Xs))
+        ):
+            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis)
+        cdef np.ndarray X = contig(Xs)
+        cdef np.ndarray Y = X if inplace else empty_like(X)
+        state = release(size(X))
+        if t == np.NPY_FLOAT:
+            K.f32.softmax_sequences(f32(Y), f32(X), i32(rows), size(rows), dim(X, 1))
+        else:
+            K.f64.softmax_sequences(f64(Y), f64(X), i32(rows), size(rows), dim(X, 1))
+        acquire(state)
+        return _settled(Y, Xs) if inplace else Y
+
+    def backprop_softmax_sequences(self, dY, Y, lengths):
+        cdef int64_t total = 0
+        cdef int t = reals(dY, Y)
+        cdef np.ndarray rows = lengths_of(lengths, 0, &total)
+        if t < 0 or rows is None or not is_2d(dY) or not same_shape(dY, Y) or total != dim(dY, 0):
+            return Ops.backprop_softmax_sequences(self, dY, Y, lengths)
+        cdef np.ndarray dy = contig(dY), y = contig(Y), dX = empty_like(dY)
+        state = release(size(dy))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_softmax_sequences(f32(dX), f32(dy), f32(y), i32(rows), size(rows), dim(dy, 1))
+        else:
+            K.f64.backprop_softmax_sequences(f64(dX), f64(dy), f64(y), i32(rows), size(rows), dim(dy, 1))
+        acquire(state)
+        return dX
+
+    def layernorm(self, X, G, b, eps=1e-8):
+        cdef int t = real(X)
+        if t < 0 or t != reals(G, b) or not is_2d(X) or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1))):
+            return Ops.layernorm(self, X, G, b, eps)
+        cdef np.ndarray x = contig(X), g = contig(G), shift = contig(b)
+        cdef np.ndarray Y = empty_like(X), mu = empty1(dim(X, 0), t), rstd = empty1(dim(X, 0), t)
+        cdef size_t B = dim(X, 0), O = dim(X, 1)
+        cdef double added = eps
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.layernorm(f32(Y), f32(mu), f32(rstd), f32(x), f32(g), f32(shift), B, O, <float>added)
+        else:
+            K.f64.layernorm(f64(Y), f64(mu), f64(rstd), f64(x), f64(g), f64(shift), B, O, added)
+        acquire(state)
+        return Y, mu, rstd
+
+    def backprop_layernorm(self, dY, X, G, mu, rstd, dG, db):
+        cdef int t = reals(dY, X)
+        if (
+            t < 0 or t != reals(mu, rstd) or t != real(G) or t != reals(dG, db) or not is_2d(X)
+            or not same_shape(dY, X) or not (has_shape1(mu, dim(X, 0)) and has_shape1(rstd, dim(X, 0)))
+            or not (has_shape1(G, dim(X, 1)) and has_shape1(dG, dim(X, 1)) and has_shape1(db, dim(X, 1)))
+            or not (plain(dG) and plain(db))
+        ):
+            return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db)
+        cdef np.ndarray dy = contig(dY), x = contig(X), g = contig(G), m = contig(mu), r = contig(rstd)
+        cdef np.ndarray dX = empty_like(X)
+        cdef size_t B = dim(X, 0), O = dim(X, 1)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_layernorm(f32(dX), f32(dG), f32(db), f32(dy), f32(x), f32(g), f32(m), f32(r), B, O)
+        else:
+            K.f64.backprop_layernorm(f64(dX), f64(dG), f64(db), f64(dy), f64(x), f64(g), f64(m), f64(r), B, O)
+        acquire(state)
+        return dX

@@ -1,0 +1,49 @@
+// Loops cut into parts that several threads compute. Where a loop is cut depends on its size and on the number of
+// threads, so a kernel cuts only where no bit of its result depends on it: between outputs, never along a sum.
+
+// A part has at least this much work, counted in values copied (about 5 us): less is not worth handing over.
+constexpr size_t LEAST_WORK = 65536;
+// Parts for each thread: one that starts late, or shares its core, leaves some to the others.
+constexpr size_t PARTS_PER_THREAD = 4;
+
+template <typename F>
+struct Parts {
+  F& f;
+  size_t n, size;
+};
+
+template <typename F>
+static void run_part_(void* work, size_t part) {
+  const Parts<F>& parts = *static_cast<Parts<F>*>(work);
+  const size_t first = part * parts.size, rest = parts.n - first;
+  parts.f(first, first + (rest < parts.size ? rest : parts.size));
+}
+
+// f(first, last) over ranges that make up [0, n). cost: work of one of the n, counted in values copied; a range starts
+// at a multiple of `step`. most: parts for each thread, fewer where every part has to begin with the same work.
+template <typename F>
+static void in_parts_(size_t n, size_t cost, size_t step, F f, size_t most = PARTS_PER_THREAD) {
+  const size_t threads = thread_count();
+  const size_t worth = threads > 1 ? n * cost / LEAST_WORK : 0;
+  const size_t count = worth < threads * most ? worth : threads * most;
+  Parts<F> parts = {f, n, n};
+  if (count < 2) {
+    if (n) run_part_<F>(&parts, 0);
+    return;
+  }
+  parts.size = ((n + count - 1) / count + step - 1) / step * step;
+  run_parts(&run_part_<F>, &parts, (n + parts.size - 1) / parts.size);
+}
+
+// Y = f(X, ...) as map_ does, and Y[i] = f(i) as fill_ does, in parts.
+template <typename T, typename F, typename... Inputs>
+static THINC_INLINE void map_parts_(T* Y, size_t n, F f, const Inputs*... X) {
+  constexpr size_t COST = 5;  // most of them need exp
+  in_parts_(n, COST, 1024, [=](size_t first, size_t last) { map_(Y + first, last - first, f, (X + first)...); });
+}
+template <typename T, typename F>
+static THINC_INLINE void fill_parts_(T* Y, size_t n, F f) {
+  in_parts_(n, 1, 1024, [=](size_t first, size_t last) {
+    fill_(Y + first, last - first, [=](size_t i) { return f(first + i); });
+  });
+}
