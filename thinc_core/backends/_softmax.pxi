@@ -1,7 +1,20 @@
 # Softmax and layer norm, part of numpy_ops.pyx.
-cdef inline bint _last_axis(X, axis) except -1:
+cdef inline bint _any_axis(X, axis) except -1:
     cdef int ndim = np.PyArray_NDIM(X)
-    return ndim > 0 and type(axis) is int and (axis == -1 or axis == ndim - 1)  # True == 1, but is no axis
+    return type(axis) is int and -ndim <= axis < ndim  # True == 1, but is no axis
+
+
+cdef inline bint _last_axis(X, axis) except -1:
+    return axis == -1 or axis == np.PyArray_NDIM(X) - 1
+
+
+cdef object _on_last_axis(X, int axis):
+    """The same values with `axis` last, in C order: what the kernels work along."""
+    return numpy.ascontiguousarray(numpy.moveaxis(X, axis, -1))
+
+
+cdef object _back_from_last_axis(Y, int axis):
+    return numpy.ascontiguousarray(numpy.moveaxis(Y, -1, axis))
 
 
 class NativeSoftmax(Ops):
@@ -9,8 +22,11 @@ class NativeSoftmax(Ops):
 
     def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
         cdef int t = real(x)
-        if t < 0 or not _last_axis(x, axis) or (inplace and not np.PyArray_ISWRITEABLE(x)):
+        if t < 0 or not _any_axis(x, axis) or (inplace and not np.PyArray_ISWRITEABLE(x)):
             return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature)
+        if not _last_axis(x, axis):
+            result = _back_from_last_axis(self.softmax(_on_last_axis(x, axis), temperature=temperature), axis)
+            return _settled(result, x) if inplace else result
         cdef np.ndarray X = contig(x)
         cdef np.ndarray Y = X if inplace else empty_like(X)
         cdef size_t O = dim(X, np.PyArray_NDIM(X) - 1), B = size(X) // O if O else 0
@@ -27,18 +43,21 @@ class NativeSoftmax(Ops):
 
     def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0):
         cdef int t = reals(Y, dY)
-        if t < 0 or not same_shape(Y, dY) or not _last_axis(Y, axis):
+        if t < 0 or not same_shape(Y, dY) or not _any_axis(Y, axis):
             return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature)
-        cdef np.ndarray y = contig(Y), dy = contig(dY), dX = empty_like(Y)
+        if not _last_axis(Y, axis):
+            dX = self.backprop_softmax(_on_last_axis(Y, axis), _on_last_axis(dY, axis), temperature=temperature)
+            return _back_from_last_axis(dX, axis)
+        cdef np.ndarray y = contig(Y), dy = contig(dY), dx = empty_like(Y)
         cdef size_t O = dim(y, np.PyArray_NDIM(y) - 1), B = size(y) // O if O else 0
         cdef double scale = temperature
         state = release(size(y))
         if t == np.NPY_FLOAT:
-            K.f32.backprop_softmax(f32(dX), f32(dy), f32(y), B, O, <float>scale)
+            K.f32.backprop_softmax(f32(dx), f32(dy), f32(y), B, O, <float>scale)
         else:
-            K.f64.backprop_softmax(f64(dX), f64(dy), f64(y), B, O, scale)
+            K.f64.backprop_softmax(f64(dx), f64(dy), f64(y), B, O, scale)
         acquire(state)
-        return dX
+        return dx
 
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1):
         cdef int64_t total = 0

@@ -71,7 +71,11 @@ def set_num_threads(n):
     n: 1 to 1024; more than there are processors makes ops slower.
     RAISES: ValueError when n is out of range, TypeError when it is no integer.
     """
-    _choose_threads(operator.index(n), "set_num_threads: n")
+    try:
+        number = operator.index(n)
+    except TypeError:
+        raise TypeError(f"set_num_threads: n must be an integer; got {n!r}") from None
+    _choose_threads(number, "set_num_threads: n")
 
 
 def _choose_threads(n, what):
