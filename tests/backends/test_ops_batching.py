@@ -110,3 +110,26 @@ def test_multibatch(ops: Any) -> None:
     assert [type(batch) for batch in batches] == [list] * 3
     with pytest.raises(IndexError):
         list(ops.multibatch(2, X, Y[:3]))
+
+
+def test_a_generator_governs_the_order(ops: Any) -> None:
+    """Two generators of one seed give one order, whatever the global state, which stays as it was."""
+    numpy.random.seed(1)
+    state = numpy.random.get_state()[1].tolist()
+    items = list(range(30))
+    epochs = [
+        listed(batches)
+        for seed in (5, 5, 6)
+        for batches in [ops.minibatch(4, items, shuffle=True, rng=numpy.random.default_rng(seed))]
+    ]
+    assert epochs[0] == epochs[1] != epochs[2]
+    assert sorted(item for batch in epochs[0] for item in batch) == items
+    pairs = listed(ops.multibatch(4, items, items, shuffle=True, rng=numpy.random.default_rng(5)))
+    assert [batch[0] for batch in pairs] == [batch[1] for batch in pairs] == epochs[0]
+    assert numpy.random.get_state()[1].tolist() == state
+
+
+@pytest.mark.parametrize("op", ["minibatch", "multibatch"])
+def test_what_is_no_generator(ops: Any, op: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{op}: rng must be a numpy.random.Generator; got int$"):
+        getattr(ops, op)(2, [1, 2], shuffle=True, rng=3)

@@ -125,13 +125,13 @@ def test_environment_variable() -> None:
     assert run("print(get_num_threads())", THINC_CORE_NUM_THREADS="3") == ["3"]
 
 
-@pytest.mark.parametrize("value, said", [("0", "it must be in [1, 1024]; got 0"), ("two", "must be an integer")])
+@pytest.mark.parametrize("value, said", [("0", "in [1, 1024]; got 0"), ("two", "an integer; got 'two'")])
 def test_environment_variable_that_makes_no_sense(value: str, said: str) -> None:
     environment = {**os.environ, "THINC_CORE_NUM_THREADS": value}
     code = [sys.executable, "-c", "import thinc_core.backends"]
     done = subprocess.run(code, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode != 0
-    assert f"ValueError: THINC_CORE_NUM_THREADS: {said}" in done.stderr or said in done.stderr
+    assert f"ValueError: THINC_CORE_NUM_THREADS: it must be {said}" in done.stderr
 
 
 @needs_proc

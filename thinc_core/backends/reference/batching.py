@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Union
 
 import numpy
 
@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 class Batching(Arrays):
     def minibatch(
-        self, size: Union[int, Iterable[int]], sequence: Batchable, *, shuffle: bool = False, buffer: int = 1
+        self,
+        size: Union[int, Iterable[int]],
+        sequence: Batchable,
+        *,
+        shuffle: bool = False,
+        buffer: int = 1,
+        rng: Optional[numpy.random.Generator] = None,
     ) -> SizedGenerator:
         """Batches of a sequence, which can be iterated over again for each epoch.
 
         size: items per batch; one number for all, or an iterable, iterator or schedule that gives one after the other.
         sequence: anything with a length: list, tuple, array, Ragged, Padded, Pairs.
-        shuffle: in a new order each time, drawn from NumPy's global generator.
+        shuffle: in a new order each time.  rng: where orders are drawn from; None is NumPy's global generator.
         buffer: batches to prepare before the first of them is handed out.
         RETURNS: an iterable with a length, the number of batches. Lists give lists, tuples tuples, arrays new arrays.
         RAISES: ValueError at once when the sequence has no length, the size is not positive, or the sizes run out.
@@ -28,7 +34,8 @@ class Batching(Arrays):
         if not hasattr(sequence, "__len__"):
             raise ValueError(f"minibatch: sequence must have a length; got {type(sequence).__name__} (make it a list)")
         sizes = _batch_sizes("minibatch", size, len(sequence))
-        return self._batches(sizes, len(sequence), lambda rows: self._take(sequence, rows), shuffle, buffer)
+        orders = self._orders("minibatch", len(sequence), shuffle, rng)
+        return self._batches(sizes, orders, lambda rows: self._take(sequence, rows), buffer)
 
     def multibatch(
         self,
@@ -37,10 +44,11 @@ class Batching(Arrays):
         *others: Batchable,
         shuffle: bool = False,
         buffer: int = 1,
+        rng: Optional[numpy.random.Generator] = None,
     ) -> SizedGenerator:
         """Batches of several sequences in step: each is a list with one batch per sequence, of the same items.
 
-        size, shuffle, buffer: as in minibatch.  sequence, others: the length is that of the first.
+        size, shuffle, buffer, rng: as in minibatch.  sequence, others: the length is that of the first.
         RETURNS: an iterable with a length, the number of batches.
         RAISES: ValueError at once as minibatch does; IndexError during iteration when another sequence is shorter.
         """
@@ -55,18 +63,29 @@ class Batching(Arrays):
         def take_all(rows: Any) -> List[Any]:
             return [self._take(each, rows) for each in sequences]
 
-        return self._batches(sizes, len(sequence), take_all, shuffle, buffer)
+        orders = self._orders("multibatch", len(sequence), shuffle, rng)
+        return self._batches(sizes, orders, take_all, buffer)
+
+    def _orders(self, op: str, n_items: int, shuffle: bool, rng: Any) -> Callable[[], Any]:
+        """What gives the order of the items, anew for each epoch."""
+        if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
+            raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+        order = numpy.arange(n_items)
+
+        def draw() -> Any:
+            if shuffle:
+                (rng or numpy.random).shuffle(order)  # in place: one epoch shuffles the order of the last
+            return order
+
+        return draw
 
     def _batches(
-        self, sizes: List[int], n_items: int, take: Callable[[Any], Any], shuffle: bool, buffer: int
+        self, sizes: List[int], orders: Callable[[], Any], take: Callable[[Any], Any], buffer: int
     ) -> SizedGenerator:
         from ...types import SizedGenerator
 
-        order = numpy.arange(n_items)
-
         def iterate() -> Iterator[Any]:
-            if shuffle:
-                numpy.random.shuffle(order)  # in place: one epoch shuffles the order of the last
+            order = orders()
             waiting = []
             start = 0
             for n in sizes:
