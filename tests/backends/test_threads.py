@@ -84,7 +84,7 @@ def test_a_number_that_makes_no_sense(wrong: int) -> None:
 
 @pytest.mark.parametrize("wrong", ["2", 2.0, None])
 def test_no_number(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="^set_num_threads: n must be an integer; got "):
+    with pytest.raises(TypeError, match=r"^set_num_threads: n must be an integer; got "):
         set_num_threads(wrong)
 
 
