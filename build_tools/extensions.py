@@ -7,7 +7,13 @@ from typing import List
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = "thinc_core/backends"
-DIRECTIVES = {"language_level": 3, "embedsignature": False, "profile": False, "binding": True, "freethreading_compatible": True}
+DIRECTIVES = {
+    "language_level": 3,
+    "embedsignature": False,
+    "profile": False,
+    "binding": True,
+    "freethreading_compatible": True,
+}
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
 
 
