@@ -23,7 +23,16 @@ def compile_flags() -> List[str]:
         return ["/O2", "/EHsc", "/std:c++17", "/fp:precise"]
     rounding = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
     if sanitizers():
-        return ["-O1", "-g", "-pthread", "-std=c++17", "-fvisibility=hidden", "-fno-omit-frame-pointer", *sanitizers(), *rounding]
+        return [
+            "-O1",
+            "-g",
+            "-pthread",
+            "-std=c++17",
+            "-fvisibility=hidden",
+            "-fno-omit-frame-pointer",
+            *sanitizers(),
+            *rounding,
+        ]
     return ["-O3", "-g0", "-pthread", "-std=c++17", "-fvisibility=hidden", *rounding]
 
 

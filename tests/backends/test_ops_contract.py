@@ -18,7 +18,16 @@ CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not No
 
 # Stems that have no counterpart, and why.
 REFERENCE_ONLY = {"arrays", "batching", "pad"}  # NumPy's own copies are what a kernel would do
-CPU_ONLY = {"foreach_isa", "kernels_isa", "threads", "parallel", "lanes", "vector", "vmath", "blas"}  # tools of the kernels, not ops
+CPU_ONLY = {
+    "foreach_isa",
+    "kernels_isa",
+    "threads",
+    "parallel",
+    "lanes",
+    "vector",
+    "vmath",
+    "blas",
+}  # tools of the kernels, not ops
 
 # Ops without a row in cases.py: they take or give no plain arrays of numbers. Where they are tested instead.
 WITHOUT_ROW = {

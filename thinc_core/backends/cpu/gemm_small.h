@@ -112,31 +112,65 @@ static void dot_product(const Product<T>& p) {
   }
 }
 
-// One row: c += A[k .. k + STEP) B, each row of B read from end to end. relu: after this step.
-template <size_t STEP, typename T>
-static void row_step(const Product<T>& p, size_t k, const T* start, bool relu) {
+// Rows of C at least one vector long, MR of them: C = start + the products of STEP columns of A with as many rows of B,
+// all of them read from end to end. relu: afterwards.
+template <int MR, int STEP, typename T>
+static void row_step(T* C, size_t ldc, const T* A, size_t row, size_t column, const T* B, size_t ldb, size_t N,
+                     const T* start, size_t ldi, bool relu) {
   typedef typename Simd<T>::vec vec;
   constexpr size_t L = Simd<T>::L;
-  const T *A = p.A + k, *b = p.B + k * p.ldb, *b4 = b + (STEP > 4 ? 4 : 0) * p.ldb;
-  vec a[STEP];
-  GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) a[r] = splat<vec>(A[r]);
-  size_t n = 0;
-  for (; n + L <= p.N; n += L) {
-    vec c = start ? load<vec>(start + n) : vec{};
-    GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) c += a[r] * load<vec>((r < 4 ? b : b4) + r % 4 * p.ldb + n);
-    store(p.C + n, relu ? positive(c) : c);
+  const T* B4 = B + (STEP > 4 ? 4 : 0) * ldb;
+  vec a[MR][STEP], last[MR];
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int k = 0; k < STEP; ++k) a[i][k] =
+      splat<vec>(A[i * row + k * column]);
+  const auto sums = [&](vec(&c)[MR], size_t n) THINC_INLINE_LAMBDA {
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] = start ? load<vec>(start + i * ldi + n) : vec{};
+    GEMM_UNROLL for (int k = 0; k < STEP; ++k) {
+      const vec b = load<vec>((k < 4 ? B : B4) + k % 4 * ldb + n);
+      GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] += a[i][k] * b;
+    }
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] = relu ? positive(c[i]) : c[i];
+  };
+  sums(last, N - L);  // overlaps what comes before, so it is computed first, in case C is start, and stored last
+  for (size_t n = 0; n + L < N; n += L) {
+    vec c[MR];
+    sums(c, n);
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) store(C + i * ldc + n, c[i]);
   }
-  for (; n < p.N; ++n) {
-    T c = start ? start[n] : T(0);
-    GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) c += A[r] * b[r * p.ldb + n];
-    p.C[n] = relu && c < 0 ? T(0) : c;
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) store(C + i * ldc + N - L, last[i]);
+}
+
+// Rows [m, m + MR) of C, columns [k, end) of A: as many at a time as fit in half of the registers.
+template <int MR, typename T>
+static void row_steps(const Product<T>& p, size_t m, size_t k, size_t end) {
+  constexpr int FIT = THINC_VECTOR_REGISTERS / 2 / MR, MOST = FIT < 8 ? FIT : 8, HALF = MOST / 2;
+  const size_t row = p.trans1 ? 1 : p.lda, column = p.trans1 ? p.lda : 1;
+  for (size_t step; k < end; k += step) {
+    step = end - k >= MOST ? MOST : end - k >= HALF ? HALF : 1;
+    const auto f = step == MOST ? &row_step<MR, MOST, T> : step == HALF ? &row_step<MR, HALF, T> : &row_step<MR, 1, T>;
+    const T* start = k ? p.C : p.start;
+    const size_t ldi = k ? p.ldc : p.ldi;
+    f(p.C + m * p.ldc, p.ldc, p.A + m * row + k * column, row, column, p.B + k * p.ldb, p.ldb, p.N,
+      start ? start + m * ldi : nullptr, ldi, p.relu && k + step == p.K);
   }
+}
+
+constexpr size_t FEW_ROWS = 4;
+
+// Whether every row of B, and of C, should be read from end to end, as it lies in memory: when C has few rows, or when
+// its values are sums of so few products that they take little longer than C needs to come and go.
+template <typename T>
+static inline bool in_long_rows(const Product<T>& p) {
+  return !p.trans2 && p.K && p.N >= size_t(Simd<T>::L) && (p.M <= FEW_ROWS || p.K <= 32);
 }
 
 template <typename T>
 static void row_product(const Product<T>& p) {
-  const T* start = p.start;
-  size_t k = 0;
-  for (; k + 8 <= p.K; k += 8, start = p.C) row_step<8>(p, k, start, p.relu && k + 8 == p.K);
-  for (; k < p.K; ++k, start = p.C) row_step<1>(p, k, start, p.relu && k + 1 == p.K);
+  const size_t depth =
+      p.M <= FEW_ROWS ? 8 : p.K;  // B once and C, which the cache holds, many times, or the other way round
+  for (size_t k = 0; k < p.K; k += depth)
+    for (size_t m = 0, rows; m < p.M; m += rows) {
+      rows = p.M - m >= 4 ? 4 : p.M - m >= 2 ? 2 : 1;
+      (rows == 4 ? row_steps<4, T> : rows == 2 ? row_steps<2, T> : row_steps<1, T>)(p, m, k, smaller(p.K, k + depth));
+    }
 }
