@@ -24,7 +24,8 @@ static void sum_columns(T* S, const T* X, size_t ldx, size_t B, size_t n, bool a
 template <typename T>
 static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
   in_parts_(
-      O, B, 64 / sizeof(T), [=](size_t o, size_t end) { sum_columns(S + o, X + o, O, B, end - o, accumulate); }, 1);
+      O, B / 4 + 1, 64 / sizeof(T), [=](size_t o, size_t end) { sum_columns(S + o, X + o, O, B, end - o, accumulate); },
+      1);
 }
 
 #include "gemm_plain.h"
@@ -198,10 +199,14 @@ static void product(Product<T> p, F done) {
   // A column that is contiguous is a row.
   if (p.M == 1 && p.lda == 1) p.trans1 = false;
   if (p.N == 1 && p.ldb == 1) p.trans2 = true;
+  const size_t thin = thin_columns(p);
   if (!p.trans1 && p.trans2 && few_rows<T>(p.M, p.K)) {
     columns_in_parts(p, &dot_product<T>);
   } else if (!p.trans1 && p.trans2 && p.N == 1 && p.ldc == 1 && p.ldi <= 1 && few_rows<T>(1, p.K)) {
     rows_in_parts(p, [](const Product<T>& part, size_t) { column_product(part); });
+  } else if (thin) {
+    product(columns_of(p, 0, p.N - thin), Nothing());
+    rows_in_parts(columns_of(p, p.N - thin, p.N), [](const Product<T>& part, size_t) { thin_product(part); });
   } else if (in_long_rows(p)) {
     p.M <= FEW_ROWS ? columns_in_parts(p, &row_product<T>)
                     : rows_in_parts(p, [](const Product<T>& part, size_t) { row_product(part); });

@@ -227,12 +227,13 @@ static void chosen_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
   if (dW || db) in_parts_(g.O, product_cost<T>(g.B, dW ? g.I : 1), 1, some_outputs, most_parts(g.O * g.P));
 }
 
+static thread_local Workspace dense_gradient;  // the products use the other one
+
 // By way of dZ (B, O, P), some rows at a time. False when there is no memory.
 template <typename T>
 static bool dense_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
   const size_t OP = g.O * g.P, fit = 262144 / sizeof(T) / (OP + 1), step = smaller(g.B, fit < 64 ? 64 : fit);
-  // dZ cannot live in the workspace: the products use that.
-  T* const dZ = static_cast<T*>(std::malloc((step * OP + 1) * sizeof(T)));
+  T* const dZ = static_cast<T*>(dense_gradient.get(step * OP * sizeof(T)));
   for (size_t b = 0; dZ && b < g.B; b += step) {
     const size_t rows = smaller(g.B - b, step);
     backprop_maxout(dZ, g.dY + b * g.O, g.which + b * g.O, rows * g.O, g.P);
@@ -240,7 +241,6 @@ static bool dense_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
     if (dW) gemm(dW, dZ, g.X + b * g.I, OP, g.I, rows, OP, g.I, g.I, true, false, true);
     if (db) column_sum(db, dZ, rows, OP, true);
   }
-  std::free(dZ);
   return dZ;
 }
 

@@ -161,7 +161,8 @@ static void packed_maxout(const MaxoutProduct<T>& p, F done) {
 // As product: the way is chosen from the whole, then it is cut for the threads.
 template <typename T, typename F>
 static void maxout_product(const MaxoutProduct<T>& p, F done) {
-  if (p.B == 0 || p.O == 0) return;
+  if (p.B == 0) return;
+  if (p.O == 0) return done(0, p.B);
   const bool few = few_rows<T>(p.B, p.I) && p.B * p.P <= Blocks<T>::SPARE;
   if (!few && (thread_count() == 1 || p.B >= p.O * p.P)) {
     return in_parts_(

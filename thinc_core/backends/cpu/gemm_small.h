@@ -112,6 +112,32 @@ static void dot_product(const Product<T>& p) {
   }
 }
 
+// Columns at the end of C that are dot products rather than most of a vector of zeros: of 17 columns the last.
+template <typename T>
+static inline size_t thin_columns(const Product<T>& p) {
+  constexpr size_t L = Simd<T>::L, MOST_K = 1024;
+  const size_t n = p.N % L;
+  return n <= L / 4 && p.K >= 2 * L && p.K <= MOST_K && p.M >= 16 && !p.trans1 ? n : 0;
+}
+
+// Up to four columns of C: its transpose, some columns of that at a time.
+template <typename T>
+static void thin_product(const Product<T>& p) {
+  constexpr size_t ROWS = 64;
+  alignas(64) T right[4096], out[4 * ROWS];
+  for (size_t n = 0; n < p.N; ++n)
+    for (size_t k = 0; k < p.K; ++k) right[n * p.K + k] = p.B[p.trans2 ? n * p.ldb + k : k * p.ldb + n];
+  for (size_t m = 0; m < p.M; m += ROWS) {
+    const size_t rows = smaller(p.M - m, ROWS);
+    dot_product<T>({out, right, p.A + m * p.lda, p.N, rows, p.K, p.K, p.lda, ROWS, false, true, nullptr, 0, false});
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t n = 0; n < p.N; ++n) {
+        const T c = out[n * ROWS + i] + (p.start ? p.start[(m + i) * p.ldi + n] : T(0));
+        p.C[(m + i) * p.ldc + n] = p.relu && c < T(0) ? T(0) : c;
+      }
+  }
+}
+
 // Rows of C at least one vector long, MR of them: C = start + the products of STEP columns of A with as many rows of B,
 // all of them read from end to end. relu: afterwards.
 template <int MR, int STEP, typename T>
@@ -140,18 +166,24 @@ static void row_step(T* C, size_t ldc, const T* A, size_t row, size_t column, co
   GEMM_UNROLL for (int i = 0; i < MR; ++i) store(C + i * ldc + N - L, last[i]);
 }
 
+template <int MR, typename T, int... I>
+static inline auto row_step_of(size_t step, std::integer_sequence<int, I...>) {
+  static constexpr decltype(&row_step<MR, 1, T>) steps[] = {&row_step<MR, I + 1, T>...};
+  return steps[step - 1];
+}
+
 // Rows [m, m + MR) of C, columns [k, end) of A: as many at a time as fit in half of the registers.
 template <int MR, typename T>
 static void row_steps(const Product<T>& p, size_t m, size_t k, size_t end) {
-  constexpr int FIT = THINC_VECTOR_REGISTERS / 2 / MR, MOST = FIT < 8 ? FIT : 8, HALF = MOST / 2;
+  constexpr int FIT = THINC_VECTOR_REGISTERS / 2 / MR, MOST = FIT < 8 ? FIT : 8;
   const size_t row = p.trans1 ? 1 : p.lda, column = p.trans1 ? p.lda : 1;
   for (size_t step; k < end; k += step) {
-    step = end - k >= MOST ? MOST : end - k >= HALF ? HALF : 1;
-    const auto f = step == MOST ? &row_step<MR, MOST, T> : step == HALF ? &row_step<MR, HALF, T> : &row_step<MR, 1, T>;
+    step = smaller(end - k, MOST);
     const T* start = k ? p.C : p.start;
     const size_t ldi = k ? p.ldc : p.ldi;
-    f(p.C + m * p.ldc, p.ldc, p.A + m * row + k * column, row, column, p.B + k * p.ldb, p.ldb, p.N,
-      start ? start + m * ldi : nullptr, ldi, p.relu && k + step == p.K);
+    row_step_of<MR, T>(step, std::make_integer_sequence<int, MOST>())(
+        p.C + m * p.ldc, p.ldc, p.A + m * row + k * column, row, column, p.B + k * p.ldb, p.ldb, p.N,
+        start ? start + m * ldi : nullptr, ldi, p.relu && k + step == p.K);
   }
 }
 
@@ -161,7 +193,8 @@ constexpr size_t FEW_ROWS = 4;
 // its values are sums of so few products that they take little longer than C needs to come and go.
 template <typename T>
 static inline bool in_long_rows(const Product<T>& p) {
-  return !p.trans2 && p.K && p.N >= size_t(Simd<T>::L) && (p.M <= FEW_ROWS || p.K <= 32);
+  const bool shallow = p.K <= 8 || (p.K <= 32 && p.N >= 8 * p.K);
+  return !p.trans2 && p.K && p.N >= size_t(Simd<T>::L) && (p.M <= FEW_ROWS || shallow);
 }
 
 template <typename T>
