@@ -294,6 +294,16 @@ def product_rows(M: int, K: int, N: int) -> Iterator[Row]:
         flops,
         [Target("gemm", 1.1)] if K >= 96 else [],
     )
+    yield Row(
+        "affine_activation gelu",
+        size,
+        lambda o: o.affine_activation(X, weight, b, "gelu", keep=False),
+        one(lambda t, x, w, c: t.nn.functional.gelu(t.nn.functional.linear(x, w, c)), X, weight, b),
+        False,
+        0,
+        flops,
+        [Target("gemm", 1.1)] if K >= 96 else [],
+    )
     if N % 3 == 0:
         cube, bias = weight.reshape(N // 3, 3, K), b.reshape(N // 3, 3)
         yield Row(
@@ -301,6 +311,22 @@ def product_rows(M: int, K: int, N: int) -> Iterator[Row]:
             size,
             lambda o: o.affine_maxout(X, cube, bias),
             one(lambda t, x, w, c: t.nn.functional.linear(x, w, c).view(M, N // 3, 3).max(2), X, weight, b),
+            False,
+            0,
+            flops,
+            [Target("gemm", 1.1)] if K >= 96 else [],
+        )
+        G, shift = normal(N // 3, seed=5), normal(N // 3, seed=6)
+        yield Row(
+            "affine_maxout_layernorm P=3",
+            size,
+            lambda o: o.affine_maxout_layernorm(X, cube, bias, G, shift, keep=False),
+            one(
+                lambda t, x, w, c, g, s: t.nn.functional.layer_norm(
+                    t.nn.functional.linear(x, w, c).view(M, N // 3, 3).max(2)[0], (N // 3,), g, s
+                ),
+                *(X, weight, b, G, shift),
+            ),
             False,
             0,
             flops,

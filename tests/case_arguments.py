@@ -174,6 +174,15 @@ def affine(d: Draw) -> Args:
     return {"X": d.floats(d.rows, d.width), "W": d.floats(OUT, d.width), "b": d.floats(OUT)}
 
 
+def affine_activation(activation: str, **more: Any) -> Callable[[Draw], Args]:
+    return lambda d: {**affine(d), "activation": activation, **more}
+
+
+def affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
+    """Few large values in a row: the variance is not what is left of numbers that cancel."""
+    return lambda d: {**affine_maxout(P)(d), "G": d.floats(OUT, low=0.5, high=2), "shift": d.floats(OUT), **more}
+
+
 def backprop_affine(d: Draw) -> Args:
     X, W = d.floats(d.rows, d.width), d.floats(OUT, d.width)
     return {"dY": d.floats(d.rows, OUT), "X": X, "W": W, "dW": d.floats(OUT, d.width), "db": d.floats(OUT)}

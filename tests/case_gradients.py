@@ -96,6 +96,22 @@ def affine_relu(ops: Any, args: Args, dY: Any) -> Args:
     return affine(ops, args, ops.backprop_relu(dY, ops.affine_relu(**args)))
 
 
+def affine_activation(ops: Any, args: Args, dY: Any) -> Args:
+    name = args["activation"]
+    Y, Z = ops.affine_activation(args["X"], args["W"], args["b"], name)
+    dZ = ops.backprop_swish(dY, Z, Y) if name == "swish" else getattr(ops, f"backprop_{name}")(dY, Z)
+    return affine(ops, args, dZ)
+
+
+def affine_maxout_layernorm(ops: Any, args: Args, dY: Any) -> Args:
+    X, W, b, G = (args[name] for name in ("X", "W", "b", "G"))
+    _, best, which, mu, rstd = ops.affine_maxout_layernorm(X, W, b, G, args["shift"])
+    dW, db, dG, d_shift = (ops.xp.zeros_like(param) for param in (W, b, G, args["shift"]))
+    d_best = ops.backprop_layernorm(dY, best, G, mu, rstd, dG, d_shift)
+    dX = ops.backprop_affine_maxout(d_best, which, X, W, dW, db)
+    return {"X": dX, "W": dW, "b": db, "G": dG, "shift": d_shift}
+
+
 def affine_maxout(ops: Any, args: Args, dY: Any) -> Args:
     dW, db = ops.xp.zeros_like(args["W"]), ops.xp.zeros_like(args["b"])
     _, which = ops.affine_maxout(**args)

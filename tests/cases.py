@@ -240,6 +240,18 @@ PRODUCTS = [
     Case("gemm", make.gemm(True, False, accumulate=True), "sum", "terms", mutates=("out",), label="accumulate"),
     Case("affine", make.affine, "sum", "terms", gradient=gradients.affine),
     Case("affine_relu", make.affine, "sum", "terms", gradient=gradients.affine_relu),
+    *(
+        Case(
+            "affine_activation",
+            make.affine_activation(name, **more),
+            "sum",
+            "terms",
+            gradient=gradients.affine_activation,
+            label=name,
+            kernels=("affine_map",),
+        )
+        for name, more in (("gelu", {}), ("mish", {"keep": False}), ("swish", {}), ("dish", {}))
+    ),
     Case(
         "backprop_affine",
         make.backprop_affine,
@@ -252,6 +264,14 @@ PRODUCTS = [
         row
         for P in (1, 2, 3, 4)
         for row in (
+            Case(
+                "affine_maxout_layernorm",
+                make.affine_maxout_layernorm(P, keep=P < 3),
+                "sum",
+                "array",
+                gradient=gradients.affine_maxout_layernorm,
+                label=f"P{P}",
+            ),
             Case(
                 "affine_maxout",
                 make.affine_maxout(P),

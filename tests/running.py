@@ -43,7 +43,7 @@ def call(ops: Any, case: Case, args: Args) -> Any:
 def outputs(ops: Any, case: Case, args: Args, result: Any) -> Dict[str, Any]:
     """Everything the call produced, as NumPy arrays: what it returned and what it changed in place."""
     returned = result if isinstance(result, tuple) else () if result is None else (result,)
-    arrays = {f"result {i}": ops.to_numpy(array) for i, array in enumerate(returned)}
+    arrays = {f"result {i}": ops.to_numpy(array) for i, array in enumerate(returned) if array is not None}
     return {**arrays, **{name: ops.to_numpy(args[name]) for name in case.mutates}}
 
 

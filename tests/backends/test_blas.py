@@ -9,20 +9,31 @@ import subprocess
 import sys
 import threading
 from itertools import product
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import numpy
 import pytest
 
-from thinc_core.backends import NumpyOps, Ops, active_isa, set_isa, supported_isas
+from thinc_core.backends import (
+    NumpyOps,
+    Ops,
+    active_isa,
+    get_num_threads,
+    set_isa,
+    set_num_threads,
+    supported_isas,
+)
 from thinc_core.backends.cblas import CBlas, active_blas, available_blas, default_cblas, describe_blas, set_blas
+from thinc_core.backends.reference.gemm import ACTIVATIONS
 
 DTYPES = ["float32", "float64"]
-# Around the sizes at which the native code changes its way: one vector, one tile, 96 rows, 384 deep, few rows.
+# Around the sizes at which the native code changes its way: one vector, one tile, 96 rows, 384 deep, few rows, few
+# sums, one to four columns more than fill vectors.
 SHAPES = [
     (0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 7, 5), (1, 37, 100), (2, 16, 16), (3, 33, 17), (4, 9, 31),
     (5, 64, 65), (6, 31, 3), (7, 15, 64), (8, 8, 8), (9, 40, 33), (12, 32, 16), (13, 17, 100), (25, 100, 50),
-    (26, 1, 70), (33, 48, 400), (97, 65, 29), (100, 33, 385), (193, 70, 40),
+    (26, 1, 70), (33, 48, 400), (97, 65, 29), (100, 33, 385), (193, 70, 40), (4, 40, 33), (3, 17, 100), (90, 20, 3),
+    (61, 300, 31), (130, 2, 96), (70, 20, 70), (20, 65, 1030),
 ]  # fmt: skip
 LARGE = [(200, 450, 800), (110, 1100, 390)]  # more panels than are kept at once, several blocks of the depth
 # B, O, I of maxout's backward pass: on both sides of few rows, of few columns, of one slab, of one list of rows.
@@ -143,6 +154,43 @@ def test_gemm_strided_out(blas: str, accumulate: bool) -> None:
         assert (memory[outside] == SENTINEL).all()
 
 
+def overlapping(memory: Any, M: int, N: int) -> List[Tuple[str, Any]]:
+    """Arrays (M, N) within the memory, which holds x in its first and y in its last elements."""
+    end = len(memory) - M * N
+    wide = memory[: len(memory) // (2 * N) * 2 * N].reshape(-1, 2 * N)
+    return [
+        ("x", memory[: M * N].reshape(M, N)),
+        ("x from its second element on", memory[1 : M * N + 1].reshape(M, N)),
+        ("y", memory[end:].reshape(M, N)),
+        ("both", memory[end // 2 : end // 2 + M * N].reshape(M, N)),
+        ("rows with gaps", wide[:M, :N]),
+        ("columns with gaps", wide[:M, ::2]),
+        ("backwards", memory[: M * N][::-1].reshape(M, N)),
+        ("column order", memory[: M * N].reshape(N, M).T),
+    ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("trans1, trans2", FLAGS)
+def test_gemm_into_its_operands(blas: str, dtype: str, accumulate: bool, trans1: bool, trans2: bool) -> None:
+    """What is multiplied is what was there before, wherever out lies; elements beside out stay as they were."""
+    rng = numpy.random.default_rng(13)
+    for M, N, K in [(1, 1, 1), (6, 6, 6), (1, 40, 40), (17, 20, 33), (40, 5, 2), (70, 60, 50)]:
+        for case in range(8):
+            memory = integers(rng, (4 * (M * K + K * N + M * N),), dtype)
+            before = memory.copy()
+            name, out = overlapping(memory, M, N)[case]
+            arrays = {"x": (memory[: M * K], before[: M * K]), "y": (memory[-K * N :], before[-K * N :])}
+            x, left = (each.reshape((K, M) if trans1 else (M, K)) for each in arrays["x"])
+            y, right = (each.reshape((N, K) if trans2 else (K, N)) for each in arrays["y"])
+            start, expected = out.copy(), before.copy()
+            want = (left.T if trans1 else left) @ (right.T if trans2 else right) + (start if accumulate else 0)
+            overlapping(expected, M, N)[case][1][...] = want
+            assert ops.gemm(x, y, out=out, trans1=trans1, trans2=trans2, accumulate=accumulate) is out
+            numpy.testing.assert_array_equal(memory, expected, err_msg=f"{name}, {(M, N, K)}")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_affine_values(blas: str, dtype: str) -> None:
     rng = numpy.random.default_rng(5)
@@ -212,6 +260,33 @@ def test_backprop_affine_maxout(blas: str, dtype: str, P: int) -> None:
         numpy.testing.assert_array_equal(db, want_db)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fused_is_the_same_as_apart(blas: str, dtype: str) -> None:
+    """Bit by bit: what is fused runs the same kernels on blocks of rows."""
+    rng = numpy.random.default_rng(14)
+    for B, O, I in [(0, 3, 4), (1, 1, 1), (3, 0, 4), (2, 5, 0), (5, 33, 40), (110, 20, 17), (230, 70, 96)]:  # noqa: E741
+        X, W, b = normal(rng, (B, I), dtype), normal(rng, (O, I), dtype), normal(rng, (O,), dtype)
+        Z = ops.affine(X, W, b)
+        for activation in ACTIVATIONS:
+            Y, kept = ops.affine_activation(X, W, b, activation)
+            numpy.testing.assert_array_equal(kept, Z)
+            numpy.testing.assert_array_equal(Y, getattr(ops, activation)(Z), err_msg=activation)
+            alone, nothing = ops.affine_activation(X, W, b, activation, keep=False)
+            numpy.testing.assert_array_equal(alone, Y, err_msg=activation)
+            assert nothing is None
+        G, shift = normal(rng, (O,), dtype), normal(rng, (O,), dtype)
+        for P in (1, 2, 3, 5):
+            pieces, biases = normal(rng, (O, P, I), dtype), normal(rng, (O, P), dtype)
+            best, which = ops.affine_maxout(X, pieces, biases)
+            apart = ops.layernorm(best, G, shift)
+            Y, *kept = ops.affine_maxout_layernorm(X, pieces, biases, G, shift)
+            for actual, expected in zip((Y, *kept), (apart[0], best, which, *apart[1:])):
+                numpy.testing.assert_array_equal(actual, expected)
+            alone, *nothing = ops.affine_maxout_layernorm(X, pieces, biases, G, shift, keep=False)
+            numpy.testing.assert_array_equal(alone, Y)
+            assert nothing == [None] * 4
+
+
 def test_many_outputs_and_pieces() -> None:
     """More lists of chosen rows than are kept at once."""
     rng = numpy.random.default_rng(20)
@@ -242,6 +317,62 @@ def test_threads_have_workspaces_of_their_own(blas: str) -> None:
         thread.join()
     for result, (left, right) in zip(results, jobs):
         assert_product(result, left, right)
+
+
+# Sizes at which work is shared: rows cut, columns cut, rows read from end to end, dot products, thin columns.
+SHARED = [(500, 96, 200), (40, 900, 200), (1, 3000, 700), (3000, 1, 300), (16, 700, 300), (900, 600, 8), (900, 49, 150)]
+
+
+def shared_gemm(rng: Any, dtype: str) -> Iterator[Any]:
+    for (M, N, K), (trans1, trans2) in product(SHARED, FLAGS):
+        x = normal(rng, (K, M) if trans1 else (M, K), dtype)
+        y = normal(rng, (N, K) if trans2 else (K, N), dtype)
+        yield ops.gemm(x, y, trans1=trans1, trans2=trans2)
+        yield ops.gemm(x, y, out=normal(rng, (M, N), dtype), trans1=trans1, trans2=trans2, accumulate=True)
+
+
+def shared_affine(rng: Any, dtype: str) -> Iterator[Any]:
+    for B, O, I in SHARED:  # noqa: E741
+        X, W, b = normal(rng, (B, I), dtype), normal(rng, (O, I), dtype), normal(rng, (O,), dtype)
+        dW, db = normal(rng, (O, I), dtype), normal(rng, (O,), dtype)
+        yield from (ops.affine(X, W, b), ops.affine_relu(X, W, b), *ops.affine_activation(X, W, b, "gelu"))
+        yield from (ops.backprop_affine(normal(rng, (B, O), dtype), X, W, dW, db), dW, db)
+
+
+def shared_maxout(rng: Any, dtype: str) -> Iterator[Any]:
+    for B, O, P, I in [(500, 48, 3, 100), (16, 500, 3, 100), (90, 300, 2, 96), (300, 40, 4, 60)]:  # noqa: E741
+        X, W, b = normal(rng, (B, I), dtype), normal(rng, (O, P, I), dtype), normal(rng, (O, P), dtype)
+        dY, dW, db = normal(rng, (B, O), dtype), normal(rng, (O, P, I), dtype), normal(rng, (O, P), dtype)
+        G, shift = normal(rng, (O,), dtype), normal(rng, (O,), dtype)
+        which = ops.affine_maxout(X, W, b)[1]
+        yield from ops.affine_maxout_layernorm(X, W, b, G, shift)
+        yield from (which, ops.backprop_affine_maxout(dY, which, X, W, dW, db), dW, db)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """set_num_threads, undone afterwards."""
+    before = get_num_threads()
+    yield set_num_threads
+    set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa_name", supported_isas())
+@pytest.mark.parametrize("results", [shared_gemm, shared_affine, shared_maxout])
+def test_same_bits_for_any_number_of_threads(
+    threads: Callable[[int], None], results: Any, isa_name: str, dtype: str
+) -> None:
+    before = active_isa()
+    set_isa(isa_name)
+    try:
+        found: Dict[int, List[bytes]] = {}
+        for n in (1, 2, 5):
+            threads(n)
+            found[n] = [result.tobytes() for result in results(numpy.random.default_rng(15), dtype)]
+        assert found[1] == found[2] == found[5]
+    finally:
+        set_isa(before)
 
 
 def test_provider_of_the_environment_is_active() -> None:

@@ -1,5 +1,7 @@
 """Tables and the Maxout that mixes them, run together: the same numbers, and only where nothing was changed."""
 
+import sys
+
 import numpy
 import pytest
 
@@ -109,3 +111,58 @@ def test_errors_are_those_of_the_layers():
         model.predict(batch())
     with pytest.raises(KeyError, match="initialize"):
         chain(concatenate(HashEmbed(5, 40, column=0), HashEmbed(5, 40, column=1)), Maxout(4, 15)).predict(batch())
+
+
+def normalized_maxout(dtype="float32", dropout=None):
+    fix_random_seed(0)
+    model = chain(Maxout(30, 20, normalize=True, dropout=dropout), Linear(3, 30)).initialize()
+    for node in model.walk():
+        for name in node.param_names:
+            param = node.get_param(name)
+            node.set_param(name, (param + 0.1 * numpy.random.standard_normal(param.shape)).astype(dtype))
+    return model
+
+
+def everything(model, X):
+    """What a prediction and a step compute."""
+    fix_random_seed(0)
+    Y, backprop = model.begin_update(X)
+    dX = backprop(Y)
+    gradients = [node.get_grad(name).copy() for node in model.walk() for name in node.grad_names]
+    Y_predicted, late = model(X, is_train=False)
+    return [model.predict(X), Y, dX, *gradients, Y_predicted, late(Y)]
+
+
+@pytest.mark.parametrize("ops, dtype", [(Ops(), "float64"), (None, "float64"), (None, "float32")])
+@pytest.mark.parametrize("dropout", [None, 0.3])
+@pytest.mark.parametrize("n_rows", [0, 1, 150])
+def test_maxout_and_layernorm(ops, dtype, dropout, n_rows, monkeypatch):
+    X = numpy.random.default_rng(0).standard_normal((n_rows, 20)).astype(dtype)
+    results = []
+    for fuse in (True, False):
+        model = normalized_maxout(dtype, dropout)
+        if ops is not None:
+            model._to_ops(ops)
+        if not fuse:
+            monkeypatch.setattr(sys.modules[chain.__module__], "normalized", lambda layers: layers)
+        results.append(everything(model, X))
+    for a, b in zip(*results):
+        assert a.dtype == b.dtype == dtype
+        numpy.testing.assert_allclose(a, b, rtol=1e-6 if dtype == "float32" else 1e-13)
+
+
+def test_when_maxout_and_layernorm():
+    layers = normalized_maxout().layers[0].layers
+    assert isinstance(_fusion.normalized(layers)[0], _fusion.NormalizedMaxout)
+    assert _fusion.normalized(layers[:1]) == layers[:1]
+    for others in ([layers[0], Relu(30, 30)], [layers[0], LayerNorm(30)], [layers[0], LayerNorm(7).initialize()]):
+        assert _fusion.normalized(others) is others
+    layers[1].replace_callbacks(lambda *args: None)
+    assert _fusion.normalized(layers) is layers
+
+
+def test_errors_name_the_node():
+    model = normalized_maxout()
+    with pytest.raises(ValueError, match="affine_maxout_layernorm: Shape mismatch") as caught:
+        model.predict(numpy.zeros((3, 4), "float32"))
+    assert caught.value.__notes__[-1].endswith(".layers[0].layers[0] ('maxout')")

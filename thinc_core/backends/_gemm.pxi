@@ -62,11 +62,8 @@ cdef np.ndarray _matrix(X, size_t* ld, bint* trans):
 
 cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, W, b):
     """Y = f(X W^T + b)."""
-    cdef int t = reals(X, W)
-    if (
-        t < 0 or t != real(b) or not is_2d(X) or not is_2d(W) or dim(X, 1) != dim(W, 1)
-        or not has_shape1(b, dim(W, 0))
-    ):
+    cdef int t = real(X)
+    if not _fits_affine(X, W, b, t):
         return getattr(Ops, name)(ops, X, W, b)
     cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
     cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
@@ -78,6 +75,46 @@ cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, 
         kernel64(f64(Y), f64(x), f64(w), f64(shift), B, O, I, I)
     acquire(state)
     return Y
+
+
+cdef bint _activation(str name, map_f32* f32_kernel, map_f64* f64_kernel) noexcept:
+    """The kernels of an elementwise op without settings; False when it has none."""
+    if name == "gelu":
+        f32_kernel[0], f64_kernel[0] = K.f32.gelu, K.f64.gelu
+    elif name == "mish":
+        f32_kernel[0], f64_kernel[0] = K.f32.mish, K.f64.mish
+    elif name == "swish":
+        f32_kernel[0], f64_kernel[0] = K.f32.swish, K.f64.swish
+    elif name == "relu":
+        f32_kernel[0], f64_kernel[0] = K.f32.relu, K.f64.relu
+    elif name == "sigmoid":
+        f32_kernel[0], f64_kernel[0] = K.f32.sigmoid, K.f64.sigmoid
+    elif name == "gelu_approx":
+        f32_kernel[0], f64_kernel[0] = K.f32.gelu_approx, K.f64.gelu_approx
+    elif name == "dish":
+        f32_kernel[0], f64_kernel[0] = K.f32.dish, K.f64.dish
+    elif name == "hard_swish":
+        f32_kernel[0], f64_kernel[0] = K.f32.hard_swish, K.f64.hard_swish
+    elif name == "hard_swish_mobilenet":
+        f32_kernel[0], f64_kernel[0] = K.f32.hard_swish_mobilenet, K.f64.hard_swish_mobilenet
+    else:
+        return False
+    return True
+
+
+cdef bint _fits_affine(X, W, b, int t) noexcept:
+    """Whether the arrays, all of type t, are those of affine."""
+    return (
+        t >= 0 and t == reals(W, b) and is_2d(X) and is_2d(W) and dim(X, 1) == dim(W, 1) and has_shape1(b, dim(W, 0))
+    )
+
+
+cdef bint _fits_affine_maxout(X, W, b, int t) noexcept:
+    """The same of affine_maxout."""
+    return (
+        t >= 0 and t == reals(W, b) and is_2d(X) and np.PyArray_NDIM(W) == 3 and dim(X, 1) == dim(W, 2)
+        and has_shape2(b, dim(W, 0), dim(W, 1)) and dim(W, 1) >= 1
+    )
 
 
 def _dot(ops, x, y, out, trans1, trans2, accumulate):
@@ -137,12 +174,55 @@ class NativeGemm(Ops):
         acquire(state)
         return dX
 
-    def affine_maxout(self, X, W, b):
-        cdef int t = reals(X, W)
+    def affine_activation(self, X, W, b, activation, keep=True):
+        cdef int t = real(X)
+        cdef map_f32 kernel32 = NULL
+        cdef map_f64 kernel64 = NULL
         if (
-            t < 0 or t != real(b) or not is_2d(X) or np.PyArray_NDIM(W) != 3 or dim(X, 1) != dim(W, 2)
-            or not has_shape2(b, dim(W, 0), dim(W, 1)) or dim(W, 1) < 1
+            not _fits_affine(X, W, b, t) or type(activation) is not str
+            or not _activation(activation, &kernel32, &kernel64)
         ):
+            return Ops.affine_activation(self, X, W, b, activation, keep)
+        cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+        cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
+        cdef np.ndarray Y = empty2(B, O, t), Z = empty2(B, O, t) if keep else Y
+        state = release(B * O * I)
+        if t == np.NPY_FLOAT:
+            K.f32.affine_map(f32(Y), f32(Z), f32(x), f32(w), f32(shift), B, O, I, I, kernel32)
+        else:
+            K.f64.affine_map(f64(Y), f64(Z), f64(x), f64(w), f64(shift), B, O, I, I, kernel64)
+        acquire(state)
+        return Y, Z if keep else None
+
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True):
+        cdef int t = real(X)
+        if (
+            not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t or not has_shape1(G, dim(W, 0))
+            or not has_shape1(shift, dim(W, 0))
+        ):
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
+        cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
+        cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
+        cdef double least = eps
+        cdef np.ndarray Y = empty2(B, O, t), best = empty2(B, O, t) if keep else Y, which = empty2(B, O, np.NPY_INT32)
+        cdef np.ndarray mu = empty1(B, t), rstd = empty1(B, t)
+        state = release(B * O * P * I)
+        if t == np.NPY_FLOAT:
+            K.f32.affine_maxout_layernorm(
+                f32(Y), f32(best), i32(which), f32(mu), f32(rstd), f32(x), f32(w), f32(bias), f32(scale), f32(offset),
+                B, O, P, I, I, <float>least
+            )
+        else:
+            K.f64.affine_maxout_layernorm(
+                f64(Y), f64(best), i32(which), f64(mu), f64(rstd), f64(x), f64(w), f64(bias), f64(scale), f64(offset),
+                B, O, P, I, I, least
+            )
+        acquire(state)
+        return (Y, best, which, mu, rstd) if keep else (Y, None, None, None, None)
+
+    def affine_maxout(self, X, W, b):
+        cdef int t = real(X)
+        if not _fits_affine_maxout(X, W, b, t):
             return Ops.affine_maxout(self, X, W, b)
         cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)

@@ -246,6 +246,8 @@ def active_blas():
 def set_blas(name):
     """Make one BLAS provider compute matrix products from now on, in all threads.
 
+    set_num_threads applies to the native provider; the others compute a product on one thread.
+
     name: one of available_blas().  OpenBLAS is NumPy's: while it is chosen, it uses one thread for NumPy too, unless
         OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say otherwise.
     RAISES: ValueError when the name is unknown or that provider does not work here.

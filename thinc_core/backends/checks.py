@@ -139,6 +139,11 @@ def at_least(op: str, name: str, value: Any, minimum: int) -> None:
         raise ValueError(f"{op}: {name} must be >= {minimum}; got {value}")
 
 
+def one_of(op: str, name: str, value: Any, choices: Sequence[str]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{op}: {name} must be one of {', '.join(choices)}; got {value!r}")
+
+
 def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> None:
     """Each length must be >= minimum and together they must cover n_rows rows (None: as many as they say).
 

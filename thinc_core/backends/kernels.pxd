@@ -70,8 +70,13 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 ) noexcept nogil
         void (*affine_relu)(T* Y_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I,
                 size_t ldx) noexcept nogil
+        void (*affine_map)(T* Y_bo, T* Z_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I,
+                size_t ldx, void (*f)(T* Y, const T* X, size_t n) noexcept nogil) noexcept nogil
         void (*affine_maxout)(T* Y_bo, int32_t* which_bo, const T* X_bi, const T* W_opi, const T* b_op, size_t B,
                 size_t O, size_t P, size_t I, size_t ldx) noexcept nogil
+        void (*affine_maxout_layernorm)(T* Y_bo, T* best_bo, int32_t* which_bo, T* mu_b, T* rstd_b, const T* X_bi,
+                const T* W_opi, const T* b_op, const T* G_o, const T* shift_o, size_t B, size_t O, size_t P, size_t I,
+                size_t ldx, T eps) noexcept nogil
         void (*backprop_affine)(T* dX_bi, T* dW_oi, T* db_o, const T* dY_bo, const T* X_bi, const T* W_oi, size_t B,
                 size_t O, size_t I) noexcept nogil
         void (*backprop_affine_maxout)(T* dX_bi, T* dW_opi, T* db_op, const T* dY_bo, const int32_t* which_bo,

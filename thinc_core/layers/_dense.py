@@ -1,12 +1,13 @@
 """What the dense layers share: the node around a forward function, its initialisation, the layers added behind it."""
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._widths import sample_width
+from ._gradients import accumulate
+from ._widths import as_wide, sample_width
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm
@@ -59,3 +60,17 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
     shape = (*(model.get_dim(dim) for dim in model.dim_names if dim != "nI"), model.get_dim("nI"))
     model.set_param("W", init_W(model.ops, shape))
     model.set_param("b", init_b(model.ops, shape[:-1]))
+
+
+def activate(model: Dense, X: Floats2d, is_train: bool, activation: str) -> Tuple[Floats2d, Callable]:
+    """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took."""
+    ops, W, b = model.ops, model.get_param("W"), model.get_param("b")
+    X = as_wide(X, W)
+    Y, Z = ops.affine_activation(X, W, b, activation, keep=is_train)
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        before = ops.affine(X, W, b) if Z is None else Z
+        dZ = getattr(ops, f"backprop_{activation}")(dY, before)
+        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+
+    return Y, backprop

@@ -5,7 +5,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 from ..config import registry
 from ..errors import add_node_to_error
 from ..model import Model
-from ._fusion import fused
+from ._fusion import fused, is_part, normalized
 from ._widths import init_in_turn
 from .concatenate import forward as concatenate_forward
 
@@ -38,7 +38,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
         for layer in _steps(model, X):
             Y = layer._func(layer, Y, False)[0]
     except Exception as error:
-        add_node_to_error(error, layer)
+        add_node_to_error(error, getattr(layer, "mixer", layer))
         raise
 
     def backprop(dY: OutT) -> InT:
@@ -59,7 +59,7 @@ def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[A
             X, callback = layer._func(layer, X, is_train)
             callbacks.append(callback)
     except Exception as error:
-        add_node_to_error(error, layer)
+        add_node_to_error(error, getattr(layer, "mixer", layer))
         raise
 
     def backprop(dY: Any) -> Any:
@@ -72,4 +72,6 @@ def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[A
 
 def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:
     layers = model._layers
-    return fused(model, X) if layers and layers[0]._func is concatenate_forward else layers
+    if layers and layers[0]._func is concatenate_forward:
+        return fused(model, X)
+    return normalized(layers) if layers and is_part(layers[0], "maxout") else layers

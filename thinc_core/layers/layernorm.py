@@ -5,6 +5,7 @@ from typing import Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
+from ._fusion import part
 from ._gradients import accumulate
 from ._widths import as_wide, sample_width
 
@@ -19,6 +20,7 @@ def LayerNorm(nI: Optional[int] = None) -> Model[Floats2d, Floats2d]:
     return Model("layernorm", forward, init=init, dims={"nI": nI, "nO": nI}, params={"G": None, "b": None})
 
 
+@part("layernorm")
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, G = model.ops, model.get_param("G")
     X = as_wide(X, G)

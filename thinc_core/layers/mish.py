@@ -6,9 +6,7 @@ from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
-from ._dense import dense
-from ._gradients import accumulate
-from ._widths import as_wide
+from ._dense import activate, dense
 
 
 @registry.layers("Mish.v1")
@@ -31,11 +29,4 @@ def Mish(
 
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
-    ops, W = model.ops, model.get_param("W")
-    X = as_wide(X, W)
-    Z = ops.affine(X, W, model.get_param("b"))
-
-    def backprop(dY: Floats2d) -> Floats2d:
-        return accumulate(model, ops.backprop_affine, (ops.backprop_mish(dY, Z), X, W), "W", "b")
-
-    return ops.mish(Z), backprop
+    return activate(model, X, is_train, "mish")

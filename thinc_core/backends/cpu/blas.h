@@ -132,6 +132,13 @@ void foreign_affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, siz
   native<T>().relu(Y, Y, B * O);
 }
 
+template <typename T>
+void foreign_affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx,
+                        void (*f)(T* Y, const T* X, size_t n)) {
+  foreign_affine(Z, X, W, b, B, O, I, ldx);
+  f(Y, Z, B * O);
+}
+
 // Rows at a time whose width * rows values fill 256 kB, and memory for them; null when there is none.
 template <typename T>
 std::unique_ptr<T, void (*)(void*)> scratch(size_t width, size_t* rows) {
@@ -151,6 +158,14 @@ void foreign_affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T
     foreign_affine(Z.get(), X + r * ldx, W, b, rows, O * P, I, ldx);
     native<T>().maxout(Y + r * O, which + r * O, Z.get(), rows * O, P);
   }
+}
+
+template <typename T>
+void foreign_affine_maxout_layernorm(T* Y, T* best, int32_t* which, T* mu, T* rstd, const T* X, const T* W, const T* b,
+                                     const T* G, const T* shift, size_t B, size_t O, size_t P, size_t I, size_t ldx,
+                                     T eps) {
+  foreign_affine_maxout(best, which, X, W, b, B, O, P, I, ldx);
+  native<T>().layernorm(Y, mu, rstd, best, G, shift, B, O, eps);
 }
 
 template <typename T>
@@ -178,7 +193,9 @@ void ask_foreign(Kernels<T>* k) {
   k->gemm = &foreign_gemm<T>;
   k->affine = &foreign_affine<T>;
   k->affine_relu = &foreign_affine_relu<T>;
+  k->affine_map = &foreign_affine_map<T>;
   k->affine_maxout = &foreign_affine_maxout<T>;
+  k->affine_maxout_layernorm = &foreign_affine_maxout_layernorm<T>;
   k->backprop_affine = &foreign_backprop_affine<T>;
   k->backprop_affine_maxout = &foreign_backprop_affine_maxout<T>;
 }

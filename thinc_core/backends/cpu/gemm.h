@@ -4,20 +4,28 @@
 // panel of one tile's width at a time, into the order in which the tile reads it (gemm_pack.h). Large products are cut
 // so that a panel of B stays in the first-level cache, a block of A and the panels in use in the second. This file
 // alone allows fused multiply-add: a sum may differ in the last bits between instruction sets, no more.
-// S = the sum of the rows of X, or S += when accumulate. Four rows at a time, as S is read and written each time.
+// S = the sum of the rows of n columns of X, or S += when accumulate. Four rows at a time, as S is read and written
+// each time.
+template <typename T>
+static void sum_columns(T* S, const T* X, size_t ldx, size_t B, size_t n, bool accumulate) {
+  for (size_t o = 0; !accumulate && o < n; ++o) S[o] = T(0);
+  size_t b = 0;
+  for (; b + 4 <= B; b += 4, X += 4 * ldx) {
+    const T *x1 = X + ldx, *x2 = X + 2 * ldx, *x3 = X + 3 * ldx;
+    THINC_INDEPENDENT
+    for (size_t o = 0; o < n; ++o) S[o] += (X[o] + x1[o]) + (x2[o] + x3[o]);
+  }
+  for (; b < B; ++b, X += ldx) {
+    THINC_INDEPENDENT
+    for (size_t o = 0; o < n; ++o) S[o] += X[o];
+  }
+}
+
 template <typename T>
 static void column_sum(T* S, const T* X, size_t B, size_t O, bool accumulate) {
-  for (size_t o = 0; !accumulate && o < O; ++o) S[o] = T(0);
-  size_t b = 0;
-  for (; b + 4 <= B; b += 4, X += 4 * O) {
-    const T *x1 = X + O, *x2 = X + 2 * O, *x3 = X + 3 * O;
-    THINC_INDEPENDENT
-    for (size_t o = 0; o < O; ++o) S[o] += (X[o] + x1[o]) + (x2[o] + x3[o]);
-  }
-  for (; b < B; ++b, X += O) {
-    THINC_INDEPENDENT
-    for (size_t o = 0; o < O; ++o) S[o] += X[o];
-  }
+  in_parts_(
+      O, B / 4 + 1, 64 / sizeof(T), [=](size_t o, size_t end) { sum_columns(S + o, X + o, O, B, end - o, accumulate); },
+      1);
 }
 
 #include "gemm_plain.h"
@@ -45,6 +53,8 @@ struct Product {
   size_t ldi;
   bool relu;
 };
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 #include "gemm_tile.h"
 #include "gemm_pack.h"
@@ -93,8 +103,6 @@ struct Blocks {
     return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n + !n;
   }
 };
-
-static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 // The left operand of a block: in rows, in columns, or packed by pack_columns.
 template <typename T>
@@ -165,20 +173,56 @@ static void column_product(const Product<T>& p) {
   dot_product<T>({p.C, p.B, p.A, 1, p.M, p.K, p.K, p.lda, p.M, false, true, start, p.M, p.relu});
 }
 
-template <typename T>
-static void product(Product<T> p) {
-  if (p.M == 0 || p.N == 0) return;
-  // A column that is contiguous is a row.
-  if (p.M == 1 && p.lda == 1) p.trans1 = false;
-  if (p.N == 1 && p.ldb == 1) p.trans2 = true;
-  if (!p.trans1 && p.trans2 && few_rows<T>(p.M, p.K)) return dot_product(p);
-  if (!p.trans1 && p.trans2 && p.N == 1 && p.ldc == 1 && p.ldi <= 1 && few_rows<T>(1, p.K)) return column_product(p);
-  if (!p.trans1 && !p.trans2 && p.M == 1 && p.K) return row_product(p);
+// The product of operands packed on the way. done(first, last): these rows of C are complete.
+template <typename T, typename F>
+static void packed_product(const Product<T>& p, F done) {
   alignas(64) T spare[Blocks<T>::SPARE];
   const Blocks<T> block(p, spare);
   for (size_t n = 0; n < p.N; n += block.n)
     for (size_t k = 0; k == 0 || k < p.K; k += block.k)
-      for (size_t m = 0; m < p.M; m += block.m) block_product(p, block, m, n, k);
+      for (size_t m = 0; m < p.M; m += block.m) {
+        block_product(p, block, m, n, k);
+        if (n + block.n >= p.N && k + block.k >= p.K) done(m, smaller(p.M, m + block.m));
+      }
+}
+
+#include "gemm_parts.h"
+
+struct Nothing {
+  void operator()(size_t, size_t) const {}
+};
+
+// What decides in which order a sum is taken is chosen here, from the whole product; then it is cut for the threads.
+template <typename T, typename F>
+static void product(Product<T> p, F done) {
+  if (p.M == 0 || p.N == 0) return;
+  // A column that is contiguous is a row.
+  if (p.M == 1 && p.lda == 1) p.trans1 = false;
+  if (p.N == 1 && p.ldb == 1) p.trans2 = true;
+  const size_t thin = thin_columns(p);
+  if (!p.trans1 && p.trans2 && few_rows<T>(p.M, p.K)) {
+    columns_in_parts(p, &dot_product<T>);
+  } else if (!p.trans1 && p.trans2 && p.N == 1 && p.ldc == 1 && p.ldi <= 1 && few_rows<T>(1, p.K)) {
+    rows_in_parts(p, [](const Product<T>& part, size_t) { column_product(part); });
+  } else if (thin) {
+    product(columns_of(p, 0, p.N - thin), Nothing());
+    rows_in_parts(columns_of(p, p.N - thin, p.N), [](const Product<T>& part, size_t) { thin_product(part); });
+  } else if (in_long_rows(p)) {
+    p.M <= FEW_ROWS ? columns_in_parts(p, &row_product<T>)
+                    : rows_in_parts(p, [](const Product<T>& part, size_t) { row_product(part); });
+  } else if (thread_count() == 1 || p.M >= p.N) {
+    return rows_in_parts(p, [&](const Product<T>& part, size_t row) {
+      packed_product(part, [&](size_t first, size_t last) { done(row + first, row + last); });
+    });
+  } else {
+    columns_in_parts(p, [](const Product<T>& part) { packed_product(part, Nothing()); });
+  }
+  done(0, p.M);
+}
+
+template <typename T>
+static void product(const Product<T>& p) {
+  product(p, Nothing());
 }
 
 template <typename T>
@@ -195,6 +239,14 @@ static void affine(T* Y, const T* X, const T* W, const T* b, size_t B, size_t O,
 template <typename T>
 static void affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx) {
   product<T>({Y, X, W, B, O, I, ldx, I, O, false, true, b, 0, true});
+}
+
+// Z = X W^T + b and Y = f(Z), which may be the same array, a block of rows at a time.
+template <typename T>
+static void affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx,
+                       void (*f)(T* Y, const T* X, size_t n)) {
+  product<T>({Z, X, W, B, O, I, ldx, I, O, false, true, b, 0, false},
+             [=](size_t first, size_t last) { f(Y + first * O, Z + first * O, (last - first) * O); });
 }
 
 #include "gemm_fused.h"

@@ -110,20 +110,41 @@ static auto add_listed_of(size_t nv, std::integer_sequence<int, I...>) {
   return functions[nv - 1];
 }
 
+// What the functions below read: dY and which (B, O), values between their rows ldy, X (B, I) and W (O, P, I).
 template <typename T>
-static void chosen_dX(T* dX, const T* dY, const int32_t* which, const T* W, T* copy, size_t B, size_t O, size_t P,
-                      size_t I) {
+struct MaxoutGradient {
+  const T* dY;
+  const int32_t* which;
+  size_t ldy;
+  const T *X, *W;
+  size_t B, O, P, I;
+
+  MaxoutGradient rows(size_t first, size_t last) const {
+    return {dY + first * ldy, which + first * ldy, ldy, X + first * I, W, last - first, O, P, I};
+  }
+  MaxoutGradient outputs(size_t first, size_t last) const {
+    return {dY + first, which + first, ldy, X, W + first * P * I, B, last - first, P, I};
+  }
+};
+
+template <typename T>
+static void plain_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
+  plain::strided_backprop_maxout(dX, dW, db, g.dY, g.which, g.ldy, g.X, g.W, g.B, g.O, g.P, g.I);
+}
+
+template <typename T>
+static void chosen_dX(T* dX, const MaxoutGradient<T>& g, T* copy) {
   typedef Slabs<T> S;
-  const S slabs(I);
-  const size_t outputs = Blocks<T>::part(O, S::rows() / P + 1, 1), rows = Blocks<T>::part(B, S::MOST_B, 1);
-  for (size_t b = 0; b < B; b += rows)
+  const S slabs(g.I);
+  const size_t outputs = Blocks<T>::part(g.O, S::rows() / g.P + 1, 1), rows = Blocks<T>::part(g.B, S::MOST_B, 1);
+  for (size_t b = 0; b < g.B; b += rows)
     for (size_t s = 0; s < slabs.count; ++s) {
       const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
       const auto add = add_chosen_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>());
-      for (size_t o = 0; o < O; o += outputs) {
-        const size_t some = smaller(O - o, outputs);
-        copy_slab(copy, W + o * P * I + i, I, some * P, n, nv);
-        add(dX + b * I + i, I, n, dY + b * O + o, which + b * O + o, O, copy, smaller(B - b, rows), some, P, o > 0);
+      for (size_t o = 0; o < g.O; o += outputs) {
+        const size_t some = smaller(g.O - o, outputs), at = b * g.ldy + o;
+        copy_slab(copy, g.W + o * g.P * g.I + i, g.I, some * g.P, n, nv);
+        add(dX + b * g.I + i, g.I, n, g.dY + at, g.which + at, g.ldy, copy, smaller(g.B - b, rows), some, g.P, o > 0);
       }
     }
 }
@@ -161,44 +182,65 @@ struct Lists {
 
 // db (O, P) += dY where it was chosen.
 template <typename T>
-static void chosen_db(T* db, const T* dY, const int32_t* which, size_t B, size_t O, size_t P) {
-  for (size_t b = 0; b < B; ++b, dY += O, which += O)
-    for (size_t o = 0; o < O; ++o) db[o * P + size_t(which[o])] += dY[o];
+static void chosen_db(T* db, const MaxoutGradient<T>& g) {
+  for (size_t b = 0; b < g.B; ++b)
+    for (size_t o = 0; o < g.O; ++o) db[o * g.P + size_t(g.which[b * g.ldy + o])] += g.dY[b * g.ldy + o];
 }
 
 template <typename T>
-static void chosen_dW(T* dW, const T* dY, const int32_t* which, const T* X, Lists<T>& lists, size_t B, size_t O,
-                      size_t P, size_t I) {
+static void chosen_dW(T* dW, const MaxoutGradient<T>& g, Lists<T>& lists) {
   typedef Slabs<T> S;
-  const S slabs(I);
-  for (size_t o = 0; o < O; o += lists.most / P)
-    for (size_t b = 0; b < B; b += lists.room) {
-      const size_t rows = smaller(B - b, lists.room), some = smaller(O - o, lists.most / P);
-      lists.fill(dY + b * O + o, which + b * O + o, O, rows, some, P);
+  const S slabs(g.I);
+  for (size_t o = 0; o < g.O; o += lists.most / g.P)
+    for (size_t b = 0; b < g.B; b += lists.room) {
+      const size_t rows = smaller(g.B - b, lists.room), some = smaller(g.O - o, lists.most / g.P);
+      lists.fill(g.dY + b * g.ldy + o, g.which + b * g.ldy + o, g.ldy, rows, some, g.P);
       for (size_t s = 0; s < slabs.count; ++s) {
         const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
-        copy_slab(lists.copy, X + b * I + i, I, rows, n, nv);
+        copy_slab(lists.copy, g.X + b * g.I + i, g.I, rows, n, nv);
         add_listed_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>())(
-            dW + o * P * I + i, I, n, lists.list, lists.room, lists.end, some * P, lists.copy);
+            dW + o * g.P * g.I + i, g.I, n, lists.list, lists.room, lists.end, some * g.P, lists.copy);
       }
     }
 }
 
+// Sums over the chosen rows, of dX cut between rows, of dW and db between outputs.
+template <typename T>
+static void chosen_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
+  const auto some_rows = [=](size_t first, size_t last) {
+    Lists<T> lists;
+    const MaxoutGradient<T> part = g.rows(first, last);
+    if (lists.get(part.B, g.O, g.P, g.I))
+      chosen_dX(dX + first * g.I, part, lists.copy);
+    else
+      plain_backprop<T>(dX + first * g.I, nullptr, nullptr, part);
+  };
+  const auto some_outputs = [=](size_t first, size_t last) {
+    Lists<T> lists;
+    const MaxoutGradient<T> part = g.outputs(first, last);
+    T *dw = dW ? dW + first * g.P * g.I : nullptr, *d = db ? db + first * g.P : nullptr;
+    if (!lists.get(g.B, part.O, g.P, g.I)) return plain_backprop<T>(nullptr, dw, d, part);
+    if (dw) chosen_dW(dw, part, lists);
+    if (d) chosen_db(d, part);
+  };
+  if (dX) in_parts_(g.B, product_cost<T>(g.O, g.I), 1, some_rows, most_parts(g.B));
+  if (dW || db) in_parts_(g.O, product_cost<T>(g.B, dW ? g.I : 1), 1, some_outputs, most_parts(g.O * g.P));
+}
+
+static thread_local Workspace dense_gradient;  // the products use the other one
+
 // By way of dZ (B, O, P), some rows at a time. False when there is no memory.
 template <typename T>
-static bool dense_backprop(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W, size_t B,
-                           size_t O, size_t P, size_t I) {
-  const size_t fit = 262144 / sizeof(T) / (O * P + 1), step = smaller(B, fit < 64 ? 64 : fit);
-  // dZ cannot live in the workspace: the products use that.
-  T* const dZ = static_cast<T*>(std::malloc((step * O * P + 1) * sizeof(T)));
-  for (size_t b = 0; dZ && b < B; b += step) {
-    const size_t rows = smaller(B - b, step);
-    backprop_maxout(dZ, dY + b * O, which + b * O, rows * O, P);
-    if (dX) gemm(dX + b * I, dZ, W, rows, I, O * P, O * P, I, I, false, false, false);
-    if (dW) gemm(dW, dZ, X + b * I, O * P, I, rows, O * P, I, I, true, false, true);
-    if (db) column_sum(db, dZ, rows, O * P, true);
+static bool dense_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
+  const size_t OP = g.O * g.P, fit = 262144 / sizeof(T) / (OP + 1), step = smaller(g.B, fit < 64 ? 64 : fit);
+  T* const dZ = static_cast<T*>(dense_gradient.get(step * OP * sizeof(T)));
+  for (size_t b = 0; dZ && b < g.B; b += step) {
+    const size_t rows = smaller(g.B - b, step);
+    backprop_maxout(dZ, g.dY + b * g.O, g.which + b * g.O, rows * g.O, g.P);
+    if (dX) gemm(dX + b * g.I, dZ, g.W, rows, g.I, OP, OP, g.I, g.I, false, false, false);
+    if (dW) gemm(dW, dZ, g.X + b * g.I, OP, g.I, rows, OP, g.I, g.I, true, false, true);
+    if (db) column_sum(db, dZ, rows, OP, true);
   }
-  std::free(dZ);
   return dZ;
 }
 
@@ -206,15 +248,8 @@ template <typename T>
 static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
                                    size_t B, size_t O, size_t P, size_t I) {
   const bool few_choices = P < 2 || (P == 2 && THINC_VECTOR_BYTES == 64), narrow = I < 3 * Simd<T>::L;
-  if (B >= 8 && O > 0 && !few_choices && !narrow) {
-    Lists<T> lists;
-    if (lists.get(B, O, P, I)) {
-      if (dX) chosen_dX(dX, dY, which, W, lists.copy, B, O, P, I);
-      if (dW) chosen_dW(dW, dY, which, X, lists, B, O, P, I);
-      if (db) chosen_db(db, dY, which, B, O, P);
-      return;
-    }
-  }
-  if (B >= 8 && O > 0 && dense_backprop(dX, dW, db, dY, which, X, W, B, O, P, I)) return;
-  plain::backprop_affine_maxout(dX, dW, db, dY, which, X, W, B, O, P, I);
+  const MaxoutGradient<T> g = {dY, which, O, X, W, B, O, P, I};
+  if (B < 8 || O == 0) return plain_backprop(dX, dW, db, g);
+  if (!few_choices && !narrow) return chosen_backprop(dX, dW, db, g);
+  if (!dense_backprop(dX, dW, db, g)) plain_backprop(dX, dW, db, g);
 }

@@ -1,4 +1,5 @@
-// X W^T + b followed by maxout, without the P values of an output ever reaching memory.
+// X W^T + b followed by maxout, without the P values of an output ever reaching memory, and maybe by layer norm of the
+// rows that are complete, while they are in the second-level cache.
 
 // best, which = the larger of (best, which) and (z, piece): the first of equals, the first NaN before everything.
 template <typename V, typename M>
@@ -53,6 +54,22 @@ static inline MaxoutTile<T> maxout_tile_of(size_t rows, size_t nv) {
   return maxout_tile_of<T, S::MOST_NV>(rows, std::make_integer_sequence<int, S::rows(S::MOST_NV)>());
 }
 
+// Y (B, O) = max over P of X W^T + b, which = the piece that has it.
+template <typename T>
+struct MaxoutProduct {
+  T* Y;
+  int32_t* which;
+  const T *X, *W, *b;
+  size_t B, O, P, I, ldx, ldy;
+
+  MaxoutProduct rows(size_t first, size_t last) const {
+    return {Y + first * ldy, which + first * ldy, X + first * ldx, W, b, last - first, O, P, I, ldx, ldy};
+  }
+  MaxoutProduct outputs(size_t first, size_t last) const {
+    return {Y + first, which + first, X, W + first * P * I, b + first * P, B, last - first, P, I, ldx, ldy};
+  }
+};
+
 // All P pieces of n <= L outputs: the packed rows of W and their biases.
 template <typename T>
 struct MaxoutPanel {
@@ -104,36 +121,82 @@ struct MaxoutPanel {
 
 // A few rows: dot products, some outputs at a time, then maxout over what is in the first-level cache.
 template <typename T>
-static void few_rows_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
-                            size_t I, size_t ldx) {
+static void few_rows_maxout(const MaxoutProduct<T>& p) {
   alignas(64) T Z[Blocks<T>::SPARE];
-  const size_t step = Blocks<T>::part(O, Blocks<T>::SPARE / (B * P), 1);
-  for (size_t o = 0; o < O; o += step) {
-    const size_t n = smaller(O - o, step);
-    dot_product<T>({Z, X, W + o * P * I, B, n * P, I, ldx, I, n * P, false, true, b + o * P, 0, false});
-    for (size_t r = 0; r < B; ++r) maxout(Y + r * O + o, which + r * O + o, Z + r * n * P, n, P);
+  const size_t step = Blocks<T>::part(p.O, Blocks<T>::SPARE / (p.B * p.P), 1);
+  for (size_t o = 0; o < p.O; o += step) {
+    const size_t n = smaller(p.O - o, step), ldz = n * p.P;
+    dot_product<T>({Z, p.X, p.W + o * p.P * p.I, p.B, ldz, p.I, p.ldx, p.I, ldz, false, true, p.b + o * p.P, 0, false});
+    for (size_t r = 0; r < p.B; ++r) maxout(p.Y + r * p.ldy + o, p.which + r * p.ldy + o, Z + r * ldz, n, p.P);
   }
+}
+
+// done(first, last): these rows of Y and which are complete.
+template <typename T, typename F>
+static void packed_maxout(const MaxoutProduct<T>& p, F done) {
+  typedef Simd<T> S;
+  typedef Blocks<T> Block;
+  const size_t group = MaxoutPanel<T>::group(p.P), m = Block::part(p.B, Block::MOST_M, S::rows(int(group)));
+  const size_t size = (p.I + 1) * p.P * S::L, all = (p.O + S::L - 1) / S::L;
+  const size_t held = p.B <= m ? 1 : Block::part(all, Block::PANELS / sizeof(T) / size + 1, 1);
+  T* const panels = static_cast<T*>(workspace.get(held * size * sizeof(T)));
+  if (!panels) {
+    plain::strided_maxout(p.Y, p.which, p.ldy, p.X, p.W, p.b, p.B, p.O, p.P, p.I, p.ldx);
+    return done(0, p.B);
+  }
+  const size_t step = held > 1 ? held * S::L : p.O;
+  for (size_t o0 = 0; o0 < p.O; o0 += step)
+    for (size_t m0 = 0; m0 < p.B; m0 += m) {
+      const size_t rows = smaller(p.B - m0, m);
+      for (size_t o = o0; o < smaller(p.O, o0 + step); o += S::L) {
+        T* const here = panels + (held > 1 ? (o - o0) / S::L * size : 0);
+        MaxoutPanel<T> panel = {p.P, p.I, smaller(p.O - o, S::L), here, here + p.I * p.P * S::L};
+        if (m0 == 0 || held == 1) panel.pack(p.W + o * p.P * p.I, p.b + o * p.P);
+        panel.run_rows(p.Y + m0 * p.ldy + o, p.which + m0 * p.ldy + o, p.ldy, p.X + m0 * p.ldx, p.ldx, rows);
+      }
+      if (o0 + step >= p.O) done(m0, m0 + rows);
+    }
+}
+
+// As product: the way is chosen from the whole, then it is cut for the threads.
+template <typename T, typename F>
+static void maxout_product(const MaxoutProduct<T>& p, F done) {
+  if (p.B == 0) return;
+  if (p.O == 0) return done(0, p.B);
+  const bool few = few_rows<T>(p.B, p.I) && p.B * p.P <= Blocks<T>::SPARE;
+  if (!few && (thread_count() == 1 || p.B >= p.O * p.P)) {
+    return in_parts_(
+        p.B, product_cost<T>(p.O * p.P, p.I), Simd<T>::MOST_ROWS,
+        [&](size_t row, size_t end) {
+          packed_maxout(p.rows(row, end), [&](size_t first, size_t last) { done(row + first, row + last); });
+        },
+        most_parts(p.B));
+  }
+  in_parts_(
+      p.O, p.P * product_cost<T>(p.B, p.I), Simd<T>::L,
+      [&](size_t first, size_t last) {
+        if (few)
+          few_rows_maxout(p.outputs(first, last));
+        else
+          packed_maxout(p.outputs(first, last), Nothing());
+      },
+      most_parts(p.O * p.P));
+  done(0, p.B);
 }
 
 template <typename T>
 static void affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
                           size_t I, size_t ldx) {
-  typedef Simd<T> S;
-  typedef Blocks<T> Block;
-  if (B == 0 || O == 0) return;
-  if (few_rows<T>(B, I) && B * P <= Block::SPARE) return few_rows_maxout(Y, which, X, W, b, B, O, P, I, ldx);
-  const size_t m = Block::part(B, Block::MOST_M, S::rows(int(MaxoutPanel<T>::group(P)))), size = (I + 1) * P * S::L;
-  const size_t all = (O + S::L - 1) / S::L;
-  const size_t held = B <= m ? 1 : Block::part(all, Block::PANELS / sizeof(T) / size + 1, 1);
-  T* const panels = static_cast<T*>(workspace.get(held * size * sizeof(T)));
-  if (!panels) return plain::affine_maxout(Y, which, X, W, b, B, O, P, I, ldx);
-  const size_t step = held > 1 ? held * S::L : O;
-  for (size_t o0 = 0; o0 < O; o0 += step)
-    for (size_t m0 = 0; m0 < B; m0 += m)
-      for (size_t o = o0; o < smaller(O, o0 + step); o += S::L) {
-        T* const here = panels + (held > 1 ? (o - o0) / S::L * size : 0);
-        MaxoutPanel<T> panel = {P, I, smaller(O - o, S::L), here, here + I * P * S::L};
-        if (m0 == 0 || held == 1) panel.pack(W + o * P * I, b + o * P);
-        panel.run_rows(Y + m0 * O + o, which + m0 * O + o, O, X + m0 * ldx, ldx, smaller(B - m0, m));
-      }
+  maxout_product<T>({Y, which, X, W, b, B, O, P, I, ldx, O}, Nothing());
+}
+
+// best = max of X W^T + b, Y = its rows normalised as in layernorm, a block of rows at a time. Y may be best.
+template <typename T>
+static void affine_maxout_layernorm(T* Y, T* best, int32_t* which, T* mu, T* rstd, const T* X, const T* W, const T* b,
+                                    const T* G, const T* shift, size_t B, size_t O, size_t P, size_t I, size_t ldx,
+                                    T eps) {
+  const auto done = [=](size_t first, size_t last) {
+    layernorm(Y + first * O, mu + first, rstd + first, best + first * O, G, shift, last - first, O, eps);
+  };
+  maxout_product<T>({best, which, X, W, b, B, O, P, I, ldx, O}, done);
 }

@@ -28,27 +28,56 @@ static void affine_relu(T* Y, const T* X, const T* W, const T* b, size_t B, size
 }
 
 template <typename T>
-static void affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
-                          size_t I, size_t ldx) {
+static void strided_maxout(T* Y, int32_t* which, size_t ldy, const T* X, const T* W, const T* b, size_t B, size_t O,
+                           size_t P, size_t I, size_t ldx) {
   for (size_t i = 0; i < B * O; ++i)
     for (size_t p = 0; p < P; ++p) {
       const size_t piece = i % O * P + p;
+      T& y = Y[i / O * ldy + i % O];
       T z = b[piece];
       for (size_t k = 0; k < I; ++k) z += X[i / O * ldx + k] * W[piece * I + k];
-      if (p == 0 || (!(z <= Y[i]) && Y[i] == Y[i])) Y[i] = z, which[i] = int32_t(p);
+      if (p == 0 || (!(z <= y) && y == y)) y = z, which[i / O * ldy + i % O] = int32_t(p);
     }
+}
+
+template <typename T>
+static void affine_maxout(T* Y, int32_t* which, const T* X, const T* W, const T* b, size_t B, size_t O, size_t P,
+                          size_t I, size_t ldx) {
+  strided_maxout(Y, which, O, X, W, b, B, O, P, I, ldx);
+}
+
+template <typename T>
+static void affine_maxout_layernorm(T* Y, T* best, int32_t* which, T* mu, T* rstd, const T* X, const T* W, const T* b,
+                                    const T* G, const T* shift, size_t B, size_t O, size_t P, size_t I, size_t ldx,
+                                    T eps) {
+  affine_maxout(best, which, X, W, b, B, O, P, I, ldx);
+  layernorm(Y, mu, rstd, best, G, shift, B, O, eps);
+}
+
+template <typename T>
+static void affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx,
+                       void (*f)(T* Y, const T* X, size_t n)) {
+  affine(Z, X, W, b, B, O, I, ldx);
+  f(Y, Z, B * O);
+}
+
+template <typename T>
+static void strided_backprop_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, size_t ldy, const T* X,
+                                    const T* W, size_t B, size_t O, size_t P, size_t I) {
+  for (size_t i = 0; dX && i < B * I; ++i) dX[i] = T(0);
+  for (size_t i = 0; i < B * O; ++i) {
+    const size_t b = i / O, o = i % O, piece = o * P + size_t(which[b * ldy + o]);
+    const T d = dY[b * ldy + o];
+    if (db) db[piece] += d;
+    for (size_t k = 0; dX && k < I; ++k) dX[b * I + k] += d * W[piece * I + k];
+    for (size_t k = 0; dW && k < I; ++k) dW[piece * I + k] += d * X[b * I + k];
+  }
 }
 
 template <typename T>
 static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
                                    size_t B, size_t O, size_t P, size_t I) {
-  for (size_t i = 0; dX && i < B * I; ++i) dX[i] = T(0);
-  for (size_t i = 0; i < B * O; ++i) {
-    const size_t b = i / O, piece = i % O * P + size_t(which[i]);
-    if (db) db[piece] += dY[i];
-    for (size_t k = 0; dX && k < I; ++k) dX[b * I + k] += dY[i] * W[piece * I + k];
-    for (size_t k = 0; dW && k < I; ++k) dW[piece * I + k] += dY[i] * X[b * I + k];
-  }
+  strided_backprop_maxout(dX, dW, db, dY, which, O, X, W, B, O, P, I);
 }
 
 }  // namespace plain

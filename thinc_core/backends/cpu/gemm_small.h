@@ -112,31 +112,98 @@ static void dot_product(const Product<T>& p) {
   }
 }
 
-// One row: c += A[k .. k + STEP) B, each row of B read from end to end. relu: after this step.
-template <size_t STEP, typename T>
-static void row_step(const Product<T>& p, size_t k, const T* start, bool relu) {
+// Columns at the end of C that are dot products rather than most of a vector of zeros: of 17 columns the last.
+template <typename T>
+static inline size_t thin_columns(const Product<T>& p) {
+  constexpr size_t L = Simd<T>::L, MOST_K = 1024;
+  const size_t n = p.N % L;
+  return n <= L / 4 && p.K >= 2 * L && p.K <= MOST_K && p.M >= 16 && !p.trans1 ? n : 0;
+}
+
+// Up to four columns of C: its transpose, some columns of that at a time.
+template <typename T>
+static void thin_product(const Product<T>& p) {
+  constexpr size_t ROWS = 64;
+  alignas(64) T right[4096], out[4 * ROWS];
+  for (size_t n = 0; n < p.N; ++n)
+    for (size_t k = 0; k < p.K; ++k) right[n * p.K + k] = p.B[p.trans2 ? n * p.ldb + k : k * p.ldb + n];
+  for (size_t m = 0; m < p.M; m += ROWS) {
+    const size_t rows = smaller(p.M - m, ROWS);
+    dot_product<T>({out, right, p.A + m * p.lda, p.N, rows, p.K, p.K, p.lda, ROWS, false, true, nullptr, 0, false});
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t n = 0; n < p.N; ++n) {
+        const T c = out[n * ROWS + i] + (p.start ? p.start[(m + i) * p.ldi + n] : T(0));
+        p.C[(m + i) * p.ldc + n] = p.relu && c < T(0) ? T(0) : c;
+      }
+  }
+}
+
+// Rows of C at least one vector long, MR of them: C = start + the products of STEP columns of A with as many rows of B,
+// all of them read from end to end. relu: afterwards.
+template <int MR, int STEP, typename T>
+static void row_step(T* C, size_t ldc, const T* A, size_t row, size_t column, const T* B, size_t ldb, size_t N,
+                     const T* start, size_t ldi, bool relu) {
   typedef typename Simd<T>::vec vec;
   constexpr size_t L = Simd<T>::L;
-  const T *A = p.A + k, *b = p.B + k * p.ldb, *b4 = b + (STEP > 4 ? 4 : 0) * p.ldb;
-  vec a[STEP];
-  GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) a[r] = splat<vec>(A[r]);
-  size_t n = 0;
-  for (; n + L <= p.N; n += L) {
-    vec c = start ? load<vec>(start + n) : vec{};
-    GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) c += a[r] * load<vec>((r < 4 ? b : b4) + r % 4 * p.ldb + n);
-    store(p.C + n, relu ? positive(c) : c);
+  const T* B4 = B + (STEP > 4 ? 4 : 0) * ldb;
+  vec a[MR][STEP], last[MR];
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) GEMM_UNROLL for (int k = 0; k < STEP; ++k) a[i][k] =
+      splat<vec>(A[i * row + k * column]);
+  const auto sums = [&](vec(&c)[MR], size_t n) THINC_INLINE_LAMBDA {
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] = start ? load<vec>(start + i * ldi + n) : vec{};
+    GEMM_UNROLL for (int k = 0; k < STEP; ++k) {
+      const vec b = load<vec>((k < 4 ? B : B4) + k % 4 * ldb + n);
+      GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] += a[i][k] * b;
+    }
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) c[i] = relu ? positive(c[i]) : c[i];
+  };
+  sums(last, N - L);  // overlaps what comes before, so it is computed first, in case C is start, and stored last
+  for (size_t n = 0; n + L < N; n += L) {
+    vec c[MR];
+    sums(c, n);
+    GEMM_UNROLL for (int i = 0; i < MR; ++i) store(C + i * ldc + n, c[i]);
   }
-  for (; n < p.N; ++n) {
-    T c = start ? start[n] : T(0);
-    GEMM_UNROLL for (size_t r = 0; r < STEP; ++r) c += A[r] * b[r * p.ldb + n];
-    p.C[n] = relu && c < 0 ? T(0) : c;
+  GEMM_UNROLL for (int i = 0; i < MR; ++i) store(C + i * ldc + N - L, last[i]);
+}
+
+template <int MR, typename T, int... I>
+static inline auto row_step_of(size_t step, std::integer_sequence<int, I...>) {
+  static constexpr decltype(&row_step<MR, 1, T>) steps[] = {&row_step<MR, I + 1, T>...};
+  return steps[step - 1];
+}
+
+// Rows [m, m + MR) of C, columns [k, end) of A: as many at a time as fit in half of the registers.
+template <int MR, typename T>
+static void row_steps(const Product<T>& p, size_t m, size_t k, size_t end) {
+  constexpr int FIT = THINC_VECTOR_REGISTERS / 2 / MR, MOST = FIT < 8 ? FIT : 8;
+  const size_t row = p.trans1 ? 1 : p.lda, column = p.trans1 ? p.lda : 1;
+  for (size_t step; k < end; k += step) {
+    step = smaller(end - k, MOST);
+    const T* start = k ? p.C : p.start;
+    const size_t ldi = k ? p.ldc : p.ldi;
+    row_step_of<MR, T>(step, std::make_integer_sequence<int, MOST>())(
+        p.C + m * p.ldc, p.ldc, p.A + m * row + k * column, row, column, p.B + k * p.ldb, p.ldb, p.N,
+        start ? start + m * ldi : nullptr, ldi, p.relu && k + step == p.K);
   }
+}
+
+constexpr size_t FEW_ROWS = 4;
+
+// Whether every row of B, and of C, should be read from end to end, as it lies in memory: when C has few rows, or when
+// its values are sums of so few products that they take little longer than C needs to come and go.
+template <typename T>
+static inline bool in_long_rows(const Product<T>& p) {
+  const bool shallow = p.K <= 8 || (p.K <= 32 && p.N >= 8 * p.K);
+  return !p.trans2 && p.K && p.N >= size_t(Simd<T>::L) && (p.M <= FEW_ROWS || shallow);
 }
 
 template <typename T>
 static void row_product(const Product<T>& p) {
-  const T* start = p.start;
-  size_t k = 0;
-  for (; k + 8 <= p.K; k += 8, start = p.C) row_step<8>(p, k, start, p.relu && k + 8 == p.K);
-  for (; k < p.K; ++k, start = p.C) row_step<1>(p, k, start, p.relu && k + 1 == p.K);
+  const size_t depth =
+      p.M <= FEW_ROWS ? 8 : p.K;  // B once and C, which the cache holds, many times, or the other way round
+  for (size_t k = 0; k < p.K; k += depth)
+    for (size_t m = 0, rows; m < p.M; m += rows) {
+      rows = p.M - m >= 4 ? 4 : p.M - m >= 2 ? 2 : 1;
+      (rows == 4 ? row_steps<4, T> : rows == 2 ? row_steps<2, T> : row_steps<1, T>)(p, m, k, smaller(p.K, k + depth));
+    }
 }

@@ -55,7 +55,7 @@ static THINC_INLINE void store_up_to_(T* p, Vec<T> x, size_t n) {
 // Where what a pass needs lies in its scratch memory, in values. N rows, B of them in the largest step.
 struct LstmScratch {
   static constexpr size_t BLOCK = 256;  // rows of a block of steps: enough for a product to run at full speed
-  size_t held, bias, start, A, H, dH, dC, total;
+  size_t held, bias, start, A, H, dH, dC, dA0, total;
 
   LstmScratch(size_t N, size_t B, size_t O) : total(0) {
     const size_t rows = N < BLOCK ? N : B < BLOCK ? BLOCK : B;
@@ -66,6 +66,7 @@ struct LstmScratch {
     H = take(rows * O);
     dH = take(B * O);
     dC = take(B * O);
+    dA0 = take(B * 4 * O);
     total += 64;  // to align the whole
   }
   size_t take(size_t n) {
@@ -135,6 +136,24 @@ struct LstmStep {
   size_t row, n, before, kept;
 };
 
+// Steps, each of one row at least, that follow each other: their rows from `first` on, and the most rows that one has.
+struct LstmBlock {
+  size_t first, rows, most, count;
+  LstmStep steps[LstmScratch::BLOCK];
+
+  // f(step, low, high) for each step and its rows [low, high), a range of the sequences at a time: the threads share
+  // the sequences, which know nothing of each other. cost: work of one row.
+  template <typename F>
+  void in_parts(size_t cost, F f) const {
+    constexpr size_t PARTS = 2;  // for each thread: a product of less than eight rows takes longer
+    const auto some = [&](size_t low, size_t high) {
+      for (size_t s = 0; s < count && low < high; ++s)
+        if (low < steps[s].n) f(steps[s], low, steps[s].n < high ? steps[s].n : high);
+    };
+    in_parts_(most, cost * count, 4, some, PARTS);
+  }
+};
+
 // The steps of a direction, in its order (forward pass) or against it (backward pass), a block at a time.
 class LstmWalk {
  public:
@@ -147,20 +166,22 @@ class LstmWalk {
   }
   size_t rows() const { return rows_; }
 
-  // f(first row, rows, steps) for each block; steps(g) calls g(LstmStep) for each of its steps.
+  // f(block) for each block.
   template <typename F>
   void each_block(F f) {
-    for (size_t done = 0; done < S_;) {
-      size_t count = 0, rows = 0;
-      for (; done + count < S_; ++count) {
-        const size_t more = size_t(sizes_[at(done + count)]);
-        if (count && rows + more > LstmScratch::BLOCK) break;
-        rows += more;
+    LstmBlock block;
+    for (size_t s = 0; s < S_;) {
+      const size_t from = next_;
+      block.rows = block.most = block.count = 0;
+      for (; s < S_; ++s) {
+        const size_t more = size_t(sizes_[at(s)]);
+        if (block.count && block.rows + more > LstmScratch::BLOCK) break;
+        block.steps[block.count++] = take(at(s));
+        block.rows += more;
+        if (more > block.most) block.most = more;
       }
-      f(up_ ? next_ : next_ - rows, rows, [&](auto g) {
-        for (size_t s = done; s < done + count; ++s) g(take(at(s)));
-      });
-      done += count;
+      block.first = up_ ? from : next_;
+      f(block);
     }
   }
 
@@ -215,6 +236,43 @@ static void lstm_inputs(T* A, size_t lda, const T* X, const T* Wx, const T* bias
 #endif
 }
 
+// How many of the rows [low, high) of a step go on from the step before: they come first.
+static inline size_t kept_rows(const LstmStep& step, size_t low, size_t high) {
+  return step.kept < low ? 0 : (step.kept < high ? step.kept : high) - low;
+}
+
+// Work of one row of a step: a product with O x 4 O weights, and about 12 functions of O values.
+static inline size_t lstm_cost(size_t O) { return O * (O + 16); }
+
+// What each step of a forward pass has in common. A: the gates of a block, or, when they are kept, those of the pass.
+template <typename T>
+struct LstmForward {
+  T *Y, *units, *cells;
+  const T *start, *c0;
+  const Held<T>& held;
+  size_t O, ldy, lda;
+
+  void take(const LstmStep& step, T* a, size_t low, size_t high) const {
+    const size_t kept = kept_rows(step, low, high), fresh = high - low - kept;
+    T *y = Y + (step.row + low) * ldy, *a_new = a + kept * lda;
+    if (kept) held.times(a, lda, Y + (step.before + low) * ldy, ldy, kept, true);
+    for (size_t r = 0; r < fresh; ++r) {
+      T* row = a_new + r * lda;
+      const T* more = start;
+      fill_(row, 4 * O, [=](size_t k) { return row[k] + more[k]; });
+    }
+    if (units) {
+      const T* before = units + (step.before + low) * lda + 4 * O;
+      lstm_gates<true>(a, lda, a + 4 * O, a + 5 * O, lda, y, ldy, before, lda, kept, O);
+      lstm_gates<true>(a_new, lda, a_new + 4 * O, a_new + 5 * O, lda, y + kept * ldy, ldy, c0, 0, fresh, O);
+    } else {
+      T *c = cells + low * O, *c_new = c + kept * O;
+      lstm_gates<false>(a, lda, c, c, O, y, ldy, c, O, kept, O);
+      lstm_gates<false>(a_new, lda, c_new, c_new, O, y + kept * ldy, ldy, c0, 0, fresh, O);
+    }
+  }
+};
+
 template <typename T>
 static void lstm(T* Y, T* units, T* scratch, const T* X, const T* weights, const T* h0, const T* c0,
                  const int32_t* sizes, size_t S, size_t I, size_t O, size_t ldy, bool backwards) {
@@ -222,31 +280,17 @@ static void lstm(T* Y, T* units, T* scratch, const T* X, const T* weights, const
   const LstmScratch at(walk.rows(), S ? size_t(sizes[0]) : 0, O);
   scratch = aligned_(scratch);
   const T *Wx = weights, *bx = Wx + 4 * O * I, *Wh = bx + 4 * O, *bh = Wh + 4 * O * O;
-  T *bias = scratch + at.bias, *start = scratch + at.start, *cells = scratch + at.dC;
+  T *bias = scratch + at.bias, *start = scratch + at.start;
   const Held<T> held(scratch + at.held, Wh, O, true, O, 4 * O);
   for (size_t k = 0; k < 4 * O; ++k) bias[k] = bx[k] + bh[k];
   held.times(start, 4 * O, h0, O, 1, false);
   const size_t lda = units ? 6 * O : 4 * O;
-  walk.each_block([&](size_t first, size_t rows, auto steps) {
-    T* A = units ? units + first * lda : scratch + at.A;
-    lstm_inputs(A, lda, X + first * I, Wx, bias, rows, I, O);
-    steps([&](const LstmStep& step) {
-      T *a = A + (step.row - first) * lda, *y = Y + step.row * ldy, *a_new = a + step.kept * lda;
-      const size_t fresh = step.n - step.kept;
-      if (step.kept) held.times(a, lda, Y + step.before * ldy, ldy, step.kept, true);
-      for (size_t r = 0; r < fresh; ++r) {
-        T* row = a_new + r * lda;
-        fill_(row, 4 * O, [=](size_t k) { return row[k] + start[k]; });
-      }
-      if (units) {
-        const T* before = units + step.before * lda + 4 * O;
-        lstm_gates<true>(a, lda, a + 4 * O, a + 5 * O, lda, y, ldy, before, lda, step.kept, O);
-        lstm_gates<true>(a_new, lda, a_new + 4 * O, a_new + 5 * O, lda, y + step.kept * ldy, ldy, c0, 0, fresh, O);
-      } else {
-        T *c = cells, *c_new = cells + step.kept * O;
-        lstm_gates<false>(a, lda, c, c, O, y, ldy, c, O, step.kept, O);
-        lstm_gates<false>(a_new, lda, c_new, c_new, O, y + step.kept * ldy, ldy, c0, 0, fresh, O);
-      }
+  const LstmForward<T> pass = {Y, units, scratch + at.dC, start, c0, held, O, ldy, lda};
+  walk.each_block([&](const LstmBlock& block) {
+    T* A = units ? units + block.first * lda : scratch + at.A;
+    lstm_inputs(A, lda, X + block.first * I, Wx, bias, block.rows, I, O);
+    block.in_parts(lstm_cost(O), [&](const LstmStep& step, size_t low, size_t high) {
+      pass.take(step, A + (step.row - block.first + low) * lda, low, high);
     });
   });
 }
@@ -278,44 +322,60 @@ static void backprop_lstm_gates(T* dA, T* dC, T* H, const T* dY, size_t ldy, con
   }
 }
 
+// What each step of a backward pass has in common. dA and H: of a block. dA0: rows of dA by sequence, those of the
+// steps that start from h0; in dC, the same of c0 is what remains.
+template <typename T>
+struct LstmBackward {
+  T *dA, *H, *dH, *dC, *dA0;
+  const T *dY, *units, *h0, *c0;
+  const Held<T>& held;
+  size_t O, ldy;
+
+  void take(const LstmStep& step, size_t row, size_t low, size_t high) const {
+    const size_t kept = kept_rows(step, low, high), fresh = high - low - kept, first_new = low + kept;
+    const T *dy = dY + (step.row + low) * ldy, *u = units + (step.row + low) * 6 * O;
+    const T* before = units + (step.before + low) * 6 * O;
+    T *da = dA + row * 4 * O, *da_new = da + kept * 4 * O, *dh = dH + low * O, *dc = dC + low * O, *h = H + row * O;
+    backprop_lstm_gates<false>(da, dc, h, dy, ldy, dh, u, before, h0, c0, kept, O);
+    backprop_lstm_gates<true>(da_new, dc + kept * O, h + kept * O, dy + kept * ldy, ldy, dh + kept * O,
+                              u + kept * 6 * O, units, h0, c0, fresh, O);
+    if (kept) held.times(dh, O, da, 4 * O, kept, false);
+    if (fresh) memcpy(dA0 + first_new * 4 * O, da_new, fresh * 4 * O * sizeof(T));
+  }
+};
+
 template <typename T>
 static void backprop_lstm(T* dX, T* dweights, T* dh0, T* dc0, T* scratch, const T* dY, const T* units, const T* X,
                           const T* weights, const T* h0, const T* c0, const int32_t* sizes, size_t S, size_t I,
                           size_t O, size_t ldy, bool backwards, bool accumulate) {
   LstmWalk walk(sizes, S, backwards, true);
-  const size_t B = S ? size_t(sizes[0]) : 0;
+  const size_t B = walk.rows() ? size_t(sizes[0]) : 0;
   const LstmScratch at(walk.rows(), B, O);
   scratch = aligned_(scratch);
   const T *Wx = weights, *Wh = Wx + 4 * O * (I + 1);
   T *dWx = dweights, *dbx = dWx + 4 * O * I, *dWh = dbx + 4 * O, *dbh = dWh + 4 * O * O;
-  T *dA = scratch + at.A, *H = scratch + at.H, *dH = scratch + at.dH, *dC = scratch + at.dC;
-  T* start = scratch + at.start;
+  T *dA = scratch + at.A, *H = scratch + at.H, *dH = scratch + at.dH, *dC = scratch + at.dC, *dA0 = scratch + at.dA0;
   const Held<T> held(scratch + at.held, Wh, O, false, 4 * O, O);
   fill_(dH, B * O, [](size_t) { return T(0); });
   fill_(dC, B * O, [](size_t) { return T(0); });
-  fill_(start, 4 * O, [](size_t) { return T(0); });
-  fill_(dc0, O, [](size_t) { return T(0); });
+  const LstmBackward<T> pass = {dA, H, dH, dC, dA0, dY, units, h0, c0, held, O, ldy};
   bool later = false;
-  walk.each_block([&](size_t first, size_t rows, auto steps) {
-    steps([&](const LstmStep& step) {
-      const size_t row = step.row - first, kept = step.kept, fresh = step.n - kept;
-      const T *dy = dY + step.row * ldy, *u = units + step.row * 6 * O, *before = units + step.before * 6 * O;
-      T *da = dA + row * 4 * O, *da_new = da + kept * 4 * O, *dc_new = dC + kept * O, *h = H + row * O;
-      backprop_lstm_gates<false>(da, dC, h, dy, ldy, dH, u, before, h0, c0, kept, O);
-      backprop_lstm_gates<true>(da_new, dc_new, h + kept * O, dy + kept * ldy, ldy, dH + kept * O, u + kept * 6 * O,
-                                units, h0, c0, fresh, O);
-      if (kept) held.times(dH, O, da, 4 * O, kept, false);
-      column_sum(start, da_new, fresh, 4 * O, true);
-      column_sum(dc0, dc_new, fresh, O, true);
+  walk.each_block([&](const LstmBlock& block) {
+    const size_t rows = block.rows;
+    block.in_parts(lstm_cost(O), [&](const LstmStep& step, size_t low, size_t high) {
+      pass.take(step, step.row - block.first + low, low, high);
     });
-    gemm(dWx, dA, X + first * I, 4 * O, I, rows, 4 * O, I, I, true, false, later);
+    gemm(dWx, dA, X + block.first * I, 4 * O, I, rows, 4 * O, I, I, true, false, later);
     gemm(dWh, dA, H, 4 * O, O, rows, 4 * O, O, O, true, false, later);
     column_sum(dbx, dA, rows, 4 * O, later);
-    gemm(dX + first * I, dA, Wx, rows, I, 4 * O, 4 * O, I, I, false, false, accumulate);
+    gemm(dX + block.first * I, dA, Wx, rows, I, 4 * O, 4 * O, I, I, false, false, accumulate);
     later = true;
   });
   if (!later) fill_(dweights, 4 * O * (I + O + 2), [](size_t) { return T(0); });
   fill_(dbh, 4 * O, [=](size_t k) { return dbx[k]; });
+  T* start = scratch + at.start;
+  column_sum(start, dA0, B, 4 * O, false);
+  column_sum(dc0, dC, B, O, false);
   held.times(dh0, O, start, 4 * O, 1, false);
 }
 

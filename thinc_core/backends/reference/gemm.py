@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import checks
 from .activations import Activations
+from .layernorm import LayerNorm
 from .maxout import Maxout
 
 if TYPE_CHECKING:
     from ...types import Floats1d, Floats2d, Floats3d, Ints2d
 
 
-class Gemm(Activations, Maxout):
+# What affine_activation can apply: elementwise ops of one argument.
+ACTIVATIONS = (
+    "relu gelu gelu_approx mish swish sigmoid dish hard_swish hard_swish_mobilenet hard_sigmoid hard_tanh relu_k"
+).split()
+
+
+class Gemm(Activations, Maxout, LayerNorm):
     def gemm(
         self,
         x: Floats2d,
@@ -96,6 +103,26 @@ class Gemm(Activations, Maxout):
         checks.affine("affine_relu", X, W, b)
         return self.relu(self.affine(X, W, b), inplace=True)
 
+    def affine_activation(
+        self, X: Floats2d, W: Floats2d, b: Floats1d, activation: str, keep: bool = True
+    ) -> Tuple[Floats2d, Optional[Floats2d]]:
+        """Y = f(Z), Z = X @ W.T + b: the op of that name applied to what affine returns, in the same pass.
+
+        X: (B, I).  W: (O, I).  b: (O,).
+        activation: name of an elementwise op: relu, gelu, gelu_approx, mish, swish, sigmoid, dish, hard_swish,
+            hard_swish_mobilenet, hard_sigmoid, hard_tanh or relu_k, with its default settings.
+        keep: return Z too, which the gradient of most of them needs.
+        RETURNS: Y (B, O) in X's dtype; Z (B, O), or None without keep.
+        RAISES: ValueError when ranks, dimensions or dtypes differ, or no such op is known.
+        """
+        self._arrays("affine_activation", X=X, W=W, b=b)
+        checks.ndim("affine_activation", "W", W, 2)
+        checks.affine("affine_activation", X, W, b)
+        checks.one_of("affine_activation", "activation", activation, ACTIVATIONS)
+        Z = self.affine(self._wide(X), self._wide(W), self._wide(b))
+        Y = getattr(self, activation)(Z).astype(X.dtype, copy=False)
+        return Y, Z.astype(X.dtype, copy=False) if keep else None
+
     def affine_maxout(self, X: Floats2d, W: Floats3d, b: Floats2d) -> Tuple[Floats2d, Ints2d]:
         """Best of P affine pieces of each output, and its index.
 
@@ -114,6 +141,39 @@ class Gemm(Activations, Maxout):
         Z = self.affine(x, w.reshape(O * P, I), shift.reshape(O * P))
         best, which = self.maxout(Z.reshape(X.shape[0], O, P))
         return best.astype(X.dtype, copy=False), which
+
+    def affine_maxout_layernorm(
+        self,
+        X: Floats2d,
+        W: Floats3d,
+        b: Floats2d,
+        G: Floats1d,
+        shift: Floats1d,
+        eps: float = 1e-8,
+        keep: bool = True,
+    ) -> Tuple[Floats2d, Optional[Floats2d], Optional[Ints2d], Optional[Floats1d], Optional[Floats1d]]:
+        """layernorm of what affine_maxout returns, in the same pass.
+
+        X: (B, I).  W: (O, P, I), P >= 1.  b: (O, P).  G, shift: (O,), eps: as in layernorm.
+        keep: return all that the gradient needs, not only Y.
+        RETURNS: Y (B, O) in X's dtype; best (B, O) and which (B, O), as affine_maxout has them; mu (B,) and rstd (B,),
+            as layernorm has them. Without keep all but Y are None.
+        RAISES: ValueError when ranks, dimensions or dtypes differ, or P is 0.
+        """
+        op = "affine_maxout_layernorm"
+        self._arrays(op, X=X, W=W, b=b, G=G, shift=shift)
+        checks.ndim(op, "W", W, 3)
+        checks.affine(op, X, W, b)
+        checks.at_least(op, "P", W.shape[1], 1)
+        for name, param in (("G", G), ("shift", shift)):
+            checks.shape(op, name, param, W.shape[:1])
+            checks.floats(op, name, param)
+        x, w, bias = self._wide(X), self._wide(W), self._wide(b)
+        best, which = self.affine_maxout(x, w, bias)
+        Y, mu, rstd = (each.astype(X.dtype, copy=False) for each in self.layernorm(best, G, shift, eps))
+        if not keep:
+            return Y, None, None, None, None
+        return Y, best.astype(X.dtype, copy=False), which, mu, rstd
 
     def backprop_affine_maxout(
         self, dY: Floats2d, which: Ints2d, X: Floats2d, W: Floats3d, dW: Floats3d, db: Floats2d

@@ -1,0 +1,49 @@
+// Products cut for the threads: between rows or between columns of C, never along a sum.
+
+template <typename T>
+static Product<T> rows_of(Product<T> p, size_t first, size_t last) {
+  p.C += first * p.ldc;
+  p.A += first * (p.trans1 ? 1 : p.lda);
+  if (p.start) p.start += first * p.ldi;
+  p.M = last - first;
+  return p;
+}
+
+template <typename T>
+static Product<T> columns_of(Product<T> p, size_t first, size_t last) {
+  p.C += first;
+  p.B += first * (p.trans2 ? p.ldb : 1);
+  if (p.start) p.start += first;
+  p.N = last - first;
+  return p;
+}
+
+// Work of one row of C of n sums of K products, in the unit of in_parts_: four products of float32 with 64-byte
+// vectors, or reading two values, as the operands of few rows come from far.
+template <typename T>
+static inline size_t product_cost(size_t n, size_t K) {
+  return K * (n * sizeof(T) / 4 + 2) / 4 + 1;
+}
+
+// Parts for each thread when n rows or columns are cut: each part packs, or reads, the whole other operand, which
+// takes about as long as computing 8 of them.
+static inline size_t most_parts(size_t n) {
+  constexpr size_t ENOUGH = 128;
+  const size_t fit = n / (ENOUGH * thread_count());
+  return fit < 1 ? 1 : smaller(fit, PARTS_PER_THREAD);
+}
+
+// f(part, its first row).
+template <typename T, typename F>
+static void rows_in_parts(const Product<T>& p, F f) {
+  in_parts_(
+      p.M, product_cost<T>(p.N, p.K), Simd<T>::rows(Simd<T>::NV),
+      [&](size_t first, size_t last) { f(rows_of(p, first, last), first); }, most_parts(p.M));
+}
+
+template <typename T, typename F>
+static void columns_in_parts(const Product<T>& p, F f) {
+  in_parts_(
+      p.N, product_cost<T>(p.M, p.K), Simd<T>::NR, [&](size_t first, size_t last) { f(columns_of(p, first, last)); },
+      most_parts(p.N));
+}
