@@ -105,10 +105,11 @@ def measure(family: str, op: Op, at: At, setup: Setup) -> List[Result]:
     for n in setup.threads:
         costs = {name: timings[name, n] for name in sides.threaded}
         costs.update({name: timings[name, 1] for name in sides.single})
-        targets = list(op.targets_at(at))
+        targets, note = list(op.targets_at(at)), ""
         if n != setup.threads[0]:
             one = costs["1 thread"] = timings[OURS, setup.threads[0]]
             targets = [Target("1 thread", 1 + max(THREADS_SLACK, one.noise, costs[OURS].noise))]
+            note = f"speed-up {one.best / costs[OURS].best:.2f}"
         work = traffic
         if op.flops is not None:
             work = op.flops(at)
@@ -116,6 +117,7 @@ def measure(family: str, op: Op, at: At, setup: Setup) -> List[Result]:
             costs["peak"] = Timing(work / best)
         result = Result("ops", op.name, str(at), costs, targets, family, TYPES[at.dtype], n, shape=at.shape)
         result.rate, result.work = ("GB/s" if op.flops is None else "GFLOP/s"), work / 1e9
+        result.note = note
         result.extra = {"missing": sides.missing} if sides.missing else {}
         results.append(result)
     return results

@@ -94,12 +94,13 @@ def panel(axes: Any, name: str, rows: Sequence[Result]) -> None:
         style = {"linestyle": ":", "linewidth": 1.2} if side == "copy" else {"marker": "o", "markersize": 2.5}
         axes.plot(x, y, color=colour, label=NAMES[side], zorder=3 if side == OURS else 2, **{"linewidth": 1.4, **style})
     axes.set_xscale("log")
-    if not product:
-        axes.set_yscale("log")
-    else:
+    if product:
         axes.set_ylim(bottom=0)
-    size = rows[0].shape
-    axes.set_title(f"{name}" + (f"  ({'x'.join(['n', *map(str, size[1:])])})" if len(size) > 1 else ""), fontsize=8)
+    else:
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5) if high / low < 30 else (1,))
+    axes.set_title(f"{name},  {' x '.join(['n', *map(str, rows[0].shape[1:])])}", fontsize=8)
     axes.xaxis.set_major_formatter(lambda n, _: shortened(n))
     axes.yaxis.set_major_formatter(lambda n, _: f"{n:g}")
     axes.minorticks_off()
@@ -125,6 +126,7 @@ def curves(results: Sequence[Result], path: Path) -> None:
         handles.update({name: handle for handle, name in zip(*axes.get_legend_handles_labels())})
     order = [name for name in NAMES.values() if name in handles]
     figure.legend([handles[name] for name in order], order, loc="upper center", ncol=len(order), frameon=False)
+    figure.supxlabel("n: rows, or values where there are no rows", fontsize=8)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / (2.0 * lines + 0.6)))
     save(figure, path)
 
@@ -134,7 +136,7 @@ def headline(results: Sequence[Result]) -> List[Tuple[str, Result]]:
     found = []
     for result in results:
         plain = result.threads == 1 and result.dtype in ("f32", "u64", "") and result.measured
-        backward = result.name.startswith(("backprop_", "d"))
+        backward = result.name.startswith("backprop_") or result.name in ("dsigmoid", "dtanh", "gemm dX", "gemm dW")
         if not plain or backward or " zipf" in result.name or "int64" in result.name:
             continue
         if result.suite == "models":

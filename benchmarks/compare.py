@@ -18,31 +18,38 @@ LEAST = 0.1  # a difference below this is never called one
 class Change:
     """One row in both runs.
 
-    ratio: our time, new / old.  drift: the same of the sides that did not change (copy, peers): the machine's part.
+    ratio: our time, new / old.
+    drifts: the same of the sides that did not change (copy, peers), in this row and in all rows: the machine's part.
     allowed: how much ratio / drift may differ from 1 by noise alone.
     """
 
     old: Result
     new: Result
     ratio: float
-    drift: float
+    drifts: Tuple[float, float]
     allowed: float
+
+    @property
+    def change(self) -> float:
+        """What the machine does not explain: one disturbed reference must not look like a change of ours."""
+        low, high = sorted(self.ratio / drift for drift in self.drifts)
+        return low if low > 1 else high if high < 1 else 1.0
 
     @property
     def slower(self) -> bool:
         """A regression."""
-        return self.ratio / self.drift > 1 + self.allowed
+        return self.change > 1 + self.allowed
 
     @property
     def faster(self) -> bool:
         """The opposite."""
-        return self.drift / self.ratio > 1 + self.allowed
+        return 1 / self.change > 1 + self.allowed
 
     def __str__(self) -> str:
         mark = "SLOWER" if self.slower else "faster" if self.faster else ""
         old, new = (readable(side.costs[OURS].best, side.unit) for side in (self.old, self.new))
-        change = self.ratio / self.drift
-        return f"{label(self.new):58} {old:>9} {new:>9} {self.drift:>8.2f} {change:>8.2f} {self.allowed:>8.0%}  {mark}"
+        numbers = f"{self.ratio / self.change:>8.2f} {self.change:>8.2f} {self.allowed:>8.0%}"
+        return f"{label(self.new):58} {old:>9} {new:>9} {numbers}  {mark}"
 
 
 def fail(text: str) -> Any:
@@ -102,7 +109,7 @@ def changes(old: Sequence[Result], new: Sequence[Result]) -> List[Change]:
         ratio = b.costs[OURS].best / a.costs[OURS].best
         spread = max(own) / min(own) - 1 if len(own) > 1 else 0.0
         allowed = max(LEAST, noise(a) + noise(b), min(spread, 0.5))
-        found.append(Change(a, b, ratio, median(own) if own else overall, allowed))
+        found.append(Change(a, b, ratio, (median(own) if own else overall, overall), allowed))
     return found
 
 

@@ -40,14 +40,14 @@ def floor(result: Result) -> str:
 class Progress:
     """Which row of how many: a bar on a terminal, a line now and then elsewhere, on the error output."""
 
-    def __init__(self, total: int, out: IO[str] = sys.stderr) -> None:
-        self.total, self.out, self.done = total, out, 0
+    def __init__(self, total: int) -> None:
+        self.total, self.out, self.done = total, sys.stderr, 0
         self.started = self._last = time.monotonic()
         self._bar: Any = None
-        if total > 1 and out.isatty():
+        if total > 1 and self.out.isatty():
             from thinc_core.training.progress import make_bar
 
-            self._bar = make_bar("benchmarks", total, 0, out)
+            self._bar = make_bar("benchmarks", total, 0, self.out)
 
     def next(self, name: str) -> None:
         """A row begins."""
@@ -77,16 +77,12 @@ class Progress:
 
 
 class Report:
-    """Collects results; every one is a line of JSON in `sink` and a row of the table on `out`, as it comes."""
+    """Collects results; every one is a line of JSON in `sink` and, unless quiet, a row of the table, as it comes."""
 
     def __init__(
-        self,
-        circumstances: Mapping[str, Any],
-        sink: Optional[IO[str]] = None,
-        out: Optional[IO[str]] = sys.stdout,
-        total: int = 0,
+        self, circumstances: Mapping[str, Any], sink: Optional[IO[str]] = None, quiet: bool = False, total: int = 0
     ) -> None:
-        self.circumstances, self.sink, self.out = dict(circumstances), sink, out
+        self.circumstances, self.sink, self.out = dict(circumstances), sink, None if quiet else sys.stdout
         self.results: List[Result] = []
         self.progress = Progress(total)
         self._heading = ""
