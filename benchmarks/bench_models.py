@@ -1,7 +1,8 @@
 """Whole models: words or rows per second in training and prediction, every side in turn in one process."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Workload:
     loss: str
     unit: str
     items: Callable[[Any], int]
-    targets: Dict[str, Sequence[Target]]
+    targets: Mapping[str, Sequence[Target]]
     torch: Any = None
     phases: Sequence[str] = PHASES
     two_threads: float = 1.05
@@ -168,4 +169,4 @@ def jobs(setup: Setup, selection: Selection) -> Iterator[Job]:
     """Every model in every phase."""
     for name, work in WORKLOADS.items():
         for phase in work.phases:
-            yield Job("models", f"{name} {phase}", "", lambda n=name, p=phase: measure(n, p, setup))
+            yield Job("models", f"{name} {phase}", "", partial(measure, name, phase, setup))

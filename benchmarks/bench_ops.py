@@ -1,6 +1,7 @@
 """Every op over a sweep of sizes: our time beside a copy of the same bytes, the original, PyTorch and NumPy."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -75,7 +76,7 @@ def sides_of(op: Op, at: At, ops: Any, peers: Dict[str, Any]) -> Tuple[Sides, Tu
     traffic = op.traffic(*args) if op.traffic else float(moved_bytes(*args, output))
     sides = Sides({OURS: lambda: op.run(ops, *args)})
     for name, call in op.beside.items():
-        sides.add(name, lambda call=call: call(ops, *args), threaded=True)
+        sides.add(name, partial(call, ops, *args), threaded=True)
     if at.dtype == "float64":
         narrow = op.args(At(at.shape))
         sides.add("f32", lambda: op.run(ops, *narrow), threaded=True)
@@ -89,7 +90,7 @@ def timed(op: Op, args: Tuple[Any, ...], sides: Sides, setup: Setup) -> Dict[Tup
     """All sides by name and number of threads, measured in turn."""
     calls = {(name, 1): call for name, call in sides.single.items()}
     calls.update({(name, n): call for name, call in sides.threaded.items() for n in setup.threads})
-    reset = (lambda: op.reset(*args)) if op.reset else None
+    reset = partial(op.reset, *args) if op.reset else None
     return paired(
         {key: Side(call, reset) for key, call in calls.items()}, setup.plan, lambda key: setup.use_threads(key[1])
     )
@@ -148,5 +149,5 @@ def jobs(setup: Setup, selection: Selection) -> Iterator[Job]:
                         "ops",
                         label,
                         f"{at} {TYPES[dtype]}",
-                        lambda family=family, op=op, at=at: measure(family, op, at, setup),
+                        partial(measure, family, op, at, setup),
                     )

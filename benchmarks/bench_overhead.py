@@ -80,6 +80,12 @@ def four_dense(setup: Setup) -> Result:
     return Result("overhead", "predict 4 dense 8x8", "1 row", timed(setup, calls), [Target("torch", 0.35)])
 
 
+def update(model: Any, x: Any) -> None:
+    """One way and back."""
+    _, backprop = model.begin_update(x)
+    backprop(x)
+
+
 def four_noops(setup: Setup, train: bool) -> Result:
     """The cost of the model machinery itself."""
     x = np.ones((1, 8), "f")
@@ -87,7 +93,7 @@ def four_noops(setup: Setup, train: bool) -> Result:
     for name, api in libraries(setup).items():
         model = api.chain(*(api.noop() for _ in range(4)))
         if train:
-            calls[name] = lambda model=model: model.begin_update(x)[1](x)
+            calls[name] = partial(update, model, x)
         else:
             calls[name] = partial(model.predict, x)
     title = "chain of 4 noops, update" if train else "chain of 4 noops, predict"
@@ -171,4 +177,9 @@ def jobs(setup: Setup, selection: Selection) -> Iterator[Job]:
     if sys.platform == "linux":
         rows["growth while training"] = partial(growth, setup)
     for name, measure in rows.items():
-        yield Job("overhead", name, "", lambda measure=measure: [measure()])
+        yield Job("overhead", name, "", partial(alone, measure))
+
+
+def alone(measure: Callable[[], Result]) -> List[Result]:
+    """The one result of a row."""
+    return [measure()]

@@ -74,7 +74,8 @@ class Setup:
 
         from thinc_core.api import NumpyOps
 
-        A, B, ops = np.ones((n, n), dtype), np.ones((n, n), dtype), NumpyOps()
+        A, B = np.ones((n, n), dtype), np.ones((n, n), dtype)
+        ops: Any = NumpyOps()
         calls: Dict[str, Callable[[], Any]] = {"ours": lambda: ops.gemm(A, B), "numpy": lambda: A @ B}
         if "torch" in self.peers:
             a, b = map(self.peers["torch"].from_numpy, (A, B))

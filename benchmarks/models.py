@@ -68,7 +68,7 @@ def texts(batches: int, seed: int = 0) -> List[Tuple[Tuple[np.ndarray, ...], np.
     """Batches of 32 texts: hashed words, how often each occurs, words per text; and their topics."""
     rng = np.random.default_rng(seed)
     words = rng.integers(0, 2**63, 20_000).astype("uint64")
-    made = []
+    made: List[Tuple[Tuple[np.ndarray, ...], np.ndarray]] = []
     for _ in range(batches):
         keys = words[np.minimum(rng.zipf(1.2, BATCH * WORDS), 20_000) - 1]
         counts, lengths = np.ones(len(keys), "f"), np.full(BATCH, WORDS, "i")
@@ -87,7 +87,7 @@ def images(batches: int, seed: int = 0) -> List[Tuple[np.ndarray, np.ndarray]]:
 
 def torch_mlp(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
     """The classifier, its inputs and targets."""
-    nn = torch.nn
+    nn: Any = torch.nn
     layers = [nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES)]
     inputs = [(torch.from_numpy(X),) for X, _ in batches]
     return nn.Sequential(*layers), inputs, [torch.from_numpy(Y.astype("int64")) for _, Y in batches]
@@ -97,7 +97,7 @@ def torch_tagger(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
     """The tagger. Hashing is done beforehand, which spares PyTorch a little work."""
     from thinc_core.api import NumpyOps
 
-    nn = torch.nn
+    nn: Any = torch.nn
 
     class Maxout(nn.Module):
         def __init__(self, n_out: int, n_in: int) -> None:
@@ -147,7 +147,7 @@ def torch_sentences(torch: Any, hash_ids: Any, sentences: List[np.ndarray]) -> T
 
 def torch_lstm(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
     """The LSTM tagger over padded batches, which its fastest code needs; padding is done in the call, as in ours."""
-    nn = torch.nn
+    nn: Any = torch.nn
 
     class Tagger(nn.Module):
         def __init__(self) -> None:

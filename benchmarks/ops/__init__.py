@@ -3,7 +3,7 @@
 from typing import Dict, Sequence
 
 from ..rows import Op
-from . import activations, gather, gemm, hash, layernorm, lstm, maxout, optim, pad, reduce, seq2col, softmax
+from . import activations, dropout, gather, gemm, hash, layernorm, lstm, maxout, optim, pad, reduce, seq2col, softmax
 
 FAMILIES: Dict[str, Sequence[Op]] = {
     module.__name__.rsplit(".", 1)[-1]: module.OPS
@@ -19,6 +19,7 @@ FAMILIES: Dict[str, Sequence[Op]] = {
         pad,
         lstm,
         optim,
+        dropout,
         gemm,
     )
 }

@@ -1,10 +1,12 @@
 """Hashes of ids, and what else turns positions and ids into numbers."""
 
+from typing import Any, Dict
+
 from .. import inputs
 from ..result import Target
 from ..rows import JUDGED, NO_FLOATS, ROWS, Op
 
-COUNTS = {"sizes": tuple(shape[:1] for shape in ROWS), "judged": (JUDGED[:1],), "dtypes": NO_FLOATS}
+COUNTS: Dict[str, Any] = {"sizes": tuple(shape[:1] for shape in ROWS), "judged": (JUDGED[:1],), "dtypes": NO_FLOATS}
 
 OPS = (
     Op("hash", lambda at: (inputs.word_ids(at.rows), 7), targets=(Target("thinc", 0.6),), **COUNTS),

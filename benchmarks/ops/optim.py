@@ -1,6 +1,6 @@
-"""What is done to parameters: updates, clipping, averages, masks."""
+"""What is done to parameters: updates, clipping, averages."""
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..result import Target
 from ..rows import At, Op
 
 MILLION = (1_000_000,)
-PARAMETERS = {
+PARAMETERS: Dict[str, Any] = {
     "sizes": ((2000,), (20_000,), (100_000,), MILLION, (10_000_000,)),
     "judged": (MILLION,),
 }
@@ -56,18 +56,6 @@ def torch_average(t: Any, ema: Any, weights: Any, step: int) -> Callable[[], Any
     return lambda: ema.lerp_(weights, 9 / (10 + step))
 
 
-def numpy_mask(shape: Tuple[int, int], rate: float) -> np.ndarray:
-    """The plain expression."""
-    kept = np.random.default_rng().random(shape, dtype=np.float32) >= rate
-    return kept * np.float32(1 / (1 - rate))
-
-
-def torch_mask(t: Any, shape: Tuple[int, int], rate: float) -> Callable[[], Any]:
-    """Dropout of ones: the mask."""
-    ones = t.ones(shape)
-    return lambda: t.nn.functional.dropout(ones, rate)
-
-
 OPS = (
     Op(
         "adam",
@@ -97,13 +85,5 @@ OPS = (
         (),
         traffic=lambda ema, weights, t: 3.0 * ema.nbytes,
         **PARAMETERS,
-    ),
-    Op(
-        "get_dropout_mask",
-        lambda at: (at.shape, 0.2),
-        torch_mask,
-        numpy_mask,
-        (Target("thinc", 0.1),),
-        dtypes=("float32",),
     ),
 )

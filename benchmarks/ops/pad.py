@@ -20,18 +20,21 @@ def sequences(at: At) -> List[np.ndarray]:
     return [np.array(part) for part in np.split(at.normal(), cuts(at.lengths()))]
 
 
-def padded_args(at: At) -> Tuple[np.ndarray, np.ndarray]:
-    """Sequences side by side, and their lengths."""
+def own_ops() -> Any:
+    """Ours, to make what the inverse ops take."""
     from thinc_core.api import NumpyOps
 
-    return NumpyOps().pad(sequences(at)), at.lengths()
+    return NumpyOps()
+
+
+def padded_args(at: At) -> Tuple[np.ndarray, np.ndarray]:
+    """Sequences side by side, and their lengths."""
+    return own_ops().pad(sequences(at)), at.lengths()
 
 
 def by_step(at: At) -> Tuple[Any]:
     """Sequences step by step."""
-    from thinc_core.api import NumpyOps
-
-    return (NumpyOps().list2padded(sequences(at)),)
+    return (own_ops().list2padded(sequences(at)),)
 
 
 def original_padded(api: Any, padded: Any) -> Callable[[], Any]:

@@ -1,6 +1,6 @@
 """Each row beside its neighbours, and the gradient."""
 
-from typing import Any
+from typing import Any, Dict
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..result import Target
 from ..rows import JUDGED, ROWS, WIDTHS, Op
 
 COPY = (Target("copy", 1.3),)
-SIZES = {"sizes": (*ROWS, (6000, JUDGED[1]), *WIDTHS), "judged": (JUDGED, (6000, JUDGED[1]))}
+SIZES: Dict[str, Any] = {"sizes": (*ROWS, (6000, JUDGED[1]), *WIDTHS), "judged": (JUDGED, (6000, JUDGED[1]))}
 
 
 def windows(nW: int) -> Any:

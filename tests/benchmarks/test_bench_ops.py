@@ -1,6 +1,7 @@
 """Every row of the op table runs, and every side that can be compared does the same work as ours."""
 
 import re
+from pathlib import Path
 
 import numpy
 import pytest
@@ -10,6 +11,7 @@ from benchmarks.inputs import moved_bytes
 from benchmarks.ops import FAMILIES
 from benchmarks.rows import FLOATS, At
 from thinc_core.api import NumpyOps, Ops
+from thinc_core.backends import reference
 
 ROWS = {f"{family}/{op.name}": op for family, ops in FAMILIES.items() for op in ops}
 SMALL = {1: (50,), 2: (30, 12), 3: (5, 16, 12)}
@@ -95,6 +97,11 @@ def test_every_op_has_a_row():
     public = [name for name in dir(Ops) if not name.startswith("_") and callable(getattr(Ops, name))]
     missing = [name for name in public if name not in recorder.called and not re.match(NOT_MEASURED, name)]
     assert missing == []
+
+
+def test_families_are_those_of_the_reference():
+    stems = {path.stem for path in Path(reference.__file__).parent.glob("*.py")}
+    assert set(FAMILIES) == stems - {"__init__", "_base", "arrays", "batching"}
 
 
 def test_traffic_counts_inputs_and_outputs_once():
