@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 import tracemalloc
-from typing import Any, Callable, Dict, Optional
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List
 
 import numpy as np
 
-from .common import OURS, ROOT, Report, Result, Target, Timing, chosen, paired
+from .jobs import Job, Selection
+from .machine import ROOT, Setup
+from .result import OURS, Result, Target
+from .timing import Side, Timing, paired, summary
 
 IMPORT = """
 import time, numpy
@@ -39,29 +43,33 @@ print(resident() - before)
 """
 
 
-def libraries(report: Report) -> Dict[str, Any]:
+HEAVY = "sorted({'torch', 'tensorflow', 'jax', 'cupy', 'mxnet', 'thinc'} & set(sys.modules))"
+IMPORTED = "import sys, thinc_core.api; from thinc_core.api import *; print(len({heavy}))"
+
+
+def libraries(setup: Setup) -> Dict[str, Any]:
     """Ours and, when measured, the original, by the name of their side."""
     import thinc_core.api
 
-    found = {OURS: thinc_core.api}
-    if "thinc" in report.peers:
-        import thinc.api
-
-        found["thinc"] = thinc.api
-    return found
+    peers = setup.peers
+    return {OURS: thinc_core.api, **({"thinc": peers["thinc"]} if "thinc" in peers else {})}
 
 
-def four_dense(report: Report) -> Result:
+def timed(setup: Setup, calls: Dict[str, Callable[[], Any]]) -> Dict[str, Timing]:
+    """Every call in turn on one thread."""
+    setup.use_threads(1)
+    return paired({name: Side(call) for name, call in calls.items()}, setup.plan)
+
+
+def four_dense(setup: Setup) -> Result:
     """predict of four 8x8 dense layers on one row."""
     x = np.ones((1, 8), "f")
     calls: Dict[str, Callable[[], Any]] = {}
-    for name, api in libraries(report).items():
+    for name, api in libraries(setup).items():
         model = api.chain(*(api.Linear(8, 8) for _ in range(4))).initialize()
-        calls[name] = lambda model=model: model.predict(x)
-    if "torch" in report.peers:
-        import torch
-
-        torch.set_num_threads(1)
+        calls[name] = partial(model.predict, x)
+    if "torch" in setup.peers:
+        torch = setup.peers["torch"]
         module, row = torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(4))), torch.ones(1, 8)
 
         def predict() -> None:
@@ -69,21 +77,27 @@ def four_dense(report: Report) -> Result:
                 module(row)
 
         calls["torch"] = predict
-    return Result("overhead", "predict 4 dense 8x8", "1 row", paired(calls), [Target("torch", 0.35)])
+    return Result("overhead", "predict 4 dense 8x8", "1 row", timed(setup, calls), [Target("torch", 0.35)])
 
 
-def four_noops(report: Report, train: bool) -> Result:
+def update(model: Any, x: Any) -> None:
+    """One way and back."""
+    _, backprop = model.begin_update(x)
+    backprop(x)
+
+
+def four_noops(setup: Setup, train: bool) -> Result:
     """The cost of the model machinery itself."""
     x = np.ones((1, 8), "f")
     calls: Dict[str, Callable[[], Any]] = {}
-    for name, api in libraries(report).items():
+    for name, api in libraries(setup).items():
         model = api.chain(*(api.noop() for _ in range(4)))
         if train:
-            calls[name] = lambda model=model: model.begin_update(x)[1](x)
+            calls[name] = partial(update, model, x)
         else:
-            calls[name] = lambda model=model: model.predict(x)
+            calls[name] = partial(model.predict, x)
     title = "chain of 4 noops, update" if train else "chain of 4 noops, predict"
-    return Result("overhead", title, "", paired(calls), [Target("thinc", 0.5)])
+    return Result("overhead", title, "", timed(setup, calls), [Target("thinc", 0.5)])
 
 
 def in_process(script: str) -> float:
@@ -101,65 +115,71 @@ def in_process(script: str) -> float:
     return float(done.stdout)
 
 
-def import_time(report: Report, title: str, statement: str, rounds: int) -> Result:
+def import_time(setup: Setup, title: str, statement: str) -> Result:
     """Importing us beyond `import numpy`, in new processes; the limit is 0.13 s."""
-    names = {OURS: "thinc_core.api"}
-    if "thinc" in report.peers:
-        names["thinc"] = "thinc.api"
-    samples: Dict[str, list] = {name: [] for name in names}
-    for _ in range(rounds):
+    names = {OURS: "thinc_core.api", **({"thinc": "thinc.api"} if "thinc" in setup.peers else {})}
+    samples: Dict[str, List[float]] = {name: [] for name in names}
+    for _ in range(2 if setup.quick else 7):
         for name, target in names.items():
             samples[name].append(in_process(IMPORT.format(statement=statement.format(module=target))))
-    costs = {name: Timing(min(s), sorted(s)[len(s) // 2] / min(s) - 1) for name, s in samples.items()}
-    costs["limit"] = Timing(0.13, 0.0)
+    costs = {name: summary(values) for name, values in samples.items()}
+    costs["limit"] = Timing(0.13)
     return Result("overhead", title, "beyond numpy", costs, [Target("limit", 1.0)])
 
 
-def peak_memory(report: Report) -> Result:
+def heavy_modules() -> Result:
+    """How many of the large frameworks importing every public name brings in; must be none."""
+    costs = {OURS: Timing(in_process(IMPORTED.format(heavy=HEAVY))), "limit": Timing(1.0)}
+    return Result("overhead", "frameworks imported", "", costs, [Target("limit", 0.5)], unit="")
+
+
+def peak_memory(setup: Setup) -> Result:
     """Most memory that predict holds through 20 layers, beside three activations."""
     X = np.ones((2048, 256), "f")
     costs = {}
-    for name, api in libraries(report).items():
+    for name, api in libraries(setup).items():
         model = api.chain(*(api.Relu(256, 256) for _ in range(20))).initialize()
         model.predict(X)
         tracemalloc.start()
         model.predict(X)
-        costs[name] = Timing(float(tracemalloc.get_traced_memory()[1]), 0.0)
+        costs[name] = Timing(float(tracemalloc.get_traced_memory()[1]))
         tracemalloc.stop()
-    costs["3 activations"] = Timing(3.0 * X.nbytes * 1.01, 0.0)
+    costs["3 activations"] = Timing(3.0 * X.nbytes)
     note = f"activation {X.nbytes / 1e6:.2f} MB"
-    return Result(
-        "overhead",
-        "peak of predict, 20 layers",
-        "2048x256",
-        costs,
-        [Target("3 activations", 1.0)],
-        unit="bytes",
-        note=note,
-    )
+    # One hundredth more than three activations: the arrays' own headers and what Python keeps of the calls.
+    targets = [Target("3 activations", 1.01)]
+    return Result("overhead", "peak of predict, 20 layers", "2048x256", costs, targets, unit="bytes", note=note)
 
 
-def growth(report: Report, steps: int) -> Result:
+def growth(setup: Setup) -> Result:
     """Resident memory gained over training steps; the limit is 2 MB."""
-    costs = {OURS: Timing(max(0.0, in_process(GROWTH.format(module="thinc_core.api", steps=steps))), 0.0)}
-    if "thinc" in report.peers:
-        costs["thinc"] = Timing(max(0.0, in_process(GROWTH.format(module="thinc.api", steps=steps))), 0.0)
-    costs["limit"] = Timing(2e6, 0.0)
+    steps = 300 if setup.quick else 3000
+    costs = {
+        name: Timing(max(0.0, in_process(GROWTH.format(module=f"{package}.api", steps=steps))))
+        for name, package in ((OURS, "thinc_core"), ("thinc", "thinc"))
+        if name == OURS or name in setup.peers
+    }
+    costs["limit"] = Timing(2e6)
     return Result("overhead", "growth while training", f"{steps} steps", costs, [Target("limit", 1.0)], unit="bytes")
 
 
-def run(report: Report, only: Optional[str], quick: bool) -> None:
-    """Measures every chosen row."""
+def jobs(setup: Setup, selection: Selection) -> Iterator[Job]:
+    """Every row. These have one thread whatever --threads says: there is nothing to share out."""
     rows: Dict[str, Callable[[], Result]] = {
-        "predict 4 dense 8x8": lambda: four_dense(report),
-        "chain of 4 noops, predict": lambda: four_noops(report, train=False),
-        "chain of 4 noops, update": lambda: four_noops(report, train=True),
-        "import api": lambda: import_time(report, "import api", MODULE, 3 if quick else 9),
-        "import eight names": lambda: import_time(report, "import eight names", NAMES, 3 if quick else 9),
-        "peak of predict, 20 layers": lambda: peak_memory(report),
+        "predict 4 dense 8x8": partial(four_dense, setup),
+        "chain of 4 noops, predict": partial(four_noops, setup, train=False),
+        "chain of 4 noops, update": partial(four_noops, setup, train=True),
+        "import api": partial(import_time, setup, "import api", MODULE),
+        "import eight names": partial(import_time, setup, "import eight names", NAMES),
+        "frameworks imported": heavy_modules,
+        "peak of predict, 20 layers": partial(peak_memory, setup),
     }
     if sys.platform == "linux":
-        rows["growth while training"] = lambda: growth(report, 300 if quick else 3000)
+        rows["growth while training"] = partial(growth, setup)
     for name, measure in rows.items():
-        if chosen(name, only):
-            report.add(measure())
+        yield Job("overhead", name, "", partial(alone, measure))
+
+
+def alone(measure: Callable[[], Result]) -> List[Result]:
+    """The one result of a row."""
+    return [measure()]

@@ -24,7 +24,7 @@ from thinc_core.training.batching import Split, epoch_order, make_batches
 from thinc_core.training.starters import starter_config
 from thinc_core.training.tagger import TaggerTask
 
-from .common import ROOT
+from .machine import ROOT
 
 DATA = ROOT.parent / "shared" / "data" / "ud_english_ewt"
 PACKAGES = {"ours": "thinc_core", "original": "thinc"}

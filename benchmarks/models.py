@@ -1,12 +1,13 @@
 """The benchmark models: written once for both thinc-like libraries, and once in plain PyTorch."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 
 ROWS = (5000, 1000, 2500, 2500)  # hash embedding tables: norm, prefix, suffix, shape
 WIDTH, DEPTH, TAGS, BATCH = 96, 4, 17, 32
 PIXELS, HIDDEN, CLASSES, DIGITS = 784, 256, 10, 128
+FEATURES, TOPICS, WORDS = 2**18, 17, 60  # bag of words: weights per class, classes, words of a text
 
 
 def tagger(api: Any) -> Any:
@@ -26,6 +27,19 @@ def mlp(api: Any) -> Any:
     return api.chain(api.Relu(HIDDEN, PIXELS), api.Relu(HIDDEN, HIDDEN), api.Softmax(CLASSES, HIDDEN))
 
 
+def lstm_tagger(api: Any) -> Any:
+    """An LSTM over padded batches, then softmax."""
+    return api.chain(
+        api.with_padded(api.LSTM(WIDTH, WIDTH)),
+        api.with_array(api.Softmax(TAGS, WIDTH)),
+    )
+
+
+def bag_of_words(api: Any) -> Any:
+    """One weight per class and hashed word."""
+    return api.chain(api.SparseLinear(TOPICS, length=FEATURES), api.softmax_activation())
+
+
 def sentences(batches: int, seed: int = 0) -> List[Tuple[List[np.ndarray], List[np.ndarray]]]:
     """Batches of 32 sentences: per word a tag and four 64-bit features, drawn as words are: few often, many rarely."""
     rng = np.random.default_rng(seed)
@@ -41,6 +55,27 @@ def sentences(batches: int, seed: int = 0) -> List[Tuple[List[np.ndarray], List[
     return made
 
 
+def vectors(batches: int, seed: int = 0) -> List[Tuple[List[np.ndarray], List[np.ndarray]]]:
+    """Batches of 32 sentences with a vector per word, and tags."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for X, Y in sentences(batches, seed):
+        made.append(([rng.standard_normal((len(x), WIDTH), dtype=np.float32) for x in X], Y))
+    return made
+
+
+def texts(batches: int, seed: int = 0) -> List[Tuple[Tuple[np.ndarray, ...], np.ndarray]]:
+    """Batches of 32 texts: hashed words, how often each occurs, words per text; and their topics."""
+    rng = np.random.default_rng(seed)
+    words = rng.integers(0, 2**63, 20_000).astype("uint64")
+    made: List[Tuple[Tuple[np.ndarray, ...], np.ndarray]] = []
+    for _ in range(batches):
+        keys = words[np.minimum(rng.zipf(1.2, BATCH * WORDS), 20_000) - 1]
+        counts, lengths = np.ones(len(keys), "f"), np.full(BATCH, WORDS, "i")
+        made.append(((keys, counts, lengths), rng.integers(0, TOPICS, BATCH).astype("i")))
+    return made
+
+
 def images(batches: int, seed: int = 0) -> List[Tuple[np.ndarray, np.ndarray]]:
     """Batches of 128 pictures and their classes."""
     rng = np.random.default_rng(seed)
@@ -50,9 +85,19 @@ def images(batches: int, seed: int = 0) -> List[Tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def torch_models(torch: Any) -> Dict[str, Any]:
-    """The same two models as PyTorch modules. Hashing is done beforehand, which spares PyTorch a little work."""
-    nn = torch.nn
+def torch_mlp(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
+    """The classifier, its inputs and targets."""
+    nn: Any = torch.nn
+    layers = [nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES)]
+    inputs = [(torch.from_numpy(X),) for X, _ in batches]
+    return nn.Sequential(*layers), inputs, [torch.from_numpy(Y.astype("int64")) for _, Y in batches]
+
+
+def torch_tagger(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
+    """The tagger. Hashing is done beforehand, which spares PyTorch a little work."""
+    from thinc_core.api import NumpyOps
+
+    nn: Any = torch.nn
 
     class Maxout(nn.Module):
         def __init__(self, n_out: int, n_in: int) -> None:
@@ -79,17 +124,43 @@ def torch_models(torch: Any) -> Dict[str, Any]:
                 X = X + window(torch.cat([left, X, right], 1))
             return self.out(X)
 
-    layers = [nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES)]
-    return {"tagger": Tagger(), "mlp": nn.Sequential(*layers)}
+    inputs = [torch_sentences(torch, NumpyOps().hash, X) for X, _ in batches]
+    return Tagger(), inputs, torch_tags(torch, batches)
 
 
-def torch_sentences(torch: Any, hash_ids: Any, batch: Tuple[List[np.ndarray], List[np.ndarray]]) -> Tuple[Any, Any]:
-    """A batch as PyTorch takes it: hashed rows, masks of the neighbours, tags; all words in one array."""
-    words, tags = np.concatenate(batch[0]), np.concatenate(batch[1])
+def torch_tags(torch: Any, batches: Any) -> List[Any]:
+    """The tags of each batch in one tensor."""
+    return [torch.from_numpy(np.concatenate(Y).astype("int64")) for _, Y in batches]
+
+
+def torch_sentences(torch: Any, hash_ids: Any, sentences: List[np.ndarray]) -> Tuple[Any, Any, Any]:
+    """A batch as PyTorch takes it: hashed rows and masks of the neighbours; all words in one array."""
+    words = np.concatenate(sentences)
     hashed = [hash_ids(np.ascontiguousarray(words[:, k]), k) % rows for k, rows in enumerate(ROWS)]
     ids = torch.from_numpy(np.stack(hashed, axis=1).astype("int64"))
-    starts = np.cumsum([0, *(len(sentence) for sentence in batch[0])])
+    starts = np.cumsum([0, *(len(sentence) for sentence in sentences)])
     left, right = np.ones((len(words), 1), "f"), np.ones((len(words), 1), "f")
     left[starts[:-1]] = 0
     right[starts[1:] - 1] = 0
-    return (ids, torch.from_numpy(left), torch.from_numpy(right)), torch.from_numpy(tags.astype("int64"))
+    return ids, torch.from_numpy(left), torch.from_numpy(right)
+
+
+def torch_lstm(torch: Any, batches: Any) -> Tuple[Any, List[Any], List[Any]]:
+    """The LSTM tagger over padded batches, which its fastest code needs; padding is done in the call, as in ours."""
+    nn: Any = torch.nn
+
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.out = nn.LSTM(WIDTH, WIDTH), nn.Linear(WIDTH, TAGS)
+
+        def forward(self, mask: Any, *sentences: Any) -> Any:
+            padded = nn.utils.rnn.pad_sequence(sentences)
+            return self.out(self.lstm(padded)[0].transpose(0, 1)[mask])
+
+    inputs = []
+    for X, _ in batches:
+        longest = max(map(len, X))
+        mask = torch.from_numpy(np.arange(longest) < np.array([len(x) for x in X])[:, None])
+        inputs.append((mask, *(torch.from_numpy(x) for x in X)))
+    return Tagger(), inputs, torch_tags(torch, batches)

@@ -1,0 +1,25 @@
+"""The op table, one file per family: the same stems as thinc_core/backends/reference."""
+
+from typing import Dict, Sequence
+
+from ..rows import Op
+from . import activations, dropout, gather, gemm, hash, layernorm, lstm, maxout, optim, pad, reduce, seq2col, softmax
+
+FAMILIES: Dict[str, Sequence[Op]] = {
+    module.__name__.rsplit(".", 1)[-1]: module.OPS
+    for module in (
+        activations,
+        softmax,
+        maxout,
+        layernorm,
+        seq2col,
+        gather,
+        hash,
+        reduce,
+        pad,
+        lstm,
+        optim,
+        dropout,
+        gemm,
+    )
+}
