@@ -123,18 +123,33 @@ cdef inline np.ndarray cast(object X, int t):
     return np.PyArray_FROMANY(X, t, 0, 0, np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_FORCECAST | np.NPY_ARRAY_ENSUREARRAY)
 
 
+cdef inline bint meet(np.ndarray X, np.ndarray Y) noexcept:
+    """Whether two arrays in C order share memory."""
+    cdef char* x = np.PyArray_BYTES(X)
+    cdef char* y = np.PyArray_BYTES(Y)
+    return x < y + np.PyArray_NBYTES(Y) and y < x + np.PyArray_NBYTES(X)
+
+
 cdef inline np.ndarray narrow(object X):
     """Integers of any width and layout as int32 in C order: X itself where possible. What does not fit becomes -1."""
     cdef np.ndarray wide, small
     cdef uint64_t* source
-    cdef size_t i
+    cdef int32_t* target
+    cdef uint64_t bits = 0
+    cdef size_t i, n
     if np.PyArray_ITEMSIZE(<np.ndarray>X) == 4 and np.PyArray_ISCARRAY_RO(<np.ndarray>X):
         return <np.ndarray>X  # uint32 is read as int32: beyond its range it looks negative
-    wide = cast(X, np.NPY_INT64)
+    if np.PyArray_ITEMSIZE(<np.ndarray>X) <= 4:
+        return cast(X, np.NPY_INT32)
+    wide = <np.ndarray>X if np.PyArray_ISCARRAY_RO(<np.ndarray>X) else cast(X, np.NPY_INT64)
     small = np.PyArray_EMPTY(np.PyArray_NDIM(wide), np.PyArray_DIMS(wide), np.NPY_INT32, 0)
-    source = <uint64_t*>np.PyArray_DATA(wide)
-    for i in range(size(wide)):
-        i32(small)[i] = <int32_t>source[i] if source[i] <= <uint64_t>INT32_MAX else -1
+    source, target, n = <uint64_t*>np.PyArray_DATA(wide), i32(small), size(wide)
+    for i in range(n):
+        target[i] = <int32_t>source[i]
+        bits |= source[i]
+    if bits > <uint64_t>INT32_MAX:
+        for i in range(n):
+            target[i] = <int32_t>source[i] if source[i] <= <uint64_t>INT32_MAX else -1
     return small
 
 

@@ -11,8 +11,53 @@ cdef inline bint _hashable(table) noexcept:
     return is_2d(table) and 1 <= dim(table, 0) <= 0x7FFFFFFF
 
 
+cdef inline uint64_t* u64(np.ndarray X) noexcept:
+    return <uint64_t*>np.PyArray_DATA(X)
+
+
+cdef _hash_embed(np.ndarray Y, size_t start, np.ndarray table, uint64_t* ids, size_t step, uint32_t seed):
+    """The rows of one table, into the columns of Y from `start` on. step: from one id to the next."""
+    cdef size_t B = dim(Y, 0), V = dim(table, 0), O = dim(table, 1), width = dim(Y, 1)
+    state = release(B * O)
+    if np.PyArray_TYPE(Y) == np.NPY_FLOAT:
+        K.f32.hash_embed(f32(Y) + start, f32(table), ids, seed, B, V, O, step, width)
+    else:
+        K.f64.hash_embed(f64(Y) + start, f64(table), ids, seed, B, V, O, step, width)
+    acquire(state)
+
+
+cdef _backprop_hash_embed(np.ndarray dtable, np.ndarray dY, size_t start, uint64_t* ids, size_t step, uint32_t seed):
+    """The same backwards: the columns of dY from `start` on, added into the rows of one table."""
+    cdef size_t B = dim(dY, 0), V = dim(dtable, 0), O = dim(dtable, 1), width = dim(dY, 1)
+    state = release(B * O)
+    if np.PyArray_TYPE(dY) == np.NPY_FLOAT:
+        K.f32.backprop_hash_embed(f32(dtable), f32(dY) + start, ids, seed, B, V, O, step, width)
+    else:
+        K.f64.backprop_hash_embed(f64(dtable), f64(dY) + start, ids, seed, B, V, O, step, width)
+    acquire(state)
+
+
+cdef np.npy_intp _width_of_tables(tables, ids, columns, seeds):
+    """The widths of tables for hash_embeds, added up; -1 when something about the arguments is wrong or unusual."""
+    cdef np.npy_intp width = 0
+    for each in (tables, columns, seeds):
+        if not isinstance(each, (list, tuple)) or len(each) != len(tables):
+            return -1
+    if len(tables) == 0 or not integral(ids) or not is_2d(ids):
+        return -1
+    for table, column, seed in zip(tables, columns, seeds):
+        if reals(table, tables[0]) < 0 or not _hashable(table):
+            return -1
+        if type(column) is not int or type(seed) is not int:
+            return -1
+        if not 0 <= column < dim(ids, 1) or not 0 <= seed <= 0xFFFFFFFF:
+            return -1
+        width += dim(table, 1)
+    return width
+
+
 class NativeGather(Ops):
-    """Hashes, lookups and their gradients."""
+    """Hashes, lookups and their gradients, position codes."""
 
     def hash(self, ids, seed):
         cdef np.ndarray keys = _keys(ids)
@@ -54,6 +99,8 @@ class NativeGather(Ops):
         if rows is None or not has_shape2(values, dim(rows, 0), dim(table, 1)):
             return Ops.scatter_add(self, table, indices, values)
         cdef np.ndarray source = contig(values)
+        if meet(table, source) or meet(table, rows):
+            return Ops.scatter_add(self, table, indices, values)
         state = release(size(source))
         if t == np.NPY_FLOAT:
             K.f32.scatter_add(f32(table), i32(rows), f32(source), dim(rows, 0), dim(source, 1))
@@ -63,35 +110,62 @@ class NativeGather(Ops):
         return table
 
     def hash_embed(self, table, ids, seed):
-        cdef int t = real(table)
         cdef np.ndarray keys = _keys(ids)
-        if t < 0 or keys is None or not _hashable(table) or not 0 <= seed <= 0xFFFFFFFF:
+        if real(table) < 0 or keys is None or not _hashable(table) or not 0 <= seed <= 0xFFFFFFFF:
             return Ops.hash_embed(self, table, ids, seed)
-        cdef np.ndarray source = contig(table), Y = empty2(size(keys), dim(table, 1), t)
-        cdef uint64_t* key = <uint64_t*>np.PyArray_DATA(keys)
-        cdef uint32_t start = seed
-        state = release(size(Y))
-        if t == np.NPY_FLOAT:
-            K.f32.hash_embed(f32(Y), f32(source), key, start, size(keys), dim(source, 0), dim(source, 1))
-        else:
-            K.f64.hash_embed(f64(Y), f64(source), key, start, size(keys), dim(source, 0), dim(source, 1))
-        acquire(state)
+        cdef np.ndarray Y = empty2(size(keys), dim(table, 1), real(table))
+        _hash_embed(Y, 0, contig(table), u64(keys), 1, seed)
         return Y
 
     def backprop_hash_embed(self, dY, ids, seed, dtable):
-        cdef int t = reals(dY, dtable)
         cdef np.ndarray keys = _keys(ids)
         if (
-            t < 0 or keys is None or not _hashable(dtable) or not plain(dtable) or not 0 <= seed <= 0xFFFFFFFF
-            or not has_shape2(dY, dim(keys, 0), dim(dtable, 1))
+            reals(dY, dtable) < 0 or keys is None or not _hashable(dtable) or not plain(dtable)
+            or not 0 <= seed <= 0xFFFFFFFF or not has_shape2(dY, dim(keys, 0), dim(dtable, 1))
         ):
             return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
         cdef np.ndarray dy = contig(dY)
-        cdef uint64_t* key = <uint64_t*>np.PyArray_DATA(keys)
-        cdef uint32_t start = seed
-        state = release(size(dy))
-        if t == np.NPY_FLOAT:
-            K.f32.backprop_hash_embed(f32(dtable), f32(dy), key, start, size(keys), dim(dtable, 0), dim(dtable, 1))
+        if meet(dtable, dy) or meet(dtable, keys):
+            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
+        _backprop_hash_embed(dtable, dy, 0, u64(keys), 1, seed)
+
+    def hash_embeds(self, tables, ids, columns, seeds):
+        cdef np.npy_intp width = _width_of_tables(tables, ids, columns, seeds)
+        if width < 0:
+            return Ops.hash_embeds(self, tables, ids, columns, seeds)
+        cdef np.ndarray keys = cast(ids, np.NPY_UINT64), Y = empty2(dim(ids, 0), width, real(tables[0]))
+        cdef size_t start = 0
+        for table, column, seed in zip(tables, columns, seeds):
+            _hash_embed(Y, start, contig(table), u64(keys) + <size_t>column, dim(keys, 1), seed)
+            start += dim(table, 1)
+        return Y
+
+    def backprop_hash_embeds(self, dY, ids, columns, seeds, dtables):
+        cdef np.npy_intp width = _width_of_tables(dtables, ids, columns, seeds)
+        if width < 0 or reals(dY, dtables[0]) < 0 or not has_shape2(dY, dim(ids, 0), width):
+            return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
+        cdef np.ndarray keys = cast(ids, np.NPY_UINT64), dy = contig(dY)
+        cdef size_t start = 0
+        for dtable in dtables:
+            if not plain(dtable) or meet(dtable, dy) or meet(dtable, keys):
+                return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
+        for dtable, column, seed in zip(dtables, columns, seeds):
+            _backprop_hash_embed(dtable, dy, start, u64(keys) + <size_t>column, dim(keys, 1), seed)
+            start += dim(dtable, 1)
+
+    def position_encode(self, N, D, period=10000, out=None):
+        cdef np.npy_intp n = _count(N), d = _count(D)
+        if n < 0 or d < 0 or (out is not None and (real(out) < 0 or not has_shape2(out, n, d) or not plain(out))):
+            return Ops.position_encode(self, N, D, period, out)
+        cdef np.ndarray periods = self._periods(D, period)
+        # Beyond ten million the angles are not exact enough; a period that is no number is for NumPy to warn of.
+        if d and not n <= 1e7 * periods.min() < float("inf"):
+            return Ops.position_encode(self, N, D, period, out)
+        cdef np.ndarray Y = empty2(n, d, np.NPY_FLOAT) if out is None else out
+        state = release(size(Y))
+        if np.PyArray_TYPE(Y) == np.NPY_FLOAT:
+            K.f32.position_encode(f32(Y), f64(periods), n, d)
         else:
-            K.f64.backprop_hash_embed(f64(dtable), f64(dy), key, start, size(keys), dim(dtable, 0), dim(dtable, 1))
+            K.f64.position_encode(f64(Y), f64(periods), n, d)
         acquire(state)
+        return Y

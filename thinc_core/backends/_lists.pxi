@@ -1,8 +1,15 @@
 # Lists of sequences to one array and back, part of numpy_ops.pyx: bytes are copied whatever their dtype, so there is no
-# kernel and no dtype ladder. What is unusual (members of several dtypes, not in C order, of Python objects) goes to the
-# reference.
+# dtype ladder. What is unusual (members of several dtypes, not in C order, of Python objects) goes to the reference.
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
-from libc.string cimport memcpy, memset
+from cpython.long cimport PyLong_CheckExact
+from cpython.object cimport PyObject, PyTypeObject
+
+cdef extern from "Python.h":
+    void Py_INCREF(void* obj)
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(PyTypeObject* subtype, np.PyArray_Descr* descr, int nd, np.npy_intp* dims,
+                                np.npy_intp* strides, void* data, int flags, PyObject* obj)
 
 Padded = None  # of thinc_core.types, which is imported when it is first needed
 
@@ -61,57 +68,77 @@ cdef np.ndarray _new(np.ndarray like, int first_axis, np.npy_intp d0, np.npy_int
     return np.PyArray_EMPTY(n, dims, np.PyArray_TYPE(like), 0)
 
 
+cdef np.ndarray _view(np.ndarray X, int first_axis, char* data, np.npy_intp n):
+    """A view of n rows at `data`, which lies in X and has X's axes from first_axis on."""
+    cdef np.npy_intp[64] dims
+    cdef int axis, ndim = np.PyArray_NDIM(X) - first_axis
+    for axis in range(ndim):
+        dims[axis] = dim(X, first_axis + axis)
+    dims[0] = n
+    Py_INCREF(np.PyArray_DESCR(X))  # which the new array takes
+    cdef np.ndarray view = PyArray_NewFromDescr(
+        <PyTypeObject*>np.ndarray, np.PyArray_DESCR(X), ndim, dims, np.PyArray_STRIDES(X) + first_axis, data,
+        np.PyArray_FLAGS(X) & np.NPY_ARRAY_WRITEABLE, NULL
+    )
+    np.set_array_base(view, X)
+    return view
+
+
+cdef np.ndarray _sources(list seqs, np.ndarray n_bytes):
+    """Where the members of _alike lie; how long each is goes into n_bytes."""
+    cdef np.npy_intp n = PyList_GET_SIZE(seqs), i
+    cdef np.ndarray sources = empty1(n, np.NPY_INTP)
+    for i in range(n):
+        (<char**>np.PyArray_DATA(sources))[i] = np.PyArray_BYTES(_member(seqs, i))
+        (<size_t*>np.PyArray_DATA(n_bytes))[i] = np.PyArray_NBYTES(_member(seqs, i))
+    return sources
+
+
 cdef object _flatten(list seqs, np.npy_intp pad):
     """Members end to end, pad zero rows around each that has rows; None when there are no rows at all."""
-    cdef np.npy_intp rows = 0, kept = 0
-    cdef size_t width = _row_bytes(_member(seqs, 0), 1), n_bytes
-    cdef char* target
-    cdef np.ndarray Y
-    for i in range(PyList_GET_SIZE(seqs)):
+    cdef np.npy_intp rows = 0, kept = 0, n = PyList_GET_SIZE(seqs), i
+    cdef size_t width = _row_bytes(_member(seqs, 0), 1)
+    for i in range(n):
         rows += dim(_member(seqs, i), 0)
         kept += dim(_member(seqs, i), 0) > 0
     if rows == 0 or width == 0:
         return None
-    Y = _new(_member(seqs, 0), 1, rows + pad * (kept + 1), -1)
-    target = np.PyArray_BYTES(Y)
-    for i in range(PyList_GET_SIZE(seqs)):
-        n_bytes = dim(_member(seqs, i), 0) * width
-        if n_bytes:
-            memset(target, 0, pad * width)
-            memcpy(target + pad * width, np.PyArray_BYTES(_member(seqs, i)), n_bytes)
-            target += pad * width + n_bytes
-    memset(target, 0, pad * width)
+    cdef np.ndarray Y = _new(_member(seqs, 0), 1, rows + pad * (kept + 1), -1), n_bytes = empty1(n, np.NPY_INTP)
+    cdef np.ndarray sources = _sources(seqs, n_bytes)
+    state = release(np.PyArray_NBYTES(Y) // 4)
+    K.common.join_sequences(
+        np.PyArray_BYTES(Y), <const char**>np.PyArray_DATA(sources), <size_t*>np.PyArray_DATA(n_bytes), n, pad * width
+    )
+    acquire(state)
     return Y
 
 
 cdef object _pad(list seqs, np.npy_intp round_to):
     """(len(seqs), longest, ...): each member, then zeros."""
-    cdef np.npy_intp longest = 0, n = PyList_GET_SIZE(seqs)
-    cdef size_t width = _row_bytes(_member(seqs, 0), 1), n_bytes
-    cdef char* target
+    cdef np.npy_intp longest = 0, n = PyList_GET_SIZE(seqs), i
+    cdef size_t width = _row_bytes(_member(seqs, 0), 1)
     for i in range(n):
         longest = max(longest, dim(_member(seqs, i), 0))
     longest = (longest + round_to - 1) // round_to * round_to
-    cdef np.ndarray Y = _new(_member(seqs, 0), 1, n, longest)
-    target = np.PyArray_BYTES(Y)
-    for i in range(n):
-        n_bytes = dim(_member(seqs, i), 0) * width
-        memcpy(target, np.PyArray_BYTES(_member(seqs, i)), n_bytes)
-        memset(target + n_bytes, 0, longest * width - n_bytes)
-        target += longest * width
+    cdef np.ndarray Y = _new(_member(seqs, 0), 1, n, longest), n_bytes = empty1(n, np.NPY_INTP)
+    cdef np.ndarray sources = _sources(seqs, n_bytes)
+    state = release(np.PyArray_NBYTES(Y) // 4)
+    K.common.pad_sequences(
+        np.PyArray_BYTES(Y), <const char**>np.PyArray_DATA(sources), <size_t*>np.PyArray_DATA(n_bytes), n,
+        longest * width
+    )
+    acquire(state)
     return Y
 
 
 cdef object _list2padded(list seqs):
     """Padded: row t of every sequence longer than t, the longest sequence first, of two equal ones the later."""
     global Padded
-    cdef Py_ssize_t n = PyList_GET_SIZE(seqs), j
-    cdef np.npy_intp t, live = n
-    cdef size_t width = _row_bytes(_member(seqs, 0), 1)
+    cdef np.npy_intp n = PyList_GET_SIZE(seqs), live = n, j, t
     if Padded is None:
         from ..types import Padded
     cdef np.ndarray lengths = empty1(n, np.NPY_INT32), indices = empty1(n, np.NPY_INT32)
-    cdef np.ndarray keys = empty1(n, np.NPY_INT64)
+    cdef np.ndarray keys = empty1(n, np.NPY_INT64), sources = empty1(n, np.NPY_INTP)
     cdef int64_t* key = <int64_t*>np.PyArray_DATA(keys)
     for j in range(n):
         key[j] = -(dim(_member(seqs, j), 0) * n + j)
@@ -119,17 +146,19 @@ cdef object _list2padded(list seqs):
     for j in range(n):
         i32(indices)[j] = <int32_t>(-key[j] % n)
         i32(lengths)[j] = <int32_t>(-key[j] // n)
+        (<char**>np.PyArray_DATA(sources))[j] = np.PyArray_BYTES(_member(seqs, i32(indices)[j]))
     cdef np.npy_intp steps = i32(lengths)[0]
     cdef np.ndarray size_at_t = empty1(steps, np.NPY_INT32), Y = _new(_member(seqs, 0), 1, steps, n)
-    cdef char* target = np.PyArray_BYTES(Y)
     for t in range(steps):
         while i32(lengths)[live - 1] <= t:
             live -= 1
         i32(size_at_t)[t] = <int32_t>live
-        for j in range(live):
-            memcpy(target + j * width, np.PyArray_BYTES(_member(seqs, i32(indices)[j])) + t * width, width)
-        memset(target + live * width, 0, (n - live) * width)
-        target += n * width
+    state = release(np.PyArray_NBYTES(Y) // 4)
+    K.common.interleave_sequences(
+        np.PyArray_BYTES(Y), <const char**>np.PyArray_DATA(sources), i32(lengths), n, steps,
+        _row_bytes(_member(seqs, 0), 1)
+    )
+    acquire(state)
     return Padded(Y, size_at_t, lengths, indices)
 
 
@@ -142,18 +171,45 @@ cdef object _padded2list(np.ndarray data, lengths_b, indices_b):
     if _indices(lengths, dim(data, 0) + 1) is None:
         return None
     cdef size_t width = _row_bytes(data, 2)
-    cdef np.npy_intp n = dim(data, 1), start = 0, t, j
-    cdef char* target
+    cdef np.npy_intp n = dim(data, 1), j
     cdef np.ndarray rows = _new(data, 2, sum_of_lengths, -1)
+    cdef char* start = np.PyArray_BYTES(rows)
     cdef list seqs = [None] * n
-    target = np.PyArray_BYTES(rows)
+    state = release(np.PyArray_NBYTES(rows) // 4)
+    K.common.split_columns(start, np.PyArray_BYTES(data), i32(lengths), n, width)
+    acquire(state)
     for j in range(n):
-        for t in range(i32(lengths)[j]):
-            memcpy(target, np.PyArray_BYTES(data) + (t * n + j) * width, width)
-            target += width
-        seqs[i32(indices)[j]] = rows[start:start + i32(lengths)[j]]
-        start += i32(lengths)[j]
+        seqs[i32(indices)[j]] = _view(rows, 0, start, i32(lengths)[j])
+        start += i32(lengths)[j] * width
     return seqs
+
+
+cdef np.ndarray _host_lengths(values):
+    """An array or list of integers >= 0 as int32; None when it is something else."""
+    cdef int64_t total = 0
+    cdef np.npy_intp i
+    cdef np.ndarray lengths
+    if not PyList_CheckExact(values):
+        return lengths_of(values, 0, &total)
+    lengths = empty1(PyList_GET_SIZE(values), np.NPY_INT32)
+    for i in range(PyList_GET_SIZE(values)):
+        if not PyLong_CheckExact(_item(values, i)) or not 0 <= values[i] <= 0x7FFFFFFF:
+            return None
+        i32(lengths)[i] = values[i]
+    return lengths
+
+
+cdef list _unflatten(np.ndarray X, np.ndarray lengths, np.npy_intp pad):
+    """Views of X, one for each length, which may be short or empty at the end."""
+    cdef np.npy_intp i, n, first, end = 0
+    cdef list pieces = [None] * size(lengths)
+    for i in range(len(pieces)):
+        n = i32(lengths)[i]
+        end += n + pad if n else 0
+        first = min(end - n, dim(X, 0))
+        n = min(end, dim(X, 0)) - first
+        pieces[i] = _view(X, 0, np.PyArray_BYTES(X) + first * np.PyArray_STRIDE(X, 0), n)
+    return pieces
 
 
 class NativeLists(Ops):
@@ -166,6 +222,26 @@ class NativeLists(Ops):
             if result is not None:
                 return result
         return Ops.flatten(self, X, dtype, pad, ndim_if_empty)
+
+    def unflatten(self, X, lengths, pad=0):
+        cdef np.npy_intp n_zeros = _count(pad)
+        cdef np.ndarray host = _host_lengths(lengths)
+        if n_zeros < 0 or host is None or not np.PyArray_CheckExact(X) or np.PyArray_NDIM(X) == 0:
+            return Ops.unflatten(self, X, lengths, pad)
+        return _unflatten(X, host, n_zeros)
+
+    def unpad(self, padded, lengths):
+        cdef np.npy_intp i
+        cdef np.ndarray host = _host_lengths(lengths), X
+        if host is None or not np.PyArray_CheckExact(padded) or np.PyArray_NDIM(padded) < 2:
+            return Ops.unpad(self, padded, lengths)
+        X = padded
+        if dim(host, 0) > dim(X, 0):
+            return Ops.unpad(self, padded, lengths)
+        return [
+            _view(X, 1, np.PyArray_BYTES(X) + i * np.PyArray_STRIDE(X, 0), min(i32(host)[i], dim(X, 1)))
+            for i in range(dim(host, 0))
+        ]
 
     def pad(self, seqs, round_to=1):
         cdef np.npy_intp multiple = _count(round_to)

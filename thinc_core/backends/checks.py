@@ -6,6 +6,7 @@ when it has already failed, so that they find the place and word the message. Ea
 
 from __future__ import annotations
 
+import operator
 import sys
 from typing import Any, Optional, Sequence, Tuple
 
@@ -237,6 +238,24 @@ def divisible(op: str, width: int, windows: int) -> None:
     """The width of dY must be a multiple of the window."""
     if width % windows:
         raise ShapeError(f"{op}: the width of dY must be a multiple of 2 * nW + 1 = {windows}; got {width}")
+
+
+def tables(op: str, name: str, values: Any, columns: Any, seeds: Any) -> None:
+    """There must be tables, in a list or tuple, and as many columns and seeds."""
+    for what, each in ((name, values), ("columns", columns), ("seeds", seeds)):
+        if not isinstance(each, (list, tuple)):
+            raise KindError(f"{op}: {what} must be a list; got {kind_of(each)}")
+    if not len(values) == len(columns) == len(seeds) or not values:
+        found = f"got {len(values)}, {len(columns)} and {len(seeds)}"
+        raise ShapeError(f"{op}: {name}, columns and seeds must be lists of one length, at least 1; {found}")
+
+
+def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
+    """Numbers of a list, which must be integers, as an array of Python's own, as large as they are."""
+    for value in values:
+        if not hasattr(value, "__index__") or isinstance(value, (bool, numpy.bool_)):
+            raise KindError(f"{op}: {name} must be integers; got {value!r}")
+    return numpy.array([operator.index(value) for value in values], dtype=object)
 
 
 def seed(op: str, value: int) -> None:

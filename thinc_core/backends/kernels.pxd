@@ -45,10 +45,11 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 ) noexcept nogil
         void (*scatter_add)(T* table_vo, const int32_t* indices_b, const T* values_bo, size_t B, size_t O
                 ) noexcept nogil
-        void (*hash_embed)(T* Y_bo, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
-                size_t O) noexcept nogil
-        void (*backprop_hash_embed)(T* dtable_vo, const T* dY_bo, const uint64_t* ids_b, uint32_t seed, size_t B,
-                size_t V, size_t O) noexcept nogil
+        void (*hash_embed)(T* Y, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
+                size_t O, size_t ldi, size_t ldy) noexcept nogil
+        void (*backprop_hash_embed)(T* dtable_vo, const T* dY, const uint64_t* ids_b, uint32_t seed, size_t B,
+                size_t V, size_t O, size_t ldi, size_t ldy) noexcept nogil
+        void (*position_encode)(T* Y_nd, const double* periods, size_t N, size_t D) noexcept nogil
         void (*reduce_sum)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*reduce_mean)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*reduce_max)(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O
@@ -95,6 +96,11 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil
         void (*ngrams)(uint64_t* out, const uint64_t* keys, size_t n_keys, size_t n) noexcept nogil
         void (*largest_index)(uint32_t* largest, const uint32_t* indices, size_t n) noexcept nogil
+        void (*join_sequences)(char* Y, const char** X_b, const size_t* bytes_b, size_t B, size_t zeros) noexcept nogil
+        void (*pad_sequences)(char* Y, const char** X_b, const size_t* bytes_b, size_t B, size_t stride) noexcept nogil
+        void (*interleave_sequences)(char* Y, const char** X_b, const int32_t* lengths_b, size_t B, size_t S,
+                size_t width) noexcept nogil
+        void (*split_columns)(char* Y, const char* X, const int32_t* lengths_b, size_t B, size_t width) noexcept nogil
 
     cdef cppclass KernelTable:
         const char* isa

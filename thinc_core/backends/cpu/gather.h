@@ -30,10 +30,12 @@ static inline void sum_rows_(T* Y, size_t O, size_t n, R row) {
 
 template <typename T>
 static void gather_add(T* Y_bo, const T* table_vo, const int32_t* indices_bk, size_t B, size_t O, size_t K) {
-  for (size_t b = 0; b < B; ++b) {
-    const int32_t* index = indices_bk + b * K;
-    sum_rows_(Y_bo + b * O, O, K, [=](size_t k) { return table_vo + (size_t)index[k] * O; });
-  }
+  in_parts_(B, O * (K + 1) / 2, 1, [=](size_t first, size_t last) {
+    for (size_t b = first; b < last; ++b) {
+      const int32_t* index = indices_bk + b * K;
+      sum_rows_(Y_bo + b * O, O, K, [=](size_t k) { return table_vo + (size_t)index[k] * O; });
+    }
+  });
 }
 
 template <typename T>
@@ -41,9 +43,20 @@ static inline void add_row_(T* Y, const T* X, size_t O) {
   fill_(Y, O, [=](size_t o) { return Y[o] + X[o]; });
 }
 
+// f(first, last) over ranges of columns, for sums into rows that several threads would meet in: each thread adds all
+// rows, in their order, to columns of its own. A range is whole cache lines wide, and there is one for each thread.
+template <typename T, typename F>
+static void in_columns_(size_t O, size_t rows, F f) {
+  in_parts_(O, rows, 64 / sizeof(T), f, 1);
+}
+
 template <typename T>
 static void scatter_add(T* table_vo, const int32_t* indices_b, const T* values_bo, size_t B, size_t O) {
-  for (size_t b = 0; b < B; ++b) add_row_(table_vo + (size_t)indices_b[b] * O, values_bo + b * O, O);
+  in_columns_<T>(O, 2 * B, [=](size_t first, size_t last) {
+    T* table = table_vo + first;
+    const T* values = values_bo + first;
+    for (size_t b = 0; b < B; ++b) add_row_(table + (size_t)indices_b[b] * O, values + b * O, last - first);
+  });
 }
 
 // The largest index read as unsigned, so that one comparison with the size of the table also finds negative ones.

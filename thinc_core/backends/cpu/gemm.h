@@ -271,10 +271,14 @@ static void backprop_affine(T* dX, T* dW, T* db, const T* dY, const T* X, const 
 
 template <typename T>
 static void axpy(T* Y, const T* X, T alpha, size_t n) {
-  for (size_t i = 0; i < n; ++i) Y[i] += alpha * X[i];
+  in_parts_(n, 1, 1024, [=](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) Y[i] += alpha * X[i];
+  });
 }
 
 template <typename T>
 static void scal(T* X, T alpha, size_t n) {
-  for (size_t i = 0; i < n; ++i) X[i] *= alpha;
+  in_parts_(n, 1, 1024, [=](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) X[i] *= alpha;
+  });
 }

@@ -15,6 +15,7 @@ namespace {
 #include "gather.h"
 #include "seq2col.h"
 #include "hash.h"
+#include "pad.h"
 #include "reduce.h"
 #include "optim.h"
 #include "dropout.h"

@@ -23,8 +23,9 @@ static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double bet
   });
 }
 
+// The sum of the squares of the first n values at X, in double.
 template <typename T>
-static void sum_squares(double* total, const T* X, size_t n) {
+static inline double wide_squares_(const T* X, size_t n) {
   constexpr size_t LANES = 32;  // as many sums in flight as it takes to keep up with the reads
   double part[LANES] = {0};
   size_t i = 0;
@@ -33,11 +34,51 @@ static void sum_squares(double* total, const T* X, size_t n) {
   for (size_t lane = 0; i < n; ++i, ++lane) part[lane] += (double)X[i] * (double)X[i];
   for (size_t lane = 0; lane < 8; ++lane)
     part[lane] = (part[lane] + part[lane + 16]) + (part[lane + 8] + part[lane + 24]);
-  *total = fold_tree_(part, Sum());
+  return fold_tree_(part, Sum());
+}
+
+// The same for floats in half the time: every 8 squares are added as floats, which is a relative error below 2^-21 each
+// and far less in the sum of them all. When squares that large or that small might not fit, the sum is made again.
+static inline double block_squares_(const float* X, size_t n) {
+  constexpr size_t LANES = 64, SQUARES = 8;
+  const size_t whole = n - n % (LANES * SQUARES);
+  double part[LANES] = {0};
+  for (size_t i = 0; i < whole; i += LANES * SQUARES) {
+    float sum[LANES];
+    for (size_t lane = 0; lane < LANES; ++lane) sum[lane] = X[i + lane] * X[i + lane];
+    for (size_t j = i + LANES; j < i + LANES * SQUARES; j += LANES)
+      for (size_t lane = 0; lane < LANES; ++lane) sum[lane] += X[j + lane] * X[j + lane];
+    for (size_t lane = 0; lane < LANES; ++lane) part[lane] += (double)sum[lane];
+  }
+  for (size_t width = LANES / 2; width >= 8; width /= 2)
+    for (size_t lane = 0; lane < width; ++lane) part[lane] += part[lane + width];
+  const double total = fold_tree_(part, Sum());
+  if (!(total > 1e-30 && total < 1e30)) return wide_squares_(X, n);
+  return total + wide_squares_(X + whole, n - whole);
+}
+static inline double block_squares_(const double* X, size_t n) { return wide_squares_(X, n); }
+
+// Blocks of one size, whoever computes them, are added in their order, so the sum does not depend on who that was.
+template <typename T>
+static void sum_squares(double* total, const T* X, size_t n) {
+  constexpr size_t BLOCK = 16384, BLOCKS = 64;
+  double sum = 0, part[BLOCKS];
+  for (size_t start = 0; start < n; start += BLOCK * BLOCKS) {
+    const size_t rest = n - start, blocks = rest < BLOCK * BLOCKS ? (rest + BLOCK - 1) / BLOCK : BLOCKS;
+    double* const sums = part;
+    in_parts_(blocks, BLOCK / 2, 1, [=](size_t first, size_t last) {
+      for (size_t i = first; i < last; ++i) {
+        const size_t left = n - start - i * BLOCK;
+        sums[i] = block_squares_(X + start + i * BLOCK, left < BLOCK ? left : BLOCK);
+      }
+    });
+    for (size_t i = 0; i < blocks; ++i) sum += part[i];
+  }
+  *total = sum;
 }
 
 // ema = ema - step (ema - weights)
 template <typename T>
 static void update_averages(T* ema, const T* weights, size_t n, T step) {
-  fill_(ema, n, [=](size_t i) { return ema[i] - step * (ema[i] - weights[i]); });
+  fill_parts_(ema, n, [=](size_t i) { return ema[i] - step * (ema[i] - weights[i]); });
 }

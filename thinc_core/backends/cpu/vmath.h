@@ -174,3 +174,24 @@ static THINC_INLINE Vec<T> erf_(Vec<T> x) {
   Vec<T> far = T(1) - exp_(-z * z) * erfcx_(z);
   return select_(z < T(0.75), x * erf_by_z_(x * x), select_(x < T(0), -far, far));
 }
+
+// sin(x) and cos(x) for 0 <= x < 1.3e7: 2^-52 of 1. x = n pi/2 + r with |r| <= pi/4; pi/2 in three parts, of which n times
+// the first two is exact. Adding 1.5 * 2^52 leaves n in the low bits of the sum. sin(r) = r + r^3 p(r^2), degree 5 (fit
+// 2^-58); cos(r) = 1 - r^2/2 + r^4 p(r^2), degree 5 (fit 2^-64). An odd n swaps the two, bit 1 of n and of n + 1 are
+// their signs.
+static THINC_INLINE void sin_cos_(Vec<double> x, Vec<double>* sine, Vec<double>* cosine) {
+  Vec<double> sum = x * 0.6366197723675814 + 6755399441055744.0, n = sum - 6755399441055744.0;
+  Vec<double> r = ((x - n * 1.570796325802803) - n * 9.920935791635221e-10) - n * 5.170182981794106e-19;
+  Vec<double> u = r * r;
+  Vec<double> s = r + r * u *
+                          poly_(u, 1.58968120527822327e-10, -2.50507583895794531e-8, 2.75573136936136218e-6,
+                                -1.98412698298125336e-4, 8.33333333332241936e-3, -1.66666666666666320e-1);
+  Vec<double> c = poly_(u, -1.13596586180366926e-11, 2.08757234760291038e-9, -2.75573143537798994e-7,
+                        2.48015872894870388e-5, -1.38888888888741315e-3, 4.16666666666665995e-2);
+  c = (1.0 - u * 0.5) + u * u * c;
+  VecInts<double> q = bits_(sum);
+  auto odd = (q & 1) != 0;
+  const int64_t sign = INT64_MIN;
+  *sine = from_bits_<Vec<double>>(bits_(select_(odd, c, s)) ^ ((q << 62) & sign));
+  *cosine = from_bits_<Vec<double>>(bits_(select_(odd, s, c)) ^ (((q + 1) << 62) & sign));
+}

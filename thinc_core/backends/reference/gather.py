@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Sequence
+
+import numpy
 
 from .. import checks
 from .hash import Hash
@@ -96,6 +98,61 @@ class Gather(Hash):
         checks.writable("backprop_hash_embed", "dtable", dtable)
         checks.shape("backprop_hash_embed", "dY", dY, (len(ids), dtable.shape[1]))
         self.scatter_add(dtable, rows, dY[:, None, :])
+
+    def hash_embeds(
+        self, tables: Sequence[Floats2d], ids: Ints2d, columns: Sequence[int], seeds: Sequence[int]
+    ) -> Floats2d:
+        """Y = hash_embed(tables[k], ids[:, columns[k]], seeds[k]) for each k, side by side.
+
+        tables: at least one (V_k, O_k) of one float dtype, V_k >= 1.  ids: (N, C) integers, hashed as uint64.
+        columns, seeds: one for each table; columns in [0, C), seeds in [0, 2^32).
+        RETURNS: (N, sum of O_k) in the tables' dtype.
+        RAISES: ValueError when there are not as many columns and seeds as tables, a rank is wrong or V_k is 0; IndexError
+            when a column and OverflowError when a seed is out of range.
+        NUMERICS: as hash_embed.
+        """
+        self._hash_tables("hash_embeds", "tables", tables, ids, columns, seeds)
+        parts = [self.hash_embed(table, ids[:, c], seed) for table, c, seed in zip(tables, columns, seeds)]
+        return self.xp.concatenate(parts, axis=1)
+
+    def backprop_hash_embeds(
+        self,
+        dY: Floats2d,
+        ids: Ints2d,
+        columns: Sequence[int],
+        seeds: Sequence[int],
+        dtables: Sequence[Floats2d],
+    ) -> None:
+        """dtables[k][row] += dY[n, columns of table k] for the four rows of each id, in place.
+
+        dY: (N, sum of O_k).  ids, columns, seeds: as given to hash_embeds.  dtables: (V_k, O_k) gradient buffers.
+        RAISES: as hash_embeds, and ValueError when a buffer is read-only or shapes differ.
+        """
+        op = "backprop_hash_embeds"
+        self._arrays(op, dY=dY)
+        self._hash_tables(op, "dtables", dtables, ids, columns, seeds)
+        for k, dtable in enumerate(dtables):
+            checks.writable(op, f"dtables[{k}]", dtable)
+        ends = numpy.cumsum([dtable.shape[1] for dtable in dtables]).tolist()
+        checks.shape(op, "dY", dY, (ids.shape[0], ends[-1]))
+        for dtable, c, seed, end in zip(dtables, columns, seeds, ends):
+            self.backprop_hash_embed(dY[:, end - dtable.shape[1] : end], ids[:, c], seed, dtable)
+
+    def _hash_tables(self, op: str, name: str, tables: Any, ids: Any, columns: Any, seeds: Any) -> None:
+        """Check what the ops on several tables are given."""
+        checks.tables(op, name, tables, columns, seeds)
+        for k, table in enumerate(tables):
+            self._arrays(op, **{f"{name}[{k}]": table})
+            checks.ndim(op, f"{name}[{k}]", table, 2)
+            checks.floats(op, f"{name}[{k}]", table)
+            checks.at_least(op, f"the number of rows of {name}[{k}]", table.shape[0], 1)
+        checks.same_dtype(op, name, *tables)
+        self._arrays(op, ids=ids)
+        checks.ndim(op, "ids", ids, 2)
+        checks.integers(op, "ids", ids)
+        checks.indices(op, "columns", checks.whole_numbers(op, "columns", columns), ids.shape[1])
+        for seed in checks.whole_numbers(op, "seeds", seeds).tolist():
+            checks.seed(op, seed)
 
     def _hash_rows(self, op: str, name: str, table: Any, ids: Any, seed: int) -> Any:
         """Check the arguments; (N, 4) rows of the table."""

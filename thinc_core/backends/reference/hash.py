@@ -96,12 +96,16 @@ class Hash(Base):
             checks.floats("position_encode", "out", out)
             checks.writable("position_encode", "out", out)
         columns = self.xp.arange(D)
-        pairs = columns - columns % 2
-        if D % 2 and D > 1:
-            pairs[-1] -= 2
-        angles = self.xp.arange(N)[:, None] / float(period) ** (2.0 * pairs / max(D, 1))
+        angles = self.xp.arange(N)[:, None] / self.xp.repeat(self._periods(D, period), 2)[:D]
         codes = self.xp.where(columns % 2 == 0, self.xp.sin(angles), self.xp.cos(angles))
         if out is None:
             return codes.astype("float32")
         out[...] = codes
         return out
+
+    def _periods(self, D: int, period: float) -> Any:
+        """What positions are divided by in each pair of columns, as float64."""
+        pairs = 2 * self.xp.arange((D + 1) // 2)
+        if D % 2 and D > 1:
+            pairs[-1] -= 2
+        return float(period) ** (2.0 * pairs / max(D, 1))

@@ -1,0 +1,81 @@
+// Lists of sequences to one array and back. What is copied are rows of bytes, whatever their dtype.
+
+// The members end to end, `zeros` bytes of 0 before each that is not empty and after the last.
+static void join_sequences(char* Y, const char* const* X_b, const size_t* bytes_b, size_t B, size_t zeros) {
+  size_t total = 0;
+  for (size_t b = 0; b < B; ++b) total += bytes_b[b];
+  in_parts_(B, total / B / sizeof(float), 1, [=](size_t first, size_t last) {
+    char* target = Y;
+    for (size_t b = 0; b < first; ++b) target += bytes_b[b] ? bytes_b[b] + zeros : 0;
+    for (size_t b = first; b < last; ++b) {
+      if (!bytes_b[b]) continue;
+      memset(target, 0, zeros);
+      memcpy(target + zeros, X_b[b], bytes_b[b]);
+      target += zeros + bytes_b[b];
+    }
+    if (last == B) memset(target, 0, zeros);
+  });
+}
+
+// The members side by side, `stride` bytes apart, with zeros behind each.
+static void pad_sequences(char* Y, const char* const* X_b, const size_t* bytes_b, size_t B, size_t stride) {
+  in_parts_(B, stride / sizeof(float), 1, [=](size_t first, size_t last) {
+    for (size_t b = first; b < last; ++b) {
+      if (bytes_b[b]) memcpy(Y + b * stride, X_b[b], bytes_b[b]);
+      memset(Y + b * stride + bytes_b[b], 0, stride - bytes_b[b]);
+    }
+  });
+}
+
+// Steps of the side that is read or written in long pieces: a step of the other side is a page or more from the next.
+constexpr size_t STEPS = 8;
+constexpr size_t COLUMNS = 16;
+
+// Row t of every member that is longer than t, for each of S steps; then zeros. Lengths do not increase.
+static void interleave_sequences(char* Y, const char* const* X_b, const int32_t* lengths_b, size_t B, size_t S,
+                                 size_t width) {
+  in_parts_(S, B * width / sizeof(float), STEPS, [=](size_t first, size_t last) {
+    for (size_t start = first; start < last; start += STEPS) {
+      const size_t stop = start + STEPS < last ? start + STEPS : last;
+      for (size_t b = 0; b < B; ++b) {
+        const size_t length = (size_t)lengths_b[b];
+        for (size_t t = start; t < stop; ++t) {
+          char* target = Y + (t * B + b) * width;
+          if (t < length) memcpy(target, X_b[b] + t * width, width);
+          else memset(target, 0, width);
+        }
+      }
+    }
+  });
+}
+
+static inline char* split_block_(char* Y, const char* X, const int32_t* lengths_b, size_t n, size_t stride,
+                                 size_t width) {
+  char* target[COLUMNS];
+  size_t longest = 0;
+  for (size_t b = 0; b < n; ++b) {
+    const size_t length = (size_t)lengths_b[b];
+    target[b] = Y;
+    Y += length * width;
+    longest = length > longest ? length : longest;
+  }
+  for (size_t t = 0; t < longest; ++t)
+    for (size_t b = 0; b < n; ++b)
+      if (t < (size_t)lengths_b[b]) memcpy(target[b] + t * width, X + t * stride + b * width, width);
+  return Y;
+}
+
+// The inverse: the first lengths_b[b] rows of each column of X, (steps, B) rows, end to end.
+static void split_columns(char* Y, const char* X, const int32_t* lengths_b, size_t B, size_t width) {
+  size_t total = 0;
+  for (size_t b = 0; b < B; ++b) total += (size_t)lengths_b[b];
+  if (total == 0) return;
+  in_parts_(B, total * width / B / sizeof(float), COLUMNS, [=](size_t first, size_t last) {
+    char* target = Y;
+    for (size_t b = 0; b < first; ++b) target += (size_t)lengths_b[b] * width;
+    for (; first < last; first += COLUMNS) {
+      const size_t n = last - first < COLUMNS ? last - first : COLUMNS;
+      target = split_block_(target, X + first * width, lengths_b + first, n, B * width, width);
+    }
+  });
+}
