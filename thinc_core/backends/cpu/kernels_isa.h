@@ -7,6 +7,7 @@ namespace {
 #include "lanes.h"
 #include "vmath.h"
 #include "parallel.h"
+#include "parallel_sequences.h"
 
 #include "activations.h"
 #include "maxout.h"

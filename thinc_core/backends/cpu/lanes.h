@@ -11,6 +11,12 @@
 #define THINC_INDEPENDENT __pragma(loop(ivdep))
 #endif
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define THINC_HAS_SHUFFLE 1
+#endif
+#endif
+
 template <typename T>
 struct VectorAt {
   size_t i;
@@ -61,15 +67,52 @@ struct Max {  // NaN may be ignored
 
 // Joins 64 bytes of partial results: the upper half into the lower, down to one.
 #if defined(__GNUC__)
+template <typename T>
+using Quad16 = typename Quad<T>::type;
+
+// Down to 16 bytes, in registers.
+template <typename T, typename J>
+static THINC_INLINE Quad16<T> fold_to_quad_(const Vec<T>* sum, J join) {
+  Quad16<T> q[4];
+  memcpy(q, sum, sizeof q);
+  Quad16<T> low = join(q[0], q[2]), high = join(q[1], q[3]);
+  return join(low, high);
+}
+template <typename T, typename J>
+static THINC_INLINE T fold_quad_(Quad16<T> q, J join) {
+  if constexpr (sizeof(T) == 4) return join(join(q[0], q[2]), join(q[1], q[3]));
+  return join(q[0], q[1]);
+}
+template <typename T, typename J>
+static THINC_INLINE T fold_vectors_(const Vec<T>* sum, J join) {
+  return fold_quad_<T>(fold_to_quad_<T>(sum, join), join);
+}
 template <typename T, typename J>
 static THINC_INLINE T fold_tree_(const T* part, J join) {
-  typedef typename Quad<T>::type quad;
-  quad q[4];
-  memcpy(q, part, sizeof q);
-  quad low = join(q[0], q[2]), high = join(q[1], q[3]);
-  quad both = join(low, high);
-  if constexpr (sizeof(T) == 4) return join(join(both[0], both[2]), join(both[1], both[3]));
-  return join(both[0], both[1]);
+  Vec<T> sum[64 / sizeof(Vec<T>)];
+  memcpy(sum, part, sizeof sum);
+  return fold_vectors_<T>(sum, join);
+}
+// The same for four rows at once: their 16 bytes are added across one another.
+template <typename T>
+static THINC_INLINE void fold_four_(T* total, const Vec<T> (*sum)[64 / sizeof(Vec<T>)]) {
+  Quad16<T> q[4];
+  THINC_UNROLL for (size_t r = 0; r < 4; ++r) q[r] = fold_to_quad_<T>(sum[r], Sum());
+#if defined(THINC_HAS_SHUFFLE)
+  if constexpr (sizeof(T) == 4) {
+    Quad16<T> a = __builtin_shufflevector(q[0], q[1], 0, 1, 4, 5) + __builtin_shufflevector(q[0], q[1], 2, 3, 6, 7);
+    Quad16<T> b = __builtin_shufflevector(q[2], q[3], 0, 1, 4, 5) + __builtin_shufflevector(q[2], q[3], 2, 3, 6, 7);
+    a = __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+    memcpy(total, &a, sizeof a);
+  } else {
+    Quad16<T> a = __builtin_shufflevector(q[0], q[1], 0, 2) + __builtin_shufflevector(q[0], q[1], 1, 3);
+    Quad16<T> b = __builtin_shufflevector(q[2], q[3], 0, 2) + __builtin_shufflevector(q[2], q[3], 1, 3);
+    memcpy(total, &a, sizeof a);
+    memcpy(total + 2, &b, sizeof b);
+  }
+#else
+  THINC_UNROLL for (size_t r = 0; r < 4; ++r) total[r] = fold_quad_<T>(q[r], Sum());
+#endif
 }
 #else
 template <typename T, typename J>
@@ -78,6 +121,16 @@ static THINC_INLINE T fold_tree_(T* part, J join) {
     for (size_t i = 0; i < width; ++i) part[i] = join(part[i], part[i + width]);
   return part[0];
 }
+template <typename T, typename J>
+static THINC_INLINE T fold_vectors_(const Vec<T>* sum, J join) {
+  T part[64 / sizeof(T)];
+  memcpy(part, sum, sizeof part);
+  return fold_tree_(part, join);
+}
+template <typename T>
+static THINC_INLINE void fold_four_(T* total, const Vec<T> (*sum)[64 / sizeof(Vec<T>)]) {
+  for (size_t r = 0; r < 4; ++r) total[r] = fold_vectors_<T>(sum[r], Sum());
+}
 #endif
 
 // Joins f(at) over n values; join is commutative and `start` its neutral element. What does not fill the lanes at the
@@ -85,23 +138,25 @@ static THINC_INLINE T fold_tree_(T* part, J join) {
 template <typename T, typename F, typename J>
 static THINC_INLINE T fold_(size_t n, T start, F f, J join) {
   constexpr size_t L = sizeof(Vec<T>) / sizeof(T), K = 64 / sizeof(Vec<T>);
+  if (n < K * L) {
+    T part[K * L];
+    for (size_t i = 0; i < K * L; ++i) part[i] = start;
+    for (size_t i = 0; i < n; ++i) part[i] = f(ValueAt<T>{i});
+    return fold_tree_(part, join);
+  }
   Vec<T> sum[K];
-  T part[K * L];
   THINC_UNROLL for (size_t k = 0; k < K; ++k) sum[k] = Vec<T>{} + start;
-  size_t i = 0;
-  for (; i + K * L <= n; i += K * L)
+  const size_t whole = n / (K * L) * (K * L);
+  for (size_t i = 0; i < whole; i += K * L)
     THINC_UNROLL for (size_t k = 0; k < K; ++k) sum[k] = join(sum[k], f(VectorAt<T>{i + k * L}));
-  if (i < n && n >= K * L) {
-    VecInts<T> out = VecInts<T>{} + (decltype(bit_type_(start)))(K * L - (n - i));
+  if (whole < n) {
+    const VecInts<T> seen = VecInts<T>{} + (decltype(bit_type_(start)))(K * L - (n - whole));
     THINC_UNROLL for (size_t k = 0; k < K; ++k) {
       Vec<T> last = f(VectorAt<T>{n - K * L + k * L});
-      sum[k] = join(sum[k], select_(numbers_from_(k * L, start) < out, Vec<T>{} + start, last));
+      sum[k] = join(sum[k], select_(numbers_from_(k * L, start) < seen, Vec<T>{} + start, last));
     }
-    i = n;
   }
-  memcpy(part, sum, sizeof part);
-  for (size_t lane = 0; i < n; ++i, ++lane) part[lane] = f(ValueAt<T>{i});
-  return fold_tree_(part, join);
+  return fold_vectors_<T>(sum, join);
 }
 
 // Joins the first n values at X, n less than fit in 64 bytes; 64 bytes of X must be readable.

@@ -9,17 +9,15 @@ constexpr size_t MAXOUT_BLOCK = 64;
 // True where x beats best: larger, or the first NaN.
 template <typename V>
 static THINC_INLINE auto beats_(V x, V best) {
-  return (x > best) | ((x != x) & (best == best));
+  return ((x <= best) == 0) & (best == best);
 }
 
+// P pieces of each of n groups; groups are `stride` values apart.
 template <int P, typename T>
-static THINC_INLINE void take_apart_(T (&piece)[P][MAXOUT_BLOCK], const T* X, size_t n) {
+static THINC_INLINE void take_apart_(T (&piece)[P][MAXOUT_BLOCK], const T* X, size_t n, size_t stride = P) {
   THINC_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
-    piece[0][i] = X[i * P];
-    piece[1][i] = X[i * P + 1];
-    if constexpr (P > 2) piece[2][i] = X[i * P + 2];
-    if constexpr (P > 3) piece[3][i] = X[i * P + 3];
+    THINC_UNROLL for (int p = 0; p < P; ++p) piece[p][i] = X[i * stride + p];
   }
 }
 
@@ -27,10 +25,7 @@ template <int P, typename T>
 static THINC_INLINE void put_together_(T* X, const T (&piece)[P][MAXOUT_BLOCK], size_t n) {
   THINC_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
-    X[i * P] = piece[0][i];
-    X[i * P + 1] = piece[1][i];
-    if constexpr (P > 2) X[i * P + 2] = piece[2][i];
-    if constexpr (P > 3) X[i * P + 3] = piece[3][i];
+    THINC_UNROLL for (int p = 0; p < P; ++p) X[i * P + p] = piece[p][i];
   }
 }
 
@@ -70,18 +65,62 @@ static void maxout_p(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo) {
   memcpy(which_bo + i, which, (n_bo - i) * sizeof(int32_t));
 }
 
+// Best and which of a block, so far, from the pieces first to first + C.
+template <int C, typename T>
+static THINC_INLINE void go_on_with_(T* best, VecInts<T>* chosen, const T (&piece)[C][MAXOUT_BLOCK], size_t first) {
+  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
+  for (size_t i = 0; i < MAXOUT_BLOCK; i += L) {
+    Vec<T> top = load_((first == 0 ? piece[0] : best) + i);
+    VecInts<T> index = first == 0 ? VecInts<T>{} : chosen[i / L];
+    THINC_UNROLL for (int c = 0; c < C; ++c) {
+      Vec<T> x = load_(piece[c] + i);
+      auto better = beats_(x, top);
+      top = select_(better, x, top);
+      index = select_(better, VecInts<T>{} + (decltype(bit_type_(T())))(first + c), index);
+    }
+    memcpy(best + i, &top, sizeof top);
+    chosen[i / L] = index;
+  }
+}
+
+// Any P >= C, C pieces at a time. The last C may begin with pieces that were compared before, which changes nothing.
+template <int C, typename T>
+static void maxout_any(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size_t P) {
+  T best[MAXOUT_BLOCK], piece[C][MAXOUT_BLOCK] = {};
+  VecInts<T> chosen[MAXOUT_BLOCK * sizeof(T) / sizeof(Vec<T>)];
+  decltype(bit_type_(T())) index[MAXOUT_BLOCK];
+  for (size_t start = 0; start < n_bo; start += MAXOUT_BLOCK) {
+    const size_t n = n_bo - start < MAXOUT_BLOCK ? n_bo - start : MAXOUT_BLOCK;
+    for (size_t p = 0; p < P; p += C) {
+      const size_t first = P - p < C ? P - C : p;
+      take_apart_(piece, X_bop + start * P + first, n, P);
+      go_on_with_(best, chosen, piece, first);
+    }
+    memcpy(index, chosen, sizeof index);
+    memcpy(Y_bo + start, best, n * sizeof(T));
+    for (size_t i = 0; i < n; ++i) which_bo[start + i] = (int32_t)index[i];
+  }
+}
+
 template <typename T>
 static void maxout(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size_t P) {
-  if (P == 2) return maxout_p<2>(Y_bo, which_bo, X_bop, n_bo);
-  if (P == 3) return maxout_p<3>(Y_bo, which_bo, X_bop, n_bo);
-  if (P == 4) return maxout_p<4>(Y_bo, which_bo, X_bop, n_bo);
-  for (size_t i = 0; i < n_bo; ++i) {
-    const T* x = X_bop + i * P;
-    size_t which = 0;
-    for (size_t p = 1; p < P; ++p) which = beats_(x[p], x[which]) ? p : which;
-    Y_bo[i] = x[which];
-    which_bo[i] = (int32_t)which;
-  }
+  in_parts_(n_bo, P, MAXOUT_BLOCK, [=](size_t first, size_t last) {
+    T* Y = Y_bo + first;
+    int32_t* which = which_bo + first;
+    const T* X = X_bop + first * P;
+    const size_t n = last - first;
+    switch (P) {
+      case 1: return maxout_p<1>(Y, which, X, n);
+      case 2: return maxout_p<2>(Y, which, X, n);
+      case 3: return maxout_p<3>(Y, which, X, n);
+      case 4: return maxout_p<4>(Y, which, X, n);
+      case 5: return maxout_p<5>(Y, which, X, n);
+      case 6: return maxout_p<6>(Y, which, X, n);
+      case 7: return maxout_p<7>(Y, which, X, n);
+      case 8: return maxout_p<8>(Y, which, X, n);
+      default: maxout_any<4>(Y, which, X, n, P);
+    }
+  });
 }
 
 // dY where which is p, else 0, for each p of a block.
@@ -112,14 +151,25 @@ static void backprop_maxout_p(T* dX_bop, const T* dY_bo, const int32_t* which_bo
   put_together_<P>(dX_bop + i * P, piece, n_bo - i);
 }
 
+// Any other P: zeros, then what was chosen.
+template <typename T>
+static void backprop_maxout_any(T* dX_bop, const T* dY_bo, const int32_t* which_bo, size_t n_bo, size_t P) {
+  for (size_t start = 0; start < n_bo; start += MAXOUT_BLOCK) {
+    const size_t end = n_bo - start < MAXOUT_BLOCK ? n_bo : start + MAXOUT_BLOCK;
+    memset(dX_bop + start * P, 0, (end - start) * P * sizeof(T));
+    for (size_t i = start; i < end; ++i) dX_bop[i * P + (size_t)which_bo[i]] = dY_bo[i];
+  }
+}
+
 template <typename T>
 static void backprop_maxout(T* dX_bop, const T* dY_bo, const int32_t* which_bo, size_t n_bo, size_t P) {
-  if (P == 2) return backprop_maxout_p<2>(dX_bop, dY_bo, which_bo, n_bo);
-  if (P == 3) return backprop_maxout_p<3>(dX_bop, dY_bo, which_bo, n_bo);
-  if (P == 4) return backprop_maxout_p<4>(dX_bop, dY_bo, which_bo, n_bo);
-  for (size_t i = 0; i < n_bo; ++i) {
-    T* dx = dX_bop + i * P;
-    for (size_t p = 0; p < P; ++p) dx[p] = T(0);
-    dx[which_bo[i]] = dY_bo[i];
-  }
+  in_parts_(n_bo, P, MAXOUT_BLOCK, [=](size_t first, size_t last) {
+    T* dX = dX_bop + first * P;
+    const T* dY = dY_bo + first;
+    const int32_t* which = which_bo + first;
+    if (P == 2) return backprop_maxout_p<2>(dX, dY, which, last - first);
+    if (P == 3) return backprop_maxout_p<3>(dX, dY, which, last - first);
+    if (P == 4) return backprop_maxout_p<4>(dX, dY, which, last - first);
+    backprop_maxout_any(dX, dY, which, last - first, P);
+  });
 }

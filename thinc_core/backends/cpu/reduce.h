@@ -1,131 +1,136 @@
-// Reductions over the rows of each sequence, vectorised across the columns.
-// Measured, one thread of an AVX-512 Zen 5 shared with others, f32, 4000 x 96, us beside a copy of the same bytes:
-// reduce_sum 19 (11), reduce_max 43 (11), backward of sum 19, mean 16, max 25 (11).
+// Reductions over the rows of each sequence. A strip of columns stays in registers while the rows go by.
 
-// Sum of the rows of X. A strip of columns stays in registers; blocks of 64 rows are summed apart, so that the rounding
-// error grows with rows / 64 and not with rows.
-template <typename T, size_t VECTORS>
-static THINC_INLINE void sum_strip_(T* Y, const T* X, size_t rows, size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  Vec<T> total[VECTORS] = {};
+constexpr size_t SUM_VECTORS = THINC_VECTOR_REGISTERS / 4;
+
+// Sum of the rows of X. Blocks of 64 rows are summed apart, so that the rounding error grows with rows / 64 and not with
+// rows.
+template <typename T, typename S>
+static THINC_INLINE void sum_strip_(S strip, T* Y, const T* X, size_t rows, size_t O, T divisor) {
+  Vec<T> total[S::V] = {};
   for (size_t start = 0; start < rows; start += 64) {
-    Vec<T> sum[VECTORS] = {};
-    size_t end = rows - start < 64 ? rows : start + 64;
+    Vec<T> sum[S::V] = {};
+    const size_t end = rows - start < 64 ? rows : start + 64;
     for (size_t t = start; t < end; ++t)
-      THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) sum[v] += load_(X + t * O + v * L);
-    THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) total[v] += sum[v];
+      THINC_UNROLL for (size_t v = 0; v < S::V; ++v) sum[v] += strip.load(X + t * O, v, (rows - t) * O);
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) total[v] += sum[v];
   }
-  memcpy(Y, total, sizeof total);
+  THINC_UNROLL for (size_t v = 0; v < S::V; ++v) strip.store(Y, v, divisor == T(1) ? total[v] : total[v] / divisor, 0);
 }
 
 template <typename T>
-static void sum_rows_of_(T* Y_o, const T* X_to, size_t rows, size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  size_t o = 0;
-  for (; o + 4 * L <= O; o += 4 * L) sum_strip_<T, 4>(Y_o + o, X_to + o, rows, O);
-  for (; o + L <= O; o += L) sum_strip_<T, 1>(Y_o + o, X_to + o, rows, O);
-  for (; o < O; ++o) {
-    T total = 0;
-    for (size_t start = 0; start < rows; start += 64) {
-      T sum = 0;
-      size_t end = rows - start < 64 ? rows : start + 64;
-      for (size_t t = start; t < end; ++t) sum += X_to[t * O + o];
-      total += sum;
+static void sums_of_(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O, bool mean) {
+  in_sequences_<T>(lengths_b, B, O, 1, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
+    for (; b < end; row += (size_t)lengths_b[b++]) {
+      const size_t rows = (size_t)lengths_b[b];
+      in_strips_<T, SUM_VECTORS>(columns, [=](auto strip, size_t o) THINC_INLINE_LAMBDA {
+        sum_strip_(strip, Y_bo + b * O + first + o, X_to + row * O + first + o, rows, O,
+                   mean && rows > 0 ? T(rows) : T(1));
+      });
     }
-    Y_o[o] = total;
-  }
+  });
 }
 
 template <typename T>
 static void reduce_sum(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  for (size_t b = 0; b < B; ++b) {
-    sum_rows_of_(Y_bo + b * O, X_to, (size_t)lengths_b[b], O);
-    X_to += (size_t)lengths_b[b] * O;
-  }
+  sums_of_(Y_bo, X_to, lengths_b, B, O, false);
 }
 
 template <typename T>
 static void reduce_mean(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  reduce_sum(Y_bo, X_to, lengths_b, B, O);
-  for (size_t b = 0; b < B; ++b) {
-    T* y = Y_bo + b * O;
-    T length = lengths_b[b] > 0 ? T(lengths_b[b]) : T(1);
-    fill_(y, O, [=](size_t o) { return y[o] / length; });
-  }
+  sums_of_(Y_bo, X_to, lengths_b, B, O, true);
 }
 
-// Integers of the width of T as int32.
-static THINC_INLINE void store_which_(int32_t* which, VecInts<float> i) { memcpy(which, &i, sizeof i); }
-static THINC_INLINE void store_which_(int32_t* which, VecInts<double> i) {
-  int64_t wide[sizeof i / sizeof(int64_t)];
-  memcpy(wide, &i, sizeof i);
-  THINC_UNROLL for (size_t k = 0; k < sizeof i / sizeof(int64_t); ++k) which[k] = (int32_t)wide[k];
+// Integers of the width of T, as int32 in an array and back.
+template <typename T>
+struct Int32s {
+  int32_t i[sizeof(Vec<T>) / sizeof(T)];
+};
+template <typename T>
+static THINC_INLINE Int32s<T> to_int32s_(VecInts<T> x) {
+  decltype(bit_type_(T())) wide[sizeof(Vec<T>) / sizeof(T)];
+  Int32s<T> narrow;
+  memcpy(wide, &x, sizeof wide);
+  THINC_UNROLL for (size_t k = 0; k < sizeof(Vec<T>) / sizeof(T); ++k) narrow.i[k] = (int32_t)wide[k];
+  return narrow;
 }
 
 // Largest value of each column and its row; rows >= 1.
-template <typename T, size_t VECTORS>
-static THINC_INLINE void max_strip_(T* Y, int32_t* which, const T* X, int32_t rows, size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  Vec<T> best[VECTORS];
-  VecInts<T> row[VECTORS] = {};
-  THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) best[v] = load_(X + v * L);
+template <typename T, typename S>
+static THINC_INLINE void max_strip_(S strip, T* Y, int32_t* which, const T* X, int32_t rows, size_t O) {
+  Vec<T> best[S::V];
+  VecInts<T> row[S::V] = {};
+  THINC_UNROLL for (size_t v = 0; v < S::V; ++v) best[v] = strip.load(X, v, rows * O);
   for (int32_t t = 1; t < rows; ++t) {
     X += O;
-    THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) {
-      Vec<T> x = load_(X + v * L);
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) {
+      Vec<T> x = strip.load(X, v, (rows - t) * O);
       auto better = beats_(x, best[v]);
       best[v] = select_(better, x, best[v]);
       row[v] = select_(better, VecInts<T>{} + t, row[v]);
     }
   }
-  memcpy(Y, best, sizeof best);
-  THINC_UNROLL for (size_t v = 0; v < VECTORS; ++v) store_which_(which + v * L, row[v]);
+  THINC_UNROLL for (size_t v = 0; v < S::V; ++v) {
+    strip.store(Y, v, best[v], 0);
+    strip.store(which, v, to_int32s_<T>(row[v]), 0);
+  }
 }
 
 template <typename T>
 static void reduce_max(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  for (size_t b = 0; b < B; ++b, Y_bo += O, which_bo += O) {
-    size_t o = 0;
-    for (; o + 2 * L <= O; o += 2 * L) max_strip_<T, 2>(Y_bo + o, which_bo + o, X_to + o, lengths_b[b], O);
-    for (; o + L <= O; o += L) max_strip_<T, 1>(Y_bo + o, which_bo + o, X_to + o, lengths_b[b], O);
-    for (; o < O; ++o) {
-      int32_t row = 0;
-      for (int32_t t = 1; t < lengths_b[b]; ++t) row = beats_(X_to[t * O + o], X_to[row * O + o]) ? t : row;
-      Y_bo[o] = X_to[row * O + o];
-      which_bo[o] = row;
-    }
-    X_to += (size_t)lengths_b[b] * O;
-  }
+  in_sequences_<T>(lengths_b, B, O, 2, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
+    for (; b < end; row += (size_t)lengths_b[b++])
+      in_strips_<T, SUM_VECTORS>(columns, [=](auto strip, size_t o) THINC_INLINE_LAMBDA {
+        max_strip_(strip, Y_bo + b * O + first + o, which_bo + b * O + first + o, X_to + row * O + first + o,
+                   lengths_b[b], O);
+      });
+  });
+}
+
+// The rows t to end of a sequence from one row: y(t, v) for each.
+template <typename T, typename S, typename F>
+static THINC_INLINE void spread_strip_(S strip, T* dX, size_t t, size_t end, size_t O, F y) {
+  for (; t < end; ++t)
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) strip.store(dX + t * O, v, y(t, v), (end - t) * O);
+}
+
+template <typename T>
+static void spread_(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O, bool mean) {
+  in_rows_(lengths_b, B, O, [=](size_t b, size_t row, size_t t, size_t end) {
+    in_strips_<T, SUM_VECTORS>(O, [=](auto strip, size_t o) THINC_INLINE_LAMBDA {
+      constexpr size_t V = decltype(strip)::V;
+      const T divisor = mean ? T(lengths_b[b]) : T(1);
+      Vec<T> y[V];
+      THINC_UNROLL for (size_t v = 0; v < V; ++v) y[v] = strip.load(dY_bo + b * O + o, v, 0) / divisor;
+      spread_strip_(strip, dX_to + row * O + o, t, end, O, [&](size_t, size_t v) THINC_INLINE_LAMBDA { return y[v]; });
+    });
+  });
 }
 
 template <typename T>
 static void backprop_reduce_sum(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O) {
-  for (size_t b = 0; b < B; ++b)
-    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O) memcpy(dX_to, dY_bo + b * O, O * sizeof(T));
+  spread_(dX_to, dY_bo, lengths_b, B, O, false);
 }
 
 template <typename T>
 static void backprop_reduce_mean(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O) {
-  for (size_t b = 0; b < B; ++b) {
-    const T* dy = dY_bo + b * O;
-    T* first = dX_to;
-    T length = T(lengths_b[b]);
-    for (int32_t t = 0; t < lengths_b[b]; ++t, dX_to += O) {
-      if (t > 0)
-        memcpy(dX_to, first, O * sizeof(T));
-      else
-        fill_(dX_to, O, [=](size_t o) { return dy[o] / length; });
-    }
-  }
+  spread_(dX_to, dY_bo, lengths_b, B, O, true);
 }
 
 template <typename T>
 static void backprop_reduce_max(T* dX_to, const T* dY_bo, const int32_t* which_bo, const int32_t* lengths_b, size_t B,
                                 size_t O) {
-  for (size_t b = 0; b < B; ++b) {
-    memset(dX_to, 0, (size_t)lengths_b[b] * O * sizeof(T));
-    for (size_t o = 0; o < O; ++o) dX_to[(size_t)which_bo[b * O + o] * O + o] = dY_bo[b * O + o];
-    dX_to += (size_t)lengths_b[b] * O;
-  }
+  in_rows_(lengths_b, B, O, [=](size_t b, size_t row, size_t t, size_t end) {
+    in_strips_<T, SUM_VECTORS / 2>(O, [=](auto strip, size_t o) THINC_INLINE_LAMBDA {
+      constexpr size_t V = decltype(strip)::V;
+      Vec<T> y[V];
+      VecInts<T> which[V];
+      THINC_UNROLL for (size_t v = 0; v < V; ++v) {
+        y[v] = strip.load(dY_bo + b * O + o, v, 0);
+        which[v] = strip.load_ints(which_bo + b * O + o, v);
+      }
+      spread_strip_(strip, dX_to + row * O + o, t, end, O, [&](size_t i, size_t v) THINC_INLINE_LAMBDA {
+        return select_(which[v] == (decltype(bit_type_(T())))i, y[v], Vec<T>{});
+      });
+    });
+  });
 }

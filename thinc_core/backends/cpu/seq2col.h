@@ -7,32 +7,31 @@
 
 template <typename T>
 static void seq2col(T* Y, const T* X_ti, const int32_t* lengths_b, size_t B, size_t I, size_t nW) {
-  size_t width = 2 * nW + 1;
-  for (size_t b = 0; b < B; ++b) {
-    size_t length = (size_t)lengths_b[b];
-    for (size_t t = 0; t < length; ++t, Y += width * I) {
-      size_t before = t < nW ? nW - t : 0;
-      size_t after = t + nW < length ? 0 : t + nW + 1 - length;
-      size_t rows = before + after < width ? width - before - after : 0;
-      for (size_t i = 0; i < before * I; ++i) Y[i] = T(0);
-      memcpy(Y + before * I, X_ti + (t + before - nW) * I, rows * I * sizeof(T));
-      for (size_t i = (before + rows) * I; i < width * I; ++i) Y[i] = T(0);
+  const size_t width = 2 * nW + 1;
+  in_rows_(lengths_b, B, width * I, [=](size_t b, size_t row, size_t t, size_t end) {
+    const size_t length = (size_t)lengths_b[b];
+    for (; t < end; ++t) {
+      const size_t before = t < nW ? nW - t : 0;
+      const size_t after = t + nW < length ? 0 : t + nW + 1 - length;
+      const size_t rows = before + after < width ? width - before - after : 0;
+      T* y = Y + (row + t) * width * I;
+      for (size_t i = 0; i < before * I; ++i) y[i] = T(0);
+      memcpy(y + before * I, X_ti + (row + t + before - nW) * I, rows * I * sizeof(T));
+      for (size_t i = (before + rows) * I; i < width * I; ++i) y[i] = T(0);
     }
-    X_ti += length * I;
-  }
+  });
 }
 
 // dX[t] is the sum over the windows that contain row t: window t + k holds it at position nW - k.
 template <typename T>
 static void backprop_seq2col(T* dX_ti, const T* dY, const int32_t* lengths_b, size_t B, size_t I, size_t nW) {
-  size_t width = (2 * nW + 1) * I;
-  for (size_t b = 0; b < B; ++b) {
-    size_t length = (size_t)lengths_b[b];
-    for (size_t t = 0; t < length; ++t, dX_ti += I) {
-      size_t first = t < nW ? 0 : t - nW, last = t + nW < length ? t + nW : length - 1;
-      const T* block = dY + last * width + (t + nW - last) * I;
-      sum_rows_(dX_ti, I, last - first + 1, [=](size_t k) { return block - k * (width - I); });
+  const size_t width = (2 * nW + 1) * I;
+  in_rows_(lengths_b, B, width, [=](size_t b, size_t row, size_t t, size_t end) {
+    const size_t length = (size_t)lengths_b[b];
+    for (; t < end; ++t) {
+      const size_t first = t < nW ? 0 : t - nW, last = t + nW < length ? t + nW : length - 1;
+      const T* block = dY + (row + last) * width + (t + nW - last) * I;
+      sum_rows_(dX_ti + (row + t) * I, I, last - first + 1, [=](size_t k) { return block - k * (width - I); });
     }
-    dY += length * width;
-  }
+  });
 }

@@ -49,7 +49,7 @@ static void softmax_narrow_block(T* Y_bo, const T* X_bo, size_t rows, size_t O) 
 }
 
 template <typename T>
-static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
+static void softmax_rows_(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
   bool narrow = O < 64 / sizeof(T);
   size_t block = O < SOFTMAX_BLOCK ? SOFTMAX_BLOCK / O : 1;
   for (size_t start = 0; start < B; start += block) {
@@ -65,77 +65,84 @@ static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
 }
 
 template <typename T>
-static void backprop_softmax(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature) {
-  for (size_t b = 0; b < B; ++b) {
-    const T *dy = dY_bo + b * O, *y = Y_bo + b * O;
-    T total = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * at(dy); });
-    each_(dX_bo + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * (at(dy) - total) / temperature; });
-  }
+static void softmax(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) {
+  in_parts_(B, 6 * O, 1, [=](size_t first, size_t last) {
+    softmax_rows_(Y_bo + first * O, X_bo + first * O, last - first, O, temperature);
+  });
 }
 
-// A vector of columns: a whole one, or the `columns` that are left at the end of a row.
 template <typename T>
-struct WholeVector {
-  THINC_INLINE Vec<T> load(const T* X) const { return load_(X); }
-  THINC_INLINE void store(T* Y, Vec<T> y) const { memcpy(Y, &y, sizeof y); }
-};
-template <typename T>
-struct PartOfVector {
-  size_t columns;
-  THINC_INLINE Vec<T> load(const T* X) const { return load_last_(X, columns); }
-  THINC_INLINE void store(T* Y, Vec<T> y) const { memcpy(Y, &y, columns * sizeof(T)); }
-};
+static void backprop_softmax(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature) {
+  in_parts_(B, 3 * O, 1, [=](size_t first, size_t last) {
+    for (size_t b = first; b < last; ++b) {
+      const T *dy = dY_bo + b * O, *y = Y_bo + b * O;
+      T total = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * at(dy); });
+      each_(dX_bo + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(y) * (at(dy) - total) / temperature; });
+    }
+  });
+}
 
-// Softmax down the columns of one sequence, a vector of columns at a time: it is read three times, mostly from L1.
-template <typename T, typename Columns>
-static THINC_INLINE void softmax_columns_(T* Y, const T* X, size_t rows, size_t O, Columns at) {
-  Vec<T> top = at.load(X), sum{};
-  for (size_t t = 1; t < rows; ++t) top = Max()(top, at.load(X + t * O));
-  for (size_t t = 0; t < rows; ++t) {
-    Vec<T> e = exp_(at.load(X + t * O) - top);
-    sum += e;
-    at.store(Y + t * O, e);
+// Columns of which the largest values, or the sums, stay in L1 while the rows of a sequence go by.
+constexpr size_t SOFTMAX_COLUMNS = 512;
+
+// Softmax down the columns of one sequence, row by row, so that memory is read in order: for the largest values, and
+// then in blocks of rows that stay in L1. exp runs over a whole block where its rows are neighbours.
+template <typename T>
+static void softmax_down_(T* Y, const T* X, size_t rows, size_t columns, size_t O) {
+  T top[SOFTMAX_COLUMNS], sum[SOFTMAX_COLUMNS] = {};
+  memcpy(top, X, columns * sizeof(T));
+  for (size_t t = 1; t < rows; ++t)
+    each_(top, columns, [&](auto at) THINC_INLINE_LAMBDA { return Max()(at(top), at(X + t * O)); });
+  const size_t block = SOFTMAX_BLOCK / columns;
+  for (size_t start = 0; start < rows; start += block) {
+    const size_t end = rows - start < block ? rows : start + block;
+    T* y = Y + start * O;
+    for (size_t t = start; t < end; ++t)
+      each_(Y + t * O, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(X + t * O) - at(top); });
+    const size_t runs = columns == O ? 1 : end - start, length = columns == O ? (end - start) * O : columns;
+    for (size_t r = 0; r < runs; ++r)
+      map_(y + r * O, length, [](Vec<T> v) THINC_INLINE_LAMBDA { return exp_(v); }, y + r * O);
+    for (size_t t = start; t < end; ++t)
+      each_(sum, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(sum) + at(Y + t * O); });
   }
-  Vec<T> factor = T(1) / sum;
-  for (size_t t = 0; t < rows; ++t) at.store(Y + t * O, at.load(Y + t * O) * factor);
+  fill_(sum, columns, [&](size_t o) { return T(1) / sum[o]; });
+  for (size_t t = 0; t < rows; ++t)
+    each_(Y + t * O, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(Y + t * O) * at(sum); });
+}
+
+// f(start, rows, columns) for each sequence, SOFTMAX_COLUMNS columns at a time; start: place of its first value.
+template <typename T, typename F>
+static void in_columns_(const int32_t* lengths_b, size_t B, size_t O, size_t cost, F f) {
+  in_sequences_<T>(lengths_b, B, O, cost, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
+    for (; b < end; row += (size_t)lengths_b[b++])
+      for (size_t o = 0; lengths_b[b] > 0 && o < columns; o += SOFTMAX_COLUMNS)
+        f(row * O + first + o, (size_t)lengths_b[b], columns - o < SOFTMAX_COLUMNS ? columns - o : SOFTMAX_COLUMNS);
+  });
 }
 
 template <typename T>
 static void softmax_sequences(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  for (size_t b = 0; b < B; ++b) {
-    size_t rows = (size_t)lengths_b[b], o = 0;
-    if (O == 1 && rows > 0) softmax(Y_to, X_to, 1, rows, T(1));  // one column is a row
-    if (O > 1 && rows > 0) {
-      for (; o + L <= O; o += L) softmax_columns_(Y_to + o, X_to + o, rows, O, WholeVector<T>());
-      if (o < O) softmax_columns_(Y_to + o, X_to + o, rows, O, PartOfVector<T>{O - o});
-    }
-    X_to += rows * O;
-    Y_to += rows * O;
-  }
+  in_columns_<T>(lengths_b, B, O, 6, [=](size_t start, size_t rows, size_t columns) {
+    if (O == 1) return softmax_rows_(Y_to + start, X_to + start, 1, rows, T(1));  // one column is a row
+    softmax_down_(Y_to + start, X_to + start, rows, columns, O);
+  });
 }
 
 // Y dY - Y S, S the sum of Y dY down the rows of the sequence.
-template <typename T, typename Columns>
-static THINC_INLINE void backprop_columns_(T* dX, const T* dY, const T* Y, size_t rows, size_t O, Columns at) {
-  Vec<T> sum{};
-  for (size_t t = 0; t < rows; ++t) sum += at.load(Y + t * O) * at.load(dY + t * O);
-  for (size_t t = 0; t < rows; ++t) {
-    Vec<T> y = at.load(Y + t * O);
-    at.store(dX + t * O, y * at.load(dY + t * O) - y * sum);
-  }
+template <typename T>
+static void backprop_softmax_down_(T* dX, const T* dY, const T* Y, size_t rows, size_t columns, size_t O) {
+  T sum[SOFTMAX_COLUMNS] = {};
+  for (size_t t = 0; t < rows; ++t)
+    each_(sum, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(sum) + at(Y + t * O) * at(dY + t * O); });
+  for (size_t t = 0; t < rows; ++t)
+    each_(dX + t * O, columns,
+          [&](auto at) THINC_INLINE_LAMBDA { return at(Y + t * O) * at(dY + t * O) - at(Y + t * O) * at(sum); });
 }
 
 template <typename T>
 static void backprop_softmax_sequences(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
                                        size_t O) {
-  constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
-  for (size_t b = 0; b < B; ++b) {
-    size_t rows = (size_t)lengths_b[b], o = 0;
-    for (; o + L <= O; o += L) backprop_columns_(dX_to + o, dY_to + o, Y_to + o, rows, O, WholeVector<T>());
-    if (o < O) backprop_columns_(dX_to + o, dY_to + o, Y_to + o, rows, O, PartOfVector<T>{O - o});
-    dX_to += rows * O;
-    dY_to += rows * O;
-    Y_to += rows * O;
-  }
+  in_columns_<T>(lengths_b, B, O, 3, [=](size_t start, size_t rows, size_t columns) {
+    backprop_softmax_down_(dX_to + start, dY_to + start, Y_to + start, rows, columns, O);
+  });
 }
