@@ -6,9 +6,10 @@ class NativeOptim(Ops):
         if drop is None or not 0 < drop < 1:
             return Ops.get_dropout_mask(self, shape, drop)
         cdef np.ndarray mask = numpy.empty(shape, dtype="float32")
+        cdef uint32_t threshold
+        cdef float kept
+        threshold, kept = self._dropout_values(drop)
         cdef uint64_t seed = self._dropout_seed()
-        cdef uint32_t threshold = int(drop * 2**32)
-        cdef float kept = 1 / (1 - drop)
         state = release(size(mask))
         K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
         acquire(state)

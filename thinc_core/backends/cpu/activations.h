@@ -20,23 +20,25 @@ static void mish(T* Y, const T* X, size_t n) {
   map_parts_(
       Y, n,
       [](Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> c = at_least_(at_most_(x, T(20)), T(-1000));  // -inf would make 0 * inf
-        Vec<T> e = exp_(c), m = e * (e + T(2));
-        return select_(x > T(20), x, c * (m / (m + T(2))));
+        Vec<T> c = at_least_(x, exp_start_<T>());  // -inf would make 0 * inf
+        Quotient<T> e = exp_quotient_<T>(capped_(c, T(20)));
+        Vec<T> m = e.up * (e.up + (e.down + e.down)), square = e.down * e.down;
+        return c * (m / (m + (square + square)));
       },
       X);
 }
 
-// With s = m / (m + 2): y' = s + x s', s' = 4 (e + 1) e / (m + 2)^2.
+// With q = m + 2: (m q + 4 x e (e + 1)) / q^2.
 template <typename T>
 static void backprop_mish(T* dX, const T* dY, const T* X, size_t n) {
   map_parts_(
       dX, n,
       [](Vec<T> dy, Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> c = at_least_(at_most_(x, T(20)), T(-1000));
-        Vec<T> e = exp_(c), m = e * (e + T(2)), r = T(1) / (m + T(2));
-        Vec<T> slope = m * r + c * ((e + T(1)) * T(4) * (e * (r * r)));
-        return dy * select_(x > T(20), Vec<T>{} + T(1), slope);
+        Vec<T> c = clip_(x, exp_start_<T>(), T(20));
+        Quotient<T> e = exp_quotient_<T>(c);
+        Vec<T> sum = e.up + e.down, square = e.down * e.down;
+        Vec<T> m = e.up * (sum + e.down), q = m + (square + square);
+        return dy * ((m * q + c * T(4) * square * (e.up * sum)) / (q * q));
       },
       dY, X);
 }
@@ -47,9 +49,9 @@ static void gelu(T* Y, const T* X, size_t n) {
   map_parts_(
       Y, n,
       [](Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> a = abs_to_(x, normal_end_<T>());
-        Vec<T> bump = select_(a == normal_end_<T>(), Vec<T>{}, a * normal_tail_(a));
-        return select_(x < T(0), Vec<T>{}, x) - bump;
+        Vec<T> a = capped_(abs_(x), normal_end_<T>());
+        Quotient<T> curve = normal_curve_(a), tail = normal_tail_(a);
+        return select_(x < T(0), Vec<T>{}, x) - a * (curve.up * tail.up / (curve.down * tail.down));
       },
       X);
 }
@@ -61,28 +63,22 @@ static void backprop_gelu(T* dX, const T* dY, const T* X, size_t n) {
       dX, n,
       [](Vec<T> dy, Vec<T> x) THINC_INLINE_LAMBDA {
         Vec<T> a = at_most_(abs_(x), normal_end_<T>());
-        Vec<T> density = a * exp2_(a * a * T(-0.72134752044448170)) * T(0.39894228040143268);
-        Vec<T> d = select_(a == normal_end_<T>(), Vec<T>{}, normal_tail_(a) - density);
+        Quotient<T> curve = normal_curve_(a), tail = normal_tail_(a);
+        Vec<T> less_density = tail.up - a * T(0.39894228040143268) * tail.down;
+        Vec<T> d = curve.up * less_density / (curve.down * tail.down);
         return dy * select_(x < T(0), d, T(1) - d);
       },
       dY, X);
 }
 
-// 1 / (1 + e^-x) and 1 / (1 + e^x) from e^-|x|, which cannot overflow.
-template <typename T>
-static THINC_INLINE Vec<T> sigmoid_(Vec<T> x, Vec<T>* complement) {
-  Vec<T> e = exp_(-abs_(x)), large = T(1) / (e + T(1)), small = e * large;
-  *complement = select_(x < T(0), large, small);
-  return select_(x < T(0), small, large);
-}
-
+// 1 / (1 + e^-x), on the left e^x / (1 + e^x).
 template <typename T>
 static void sigmoid(T* Y, const T* X, size_t n) {
   map_parts_(
       Y, n,
       [](Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> complement;
-        return sigmoid_<T>(x, &complement);
+        Quotient<T> e = exp_quotient_<T>(at_least_(-abs_(x), exp_start_<T>()));
+        return select_(x < T(0), e.up, e.down) / (e.up + e.down);
       },
       X);
 }
@@ -92,52 +88,65 @@ static void backprop_sigmoid(T* dX, const T* dY, const T* Y, size_t n) {
   fill_parts_(dX, n, [=](size_t i) { return dY[i] * Y[i] * (T(1) - Y[i]); });
 }
 
-// x sigmoid(x). Below -1000 sigmoid is 0 and x may be -inf.
+// x / (1 + e^-x). At -exp_end_ it is 0 already.
 template <typename T>
 static void swish(T* Y, const T* X, size_t n) {
   map_parts_(
       Y, n,
       [](Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> complement;
-        return at_least_(x, T(-1000)) * sigmoid_<T>(x, &complement);
+        Vec<T> c = at_least_(x, -exp_end_<T>());
+        Quotient<T> e = exp_quotient_<T>(-capped_(c, -exp_start_<T>()));
+        return c * (e.down / (e.up + e.down));
       },
       X);
 }
 
-// sigmoid(x) + y sigmoid(-x), in which y, when infinite, meets a zero.
+// With e = e^-x: (1 + y e) / (1 + e) = sigmoid(x) + y sigmoid(-x), in which y, when infinite, meets a zero.
 template <typename T>
 static void backprop_swish(T* dX, const T* dY, const T* X, const T* Y, size_t n) {
   map_parts_(
       dX, n,
       [](Vec<T> dy, Vec<T> x, Vec<T> y) THINC_INLINE_LAMBDA {
-        Vec<T> complement, s = sigmoid_<T>(x, &complement);
-        return dy * (s + at_least_(at_most_(y, T(1e30)), T(-1e30)) * complement);
+        Quotient<T> e = exp_quotient_<T>(clip_(-x, exp_start_<T>(), exp_large_<T>()));
+        return dy * ((clip_(y, T(-1e30), T(1e30)) * e.up + e.down) / (e.up + e.down));
       },
       dY, X, Y);
 }
 
-// x sigmoid(2 u), 2 u = sqrt(8 / pi) (x + 0.044715 x^3); beyond 50 sigmoid is 0 or 1.
+// 2 u = sqrt(8 / pi) (x + 0.044715 x^3) of gelu_approx.
+template <typename V, typename T>
+static THINC_INLINE V approx_u2_(V x, T) {
+  return x * T(1.5957691216057308) * (x * x * T(0.044715) + T(1));
+}
+// e^-2u is infinite here, and 0 beside 1 from 9 on.
+template <typename T>
+constexpr T approx_start_() {
+  return sizeof(T) == 4 ? T(-10.05) : T(-21.16);
+}
+
+// x / (1 + e^-2u), 2 u = sqrt(8 / pi) (x + 0.044715 x^3).
 template <typename T>
 static void gelu_approx(T* Y, const T* X, size_t n) {
   map_parts_(
       Y, n,
       [](Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> c = at_least_(at_most_(x, T(50)), T(-50)), complement;
-        Vec<T> s = sigmoid_<T>(c * T(1.5957691216057308) * (c * c * T(0.044715) + T(1)), &complement);
-        return at_least_(x, T(-50)) * s;
+        Vec<T> c = at_least_(x, approx_start_<T>());
+        Quotient<T> e = exp_quotient_<T>(-approx_u2_(capped_(c, T(9)), T(0)));
+        return c * (e.down / (e.up + e.down));
       },
       X);
 }
 
-// s + x s (1 - s) 2 u', with s = sigmoid(2 u).
+// s (1 + x (1 - s) 2 u') with s = 1 / (1 + e) and 1 - s = e / (1 + e).
 template <typename T>
 static void backprop_gelu_approx(T* dX, const T* dY, const T* X, size_t n) {
   map_parts_(
       dX, n,
       [](Vec<T> dy, Vec<T> x) THINC_INLINE_LAMBDA {
-        Vec<T> c = at_least_(at_most_(x, T(50)), T(-50)), complement;
-        Vec<T> s = sigmoid_<T>(c * T(1.5957691216057308) * (c * c * T(0.044715) + T(1)), &complement);
-        return dy * (s + c * s * complement * T(1.5957691216057308) * (c * c * T(0.134145) + T(1)));
+        Vec<T> c = clip_(x, approx_start_<T>() + T(0.2), T(9));
+        Quotient<T> e = exp_quotient_<T>(-approx_u2_(c, T(0)));
+        Vec<T> r = T(1) / (e.up + e.down), u2_slope = c * c * T(0.21406444881780073) + T(1.5957691216057308);
+        return dy * (e.down * r * (c * u2_slope * (e.up * r) + T(1)));
       },
       dY, X);
 }
@@ -153,11 +162,12 @@ constexpr T dish_limit_() {
   return sizeof(T) == 4 ? T(1e18) : T(1e150);
 }
 
-// 1 + x / h with h = sqrt(1 + x^2); on the left as 1 / (h (h + |x|)), where the sum would cancel. |x| <= dish_limit_.
+// 1 + x / h with h = sqrt(1 + x^2): (h + x) / h, and on the left 1 / (h (h + |x|)), where that sum would cancel.
+// |x| <= dish_limit_.
 template <typename T>
 static THINC_INLINE T dish_sum_(T x) {
-  T h = sqrt_(T(1) + x * x), left = T(1) / (h * (h - x)), right = T(1) + x / h;
-  return x < T(0) ? left : right;
+  T h = sqrt_(T(1) + x * x), sum = h + (x < T(0) ? -x : x);
+  return (x < T(0) ? T(1) : sum) / (x < T(0) ? h * sum : h);
 }
 
 template <typename T>
@@ -177,12 +187,6 @@ static void backprop_dish(T* dX, const T* dY, const T* X, size_t n) {
     T s = dish_sum_(c > dish_limit_<T>() ? dish_limit_<T>() : c);
     return dY[i] * (T(0.5) * s * (T(3) * s - T(1) - s * s));
   });
-}
-
-// x between low and high; NaN stays NaN.
-template <typename V, typename T>
-static THINC_INLINE V clip_(V x, T low, T high) {
-  return at_most_(at_least_(x, low), high);
 }
 
 template <typename T>

@@ -100,12 +100,25 @@ static THINC_INLINE V at_least_(V x, T low) {
   return select_(x < low, V{} + low, x);
 }
 
-// |x|, but at most high > 0; of NaN, f32 makes high (comparing the bits as integers is one instruction).
-static THINC_INLINE Vec<float> abs_to_(Vec<float> x, float high) {
-  VecInts<float> a = bits_(abs_(x)), most = bits_(Vec<float>{} + high);
-  return from_bits_<Vec<float>>(a < most ? a : most);
+// The smaller of x and high > 0, when NaN may become high: one instruction where integers can be compared.
+static THINC_INLINE Vec<float> capped_(Vec<float> x, float high) {
+  VecInts<float> i = bits_(x), most = bits_(Vec<float>{} + high);
+  return from_bits_<Vec<float>>(i < most ? i : most);
 }
-static THINC_INLINE Vec<double> abs_to_(Vec<double> x, double high) { return at_most_(abs_(x), high); }
+static THINC_INLINE Vec<double> capped_(Vec<double> x, double high) {
+#if THINC_VECTOR_BYTES == 64
+  VecInts<double> i = bits_(x), most = bits_(Vec<double>{} + high);
+  return from_bits_<Vec<double>>(i < most ? i : most);
+#else
+  return at_most_(x, high);
+#endif
+}
+
+// x between low and high; NaN stays NaN.
+template <typename V, typename T>
+static THINC_INLINE V clip_(V x, T low, T high) {
+  return at_most_(at_least_(x, low), high);
+}
 
 template <typename T>
 static THINC_INLINE Vec<T> load_(const T* p) {

@@ -37,123 +37,120 @@ static THINC_INLINE V long_poly_(V x, T c0, T c1, T c2, C... rest) {
   }
 }
 
-// x = n ln2 + r with |r| <= ln2 / 2: e^r - 1 = r + r^2 p(r), p of degree 4 (fit 2^-28.3). Adding 1.5 * 2^23 leaves
-// n = round(x / ln2) in the low bits of the sum, which is given back for 2^n.
-static THINC_INLINE Vec<float> exp_rest_(Vec<float> x, Vec<float>* sum) {
-  *sum = x * 1.44269504f + 12582912.0f;
-  Vec<float> n = *sum - 12582912.0f;
-  Vec<float> r = (x - n * 0.693145751953125f) - n * 1.42860677e-6f;  // ln2 in two parts: the first product is exact
+// e^x is 2^n e^r with x = n ln2 + r, |r| <= ln2 / 2. The sum of x / ln2 and 1.5 * 2^23 is rounded to n, which stays in
+// its low bits; 127 more, and these bits are the exponent of 2^n. So 2^n is 0 at exp_start_ and infinite at exp_end_.
+template <typename T>
+constexpr T exp_start_() {
+  return sizeof(T) == 4 ? T(-88) : T(-709);
+}
+template <typename T>
+constexpr T exp_end_() {
+  return sizeof(T) == 4 ? T(88.5) : T(709.5);
+}
+
+// Here e^x is large but finite.
+template <typename T>
+constexpr T exp_large_() {
+  return sizeof(T) == 4 ? T(87) : T(708);
+}
+
+// r and 2^n. ln2 is taken in two parts, so that the first product is exact.
+static THINC_INLINE Vec<float> reduce_(Vec<float> x, Vec<float>* power) {
+  Vec<float> sum = x * 1.44269504f + 12583039.0f, n = sum - 12583039.0f;
+  *power = from_bits_<Vec<float>>(bits_(sum) << 23);
+  return (x - n * 0.693145751953125f) - n * 1.42860677e-6f;
+}
+static THINC_INLINE Vec<double> reduce_(Vec<double> x, Vec<double>* power) {
+  Vec<double> sum = x * 1.4426950408889634 + 6755399441056767.0, n = sum - 6755399441056767.0;
+  *power = from_bits_<Vec<double>>(bits_(sum) << 52);
+  return (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
+}
+
+// e^r - 1 = r + r^2 p(r), p of degree 4 (fit 2^-28.3) or 9 (2^-57.9).
+static THINC_INLINE Vec<float> expm1_of_rest_(Vec<float> r) {
   Vec<float> p = poly_(r, 0.0013814650f, 0.0083687027f, 0.041668386f, 0.16666521f, 0.49999993f);
   return p * (r * r) + r;
 }
-
-// The same with p of degree 9 (fit 2^-57.9).
-static THINC_INLINE Vec<double> exp_rest_(Vec<double> x, Vec<double>* sum) {
-  *sum = x * 1.4426950408889634 + 6755399441055744.0;
-  Vec<double> n = *sum - 6755399441055744.0;
-  Vec<double> r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
+static THINC_INLINE Vec<double> expm1_of_rest_(Vec<double> r) {
   Vec<double> p = long_poly_(r, 2.4999970373041514e-8, 2.7630196407874353e-7, 2.7557586450845102e-6,
                              2.4801493251435885e-5, 1.9841269506778380e-4, 1.3888888943473573e-3, 8.3333333334942015e-3,
                              4.1666666666530808e-2, 1.6666666666666413e-1, 5.0000000000000105e-1);
   return p * (r * r) + r;
 }
 
-// e^x for x <= 88; NaN stays NaN; below -86.9 the result is 0 instead of a tiny number. Measured through sigmoid, which
-// adds a sum and a quotient: 2.3 ulp. 2^(n - 1) is built from the bits of n and 2 e^r makes up for the 1, because 2^128
-// has no float.
-static THINC_INLINE Vec<float> exp_(Vec<float> x) {
-  Vec<float> sum, e = exp_rest_(x, &sum) + 1.0f;
-  Vec<float> y = (e + e) * from_bits_<Vec<float>>((bits_(sum) << 23) + (126 << 23));
-  return select_(x < -86.9f, Vec<float>{}, y);
+// e^x for x up to exp_end_: infinite there, 0 below exp_start_; NaN stays NaN.
+template <typename T>
+static THINC_INLINE Vec<T> exp_to_end_(Vec<T> x) {
+  Vec<T> power, y = expm1_of_rest_(reduce_(x, &power)) + T(1);
+  return select_(x < exp_start_<T>(), Vec<T>{}, y * power);
 }
-
-// The same for x <= 709; 0 below -708.
-static THINC_INLINE Vec<double> exp_(Vec<double> x) {
-  Vec<double> sum, e = exp_rest_(x, &sum) + 1.0;
-  Vec<double> y = (e + e) * from_bits_<Vec<double>>((bits_(sum) << 52) + (int64_t(1022) << 52));
-  return select_(x < -708.0, Vec<double>{}, y);
-}
+static THINC_INLINE Vec<float> exp_(Vec<float> x) { return exp_to_end_<float>(x); }
+static THINC_INLINE Vec<double> exp_(Vec<double> x) { return exp_to_end_<double>(x); }
 
 // e^x - 1 = 2^n (e^r - 1) + (2^n - 1) for |x| <= 80, with a small relative error also near 0.
 static THINC_INLINE Vec<float> expm1_(Vec<float> x) {
-  Vec<float> sum, rest = exp_rest_(x, &sum);
-  Vec<float> scale = from_bits_<Vec<float>>((bits_(sum) << 23) + (127 << 23));
-  return scale * rest + (scale - 1.0f);
+  Vec<float> power, rest = expm1_of_rest_(reduce_(x, &power));
+  return power * rest + (power - 1.0f);
 }
 static THINC_INLINE Vec<double> expm1_(Vec<double> x) {
-  Vec<double> sum, rest = exp_rest_(x, &sum);
-  Vec<double> scale = from_bits_<Vec<double>>((bits_(sum) << 52) + (int64_t(1023) << 52));
-  return scale * rest + (scale - 1.0);
+  Vec<double> power, rest = expm1_of_rest_(reduce_(x, &power));
+  return power * rest + (power - 1.0);
 }
 
-// 2^x for -100 < x <= 0, without the care for the last bits of a large x: e^(-a^2 / 2) has lost them in a^2 anyway.
-// 2^f, |f| <= 1/2, of degree 6 (fit 2^-29) and 11 (fit 2^-58.2).
-static THINC_INLINE Vec<float> exp2_(Vec<float> x) {
-  Vec<float> magic = x + 12582912.0f;
-  Vec<float> p = poly_(x - (magic - 12582912.0f), 1.5345812e-4f, 1.3399931e-3f, 9.6184890e-3f, 5.5503288e-2f,
-                       0.24022647f, 0.69314721f, 1.0f);
-  return from_bits_<Vec<float>>(bits_(p) + (bits_(magic) << 23));
+// A quotient whose division is left to the caller, who often has another to do.
+template <typename T>
+struct Quotient {
+  Vec<T> up, down;
+};
+
+// e^r for |r| <= ln2 / 2, as (q + p) / (q - p) with p / q a fit of tanh(r / 2), odd in r: 2^-33.3 in f32, 2^-60 in f64.
+static THINC_INLINE Quotient<float> exp_of_rest_(Vec<float> r) {
+  Vec<float> r2 = r * r, p = r * (r2 * 0.0166417048f + 1.0f), q = r2 * 0.199949827f + 2.0f;
+  return {q + p, q - p};
 }
-static THINC_INLINE Vec<double> exp2_(Vec<double> x) {
-  Vec<double> magic = x + 6755399441055744.0;
-  Vec<double> p =
-      long_poly_(x - (magic - 6755399441055744.0), 4.4352807904575454e-10, 7.0741056308612428e-9, 1.0178198034320914e-7,
-                 1.3215433089567199e-6, 1.5252733489958518e-5, 1.5403530462514668e-4, 1.3333558146789953e-3,
-                 9.6181291075883350e-3, 5.5504108664819921e-2, 2.4022650695910156e-1, 6.9314718055994533e-1, 1.0);
-  return from_bits_<Vec<double>>(bits_(p) + (bits_(magic) << 52));
+static THINC_INLINE Quotient<double> exp_of_rest_(Vec<double> r) {
+  Vec<double> r2 = r * r, p = r * poly_(r2, 6.6082490690145801e-5, 0.027774470418251777, 0.99999999999999997);
+  Vec<double> q = poly_(r2, 0.0019834656070566901, 0.22221560750316141, 2.0);
+  return {q + p, q - p};
 }
 
-// From here on the tail of the normal distribution is 0 for us: 1e-9 in f32, 5e-17 in f64.
+// e^x for x between exp_start_, where it is 0, and exp_end_, where it is infinite; NaN stays NaN.
+template <typename T>
+static THINC_INLINE Quotient<T> exp_quotient_(Vec<T> x) {
+  Vec<T> power, r = reduce_(x, &power);
+  Quotient<T> e = exp_of_rest_(r);
+  return {e.up * power, e.down};
+}
+
+// The normal distribution at -a, 0 <= a <= normal_end_, where it becomes 0. e^(-a^2 / 2) has its error from the rounding
+// of a^2: in ulp, about a^2 / 2.
 template <typename T>
 constexpr T normal_end_() {
-  return sizeof(T) == 4 ? T(6) : T(8.3);
+  return sizeof(T) == 4 ? T(13.27) : T(37.66);
+}
+static THINC_INLINE Quotient<float> normal_curve_(Vec<float> a) {
+  Vec<float> y = a * a * -0.72134752f, sum = y + 12583039.0f, f = y - (sum - 12583039.0f);
+  Quotient<float> e = exp_of_rest_(f * 0.69314718f);
+  return {e.up * from_bits_<Vec<float>>(bits_(sum) << 23), e.down};
+}
+static THINC_INLINE Quotient<double> normal_curve_(Vec<double> a) {
+  Vec<double> y = a * a * -0.72134752044448170, sum = y + 6755399441056767.0, f = y - (sum - 6755399441056767.0);
+  Quotient<double> e = exp_of_rest_(f * 0.69314718055994531);
+  return {e.up * from_bits_<Vec<double>>(bits_(sum) << 52), e.down};
 }
 
-// The tail of the normal distribution, Phi(-a), for 0 <= a <= normal_end_. No exp and no division: its eighth root is
-// almost a straight line, so a polynomial fits it well, and three squarings undo the root. They multiply the rounding
-// error too: measured 18 ulp for a < 1, 123 at the end. f64: the sixteenth root, 15 and 51 times 2^-52.
-// Degree 10 in f32 (fit: 2^-26 of 1) and 30 in f64 (fit: 2^-57).
-static THINC_INLINE Vec<float> normal_tail_(Vec<float> a) {
-  Vec<float> p =
-      long_poly_(a * (1.0f / 3.0f) - 1.0f, 1.1075037e-4f, 2.1299299e-4f, -2.0618838e-3f, 2.8501812e-4f, 1.5834355e-2f,
-                 -2.0436701e-2f, -5.8676583e-2f, 0.13788574f, 0.10291487f, -0.53901759f, 0.43781199f);
-  p *= p;
-  p *= p;
-  return p * p;
-}
-static THINC_INLINE Vec<double> normal_tail_(Vec<double> a) {
-  Vec<double> p =
-      long_poly_(a * (1.0 / 4.15) - 1.0, 1.5841918791902187e-08, -1.9806982423160922e-08, -1.0055913113737665e-07,
-                 1.3814700374798675e-07, 2.4126580763940164e-07, -3.2727758423619e-07, -3.9978324993956174e-07,
-                 4.4471207145212693e-07, 6.358853341840158e-07, -7.897925369769761e-07, -5.6781774339893145e-08,
-                 6.5730136546795325e-09, 4.465532102203381e-07, 3.899490880035784e-07, -2.53876420240612e-06,
-                 5.4729130055369895e-06, -1.002644547822091e-05, 2.1857669080822428e-05, -4.070828455062646e-05,
-                 -1.010626250162375e-05, 0.00022860572130997084, 6.578043032951399e-06, -0.0018911175003431403,
-                 0.0006963506058185169, 0.016348350581482856, -0.026874443869496337, -0.05463486914781185,
-                 0.16497477184665557, 0.0641194447748107, -0.5696210758613011, 0.5026846049296085);
-  p *= p;
-  p *= p;
-  p *= p;
-  return p * p;
+// Phi(-a) by e^(-a^2 / 2). Fit in f32: 2^-25.7 of Phi = 1, and relative 2^-19.7 as far as normal_end_.
+static THINC_INLINE Quotient<float> normal_tail_(Vec<float> a) {
+  Vec<float> N = poly_(a, 0.0147663036f, 0.110061539f, 0.345783945f, 0.499999982f);
+  Vec<float> D = poly_(a, 0.0370224308f, 0.275562215f, 0.908563482f, 1.48944972f, 1.0f);
+  return {N, D};
 }
 
-// erfc(z) e^(z^2) for z >= 0, as t Q(t): f32 t = 1 / (1 + z / 2.5), Q in 2t - 1 of degree 7 (fit 2^-25 of 1);
-// f64 t = 1 / (1 + z / 4), degree 22 (fit 2^-58).
-static THINC_INLINE Vec<float> erfcx_(Vec<float> z) {
-  Vec<float> t = 2.0f / (z * 0.4f + 1.0f);
-  return t * long_poly_(t - 1.0f, 2.3546771e-4f, -9.1828700e-4f, -1.7893412e-3f, 5.6821796e-3f, 3.4275406e-2f,
-                        9.0779488e-2f, 0.16092863f, 0.21080643f);
-}
-static THINC_INLINE Vec<double> erfcx_(Vec<double> z) {
-  Vec<double> t = 2.0 / (z * 0.25 + 1.0);
-  Vec<double> q =
-      long_poly_(t - 1.0, 2.5595514920531627e-10, 9.1200686787723257e-11, -3.8488056225115613e-9,
-                 -6.4117759343499125e-10, 3.0980145000538630e-8, 1.9482921465652793e-8, -2.1149393603765673e-7,
-                 -3.5651704461372467e-7, 1.1735767566447454e-6, 4.7154443959470684e-6, -9.0878485240366635e-7,
-                 -4.4203271420703728e-5, -1.1376317286021696e-4, 7.0239728961437408e-5, 1.5280139142925629e-3,
-                 6.5925133336520474e-3, 1.9095378727278488e-2, 4.3502734310072797e-2, 8.2712896969506242e-2,
-                 1.3521345782830623e-1, 1.9330217556630920e-1, 2.4413718227022052e-1, 2.7399891525012278e-1);
-  return t * 0.5 * q;
+// In f64: 2^-55.5 of 1; beyond 9 there is a relative error of up to 2^-15.
+static THINC_INLINE Quotient<double> normal_tail_(Vec<double> a) {
+  Vec<double> N = long_poly_(a, 8.0061127274617027e-5, 0.0015902352997199576, 0.014472535947630704, 0.077002494897357814, 0.25448820153744884, 0.50229006137422855, 0.50000000000000002);
+  Vec<double> D = long_poly_(a, 0.00020067980771637433, 0.0039862810430031798, 0.036474852375268975, 0.19704401670969988, 0.67338095826064985, 1.4471351454725254, 1.8024646835513325, 1.0);
+  return {N, D};
 }
 
 // erf(z) / z for |z| <= 3/4, from u = z^2: degree 5 in f32 (fit 2^-29.4), 11 in f64 (fit 2^-66.7).
@@ -166,12 +163,13 @@ static THINC_INLINE Vec<double> erf_by_z_(Vec<double> u) {
                     -2.6866170645117932e-2, 1.1283791670955085e-1, -3.7612638903183752e-1, 1.1283791670955126);
 }
 
-// erf(x), measured: 3.1 ulp in f32. The series up to 3/4, 1 - erfc beyond, where erfc is small enough not to cost
-// digits. From 6 on it is 1.
+// erf(x): the series up to 3/4, 1 - 2 Phi(-sqrt(2) |x|) beyond, where the tail is small enough not to cost digits.
 template <typename T>
 static THINC_INLINE Vec<T> erf_(Vec<T> x) {
-  Vec<T> z = at_most_(abs_(x), T(6));
-  Vec<T> far = T(1) - exp_(-z * z) * erfcx_(z);
+  Vec<T> z = at_most_(abs_(x), T(9));
+  Vec<T> a = z * T(1.4142135623730951);
+  Quotient<T> curve = normal_curve_(a), tail = normal_tail_(a);
+  Vec<T> far = T(1) - curve.up * (tail.up + tail.up) / (curve.down * tail.down);
   return select_(z < T(0.75), x * erf_by_z_(x * x), select_(x < T(0), -far, far));
 }
 

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # of Philox4x32
 WEYL = (0x9E3779B9, 0xBB67AE85)  # added to the two key words after each round
 LOW_32 = 0xFFFFFFFF
+STEPS = 2**16  # of the probability
 
 
 class Dropout(Base):
     def get_dropout_mask(self, shape: Union[int, Tuple[int, ...]], drop: Optional[float]) -> FloatsXd:
-        """Mask to multiply with: 0 with probability drop, else 1 / (1 - drop).
+        """Mask to multiply with: 0 with a probability of about drop, else the number that makes the mean 1.
 
         shape: of the mask.  drop: probability in [0, 1]; None or <= 0 gives ones, >= 1 gives zeros.
         RETURNS: shape, float32.
-        NUMERICS: the generator is seeded by one 64-bit draw from NumPy's global generator, so numpy.random.seed and
-            fix_random_seed govern it. Element i is kept when word i % 4 of Philox4x32-10 at counter i // 4 is at least
-            drop * 2^32: the same bits on every backend, instruction set and number of threads.
+        NUMERICS: an element is 0 with probability p, the multiple of 2^-16 nearest to drop but less than 1, else
+            1 / (1 - p). The generator, Philox4x32-10, is seeded by one draw from NumPy's global generator, so
+            numpy.random.seed and fix_random_seed govern it. Which 16 of its bits decide about element i depends on i
+            alone: the same mask on every backend, instruction set and number of threads.
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
         if drop is None or drop <= 0:
@@ -32,18 +34,33 @@ class Dropout(Base):
         if drop >= 1:
             return self.xp.zeros(shape, dtype="float32")
         mask = self.xp.empty(shape, dtype="float32")
-        words = self._philox(self._dropout_seed(), mask.size)
-        mask[...] = self.xp.where(words >= int(drop * 2**32), 1 / (1 - drop), 0).reshape(mask.shape)
+        threshold, kept = self._dropout_values(drop)
+        mask[...] = self.xp.where(self._dropout_bits(self._dropout_seed(), mask.size) >= threshold, kept, 0).reshape(
+            mask.shape
+        )
         return mask
 
-    def _dropout_seed(self) -> int:
-        """One 64-bit draw from NumPy's global generator."""
-        return int(numpy.random.randint(0, 2**64, dtype="uint64"))
+    def _dropout_values(self, drop: float) -> Tuple[int, float]:
+        """p * 2^16, below which 16 random bits drop an element, and 1 / (1 - p)."""
+        threshold = min(round(drop * STEPS), STEPS - 1)
+        return threshold, STEPS / (STEPS - threshold)
 
-    def _philox(self, seed: int, n: int) -> Any:
-        """(n,) 32-bit words as uint64: Philox4x32-10 with key = seed and counter = 0, 1, 2, ..."""
+    def _dropout_seed(self) -> int:
+        """53 random bits in one draw from NumPy's global generator."""
+        return int(numpy.random.random_sample() * 2**53)
+
+    def _dropout_bits(self, seed: int, n: int) -> Any:
+        """(n,) 16-bit numbers. Of 64 elements, which 8 counters serve, the first 32 take words 0 and 1: their low
+        halves, counter by counter, then their high halves; the others take words 2 and 3."""
+        xp = self.xp
+        words = self._philox(seed, (n + 63) // 64 * 8).reshape(-1, 8, 2, 2).transpose(0, 2, 1, 3)
+        halves = xp.stack([words & numpy.uint64(STEPS - 1), words >> numpy.uint64(16)], axis=2)
+        return halves.reshape(-1)[:n]
+
+    def _philox(self, seed: int, counters: int) -> Any:
+        """(counters, 4) 32-bit words as uint64: Philox4x32-10 with key = seed and counter = 0, 1, 2, ..."""
         xp, low = self.xp, numpy.uint64(LOW_32)
-        counter = xp.arange((n + 3) // 4, dtype="uint64")
+        counter = xp.arange(counters, dtype="uint64")
         c0, c1 = counter & low, counter >> numpy.uint64(32)
         c2, c3 = xp.zeros_like(counter), xp.zeros_like(counter)
         k0, k1 = seed & LOW_32, seed >> 32
@@ -52,4 +69,4 @@ class Dropout(Base):
             c0, c2 = (p1 >> numpy.uint64(32)) ^ c1 ^ numpy.uint64(k0), (p0 >> numpy.uint64(32)) ^ c3 ^ numpy.uint64(k1)
             c1, c3 = p1 & low, p0 & low
             k0, k1 = (k0 + WEYL[0]) & LOW_32, (k1 + WEYL[1]) & LOW_32
-        return xp.stack([c0, c1, c2, c3], axis=1).reshape(-1)[:n]
+        return xp.stack([c0, c1, c2, c3], axis=1)
