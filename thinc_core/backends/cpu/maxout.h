@@ -110,15 +110,24 @@ static void maxout(T* Y_bo, int32_t* which_bo, const T* X_bop, size_t n_bo, size
     const T* X = X_bop + first * P;
     const size_t n = last - first;
     switch (P) {
-      case 1: return maxout_p<1>(Y, which, X, n);
-      case 2: return maxout_p<2>(Y, which, X, n);
-      case 3: return maxout_p<3>(Y, which, X, n);
-      case 4: return maxout_p<4>(Y, which, X, n);
-      case 5: return maxout_p<5>(Y, which, X, n);
-      case 6: return maxout_p<6>(Y, which, X, n);
-      case 7: return maxout_p<7>(Y, which, X, n);
-      case 8: return maxout_p<8>(Y, which, X, n);
-      default: maxout_any<4>(Y, which, X, n, P);
+      case 1:
+        return maxout_p<1>(Y, which, X, n);
+      case 2:
+        return maxout_p<2>(Y, which, X, n);
+      case 3:
+        return maxout_p<3>(Y, which, X, n);
+      case 4:
+        return maxout_p<4>(Y, which, X, n);
+      case 5:
+        return maxout_p<5>(Y, which, X, n);
+      case 6:
+        return maxout_p<6>(Y, which, X, n);
+      case 7:
+        return maxout_p<7>(Y, which, X, n);
+      case 8:
+        return maxout_p<8>(Y, which, X, n);
+      default:
+        maxout_any<4>(Y, which, X, n, P);
     }
   });
 }

@@ -50,7 +50,8 @@ static THINC_INLINE VecInts<T> load_ints_(const int32_t* X, size_t n) {
   return ints;
 }
 
-// A strip of columns that stays in V registers. The last of them may overlap the one before.
+// A strip of columns that stays in V registers. The last of them may overlap the one before it, so a strip is computed
+// as a whole before it is stored where it was read.
 template <typename T, size_t VECTORS>
 struct Strip {
   static constexpr size_t V = VECTORS, L = sizeof(Vec<T>) / sizeof(T);
@@ -86,12 +87,12 @@ static THINC_INLINE void strip_of_(size_t vectors, size_t o, ptrdiff_t last, F f
   if constexpr (V > 1) strip_of_<T, V - 1>(vectors, o, last, f);
 }
 
-// f(strip, o) for strips of up to MOST registers that make up the columns.
+// f(strip, o) for strips of MOST registers and a last one of up to MOST + 1. No strip overlaps another.
 template <typename T, size_t MOST, typename F>
 static THINC_INLINE void in_strips_(size_t columns, F f) {
   constexpr size_t L = sizeof(Vec<T>) / sizeof(T);
   if (columns < L) return f(NarrowStrip<T>{columns}, 0);
   size_t o = 0;
-  for (; o + MOST * L <= columns; o += MOST * L) f(Strip<T, MOST>{(MOST - 1) * L}, o);
-  if (o < columns) strip_of_<T, MOST - 1>((columns - o + L - 1) / L, o, (ptrdiff_t)(columns - o) - (ptrdiff_t)L, f);
+  for (; o + (MOST + 1) * L <= columns; o += MOST * L) f(Strip<T, MOST>{(MOST - 1) * L}, o);
+  strip_of_<T, MOST + 1>((columns - o + L - 1) / L, o, (ptrdiff_t)(columns - o - L), f);
 }

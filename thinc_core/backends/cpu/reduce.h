@@ -2,8 +2,8 @@
 
 constexpr size_t SUM_VECTORS = THINC_VECTOR_REGISTERS / 4;
 
-// Sum of the rows of X. Blocks of 64 rows are summed apart, so that the rounding error grows with rows / 64 and not with
-// rows.
+// Sum of the rows of X. Blocks of 64 rows are summed apart, so that the rounding error grows with rows / 64 and not
+// with rows.
 template <typename T, typename S>
 static THINC_INLINE void sum_strip_(S strip, T* Y, const T* X, size_t rows, size_t O, T divisor) {
   Vec<T> total[S::V] = {};

@@ -82,67 +82,88 @@ static void backprop_softmax(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, 
   });
 }
 
-// Columns of which the largest values, or the sums, stay in L1 while the rows of a sequence go by.
-constexpr size_t SOFTMAX_COLUMNS = 512;
-
-// Softmax down the columns of one sequence, row by row, so that memory is read in order: for the largest values, and
-// then in blocks of rows that stay in L1. exp runs over a whole block where its rows are neighbours.
-template <typename T>
-static void softmax_down_(T* Y, const T* X, size_t rows, size_t columns, size_t O) {
-  T top[SOFTMAX_COLUMNS], sum[SOFTMAX_COLUMNS] = {};
-  memcpy(top, X, columns * sizeof(T));
+// Softmax down a strip of columns of one sequence: it is read three times, mostly from L1 or L2.
+template <typename T, typename S>
+static THINC_INLINE void softmax_strip_(S strip, T* Y, const T* X, size_t rows, size_t O) {
+  Vec<T> top[S::V], sum[S::V] = {}, y[S::V];
+  THINC_UNROLL for (size_t v = 0; v < S::V; ++v) top[v] = strip.load(X, v, 0);
   for (size_t t = 1; t < rows; ++t)
-    each_(top, columns, [&](auto at) THINC_INLINE_LAMBDA { return Max()(at(top), at(X + t * O)); });
-  const size_t block = SOFTMAX_BLOCK / columns;
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) top[v] = Max()(top[v], strip.load(X + t * O, v, 0));
+  for (size_t t = 0; t < rows; ++t) {
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) y[v] = exp_(strip.load(X + t * O, v, 0) - top[v]);
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) sum[v] += y[v];
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) strip.store(Y + t * O, v, y[v], 0);
+  }
+  THINC_UNROLL for (size_t v = 0; v < S::V; ++v) sum[v] = T(1) / sum[v];
+  for (size_t t = 0; t < rows; ++t) {
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) y[v] = strip.load(Y + t * O, v, 0) * sum[v];
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) strip.store(Y + t * O, v, y[v], 0);
+  }
+}
+
+// The same for rows that do not fill a register: exp runs over a block of them.
+template <typename T>
+static void softmax_down_(T* Y, const T* X, size_t rows, size_t O) {
+  T top[sizeof(Vec<T>) / sizeof(T)], sum[sizeof(Vec<T>) / sizeof(T)] = {};
+  memcpy(top, X, O * sizeof(T));
+  for (size_t t = 1; t < rows; ++t)
+    for (size_t o = 0; o < O; ++o) top[o] = Max()(top[o], X[t * O + o]);
+  const size_t block = SOFTMAX_BLOCK / O;
   for (size_t start = 0; start < rows; start += block) {
     const size_t end = rows - start < block ? rows : start + block;
     T* y = Y + start * O;
     for (size_t t = start; t < end; ++t)
-      each_(Y + t * O, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(X + t * O) - at(top); });
-    const size_t runs = columns == O ? 1 : end - start, length = columns == O ? (end - start) * O : columns;
-    for (size_t r = 0; r < runs; ++r)
-      map_(y + r * O, length, [](Vec<T> v) THINC_INLINE_LAMBDA { return exp_(v); }, y + r * O);
+      for (size_t o = 0; o < O; ++o) Y[t * O + o] = X[t * O + o] - top[o];
+    map_(y, (end - start) * O, [](Vec<T> v) THINC_INLINE_LAMBDA { return exp_(v); }, y);
     for (size_t t = start; t < end; ++t)
-      each_(sum, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(sum) + at(Y + t * O); });
+      for (size_t o = 0; o < O; ++o) sum[o] += Y[t * O + o];
   }
-  fill_(sum, columns, [&](size_t o) { return T(1) / sum[o]; });
+  for (size_t o = 0; o < O; ++o) sum[o] = T(1) / sum[o];
   for (size_t t = 0; t < rows; ++t)
-    each_(Y + t * O, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(Y + t * O) * at(sum); });
-}
-
-// f(start, rows, columns) for each sequence, SOFTMAX_COLUMNS columns at a time; start: place of its first value.
-template <typename T, typename F>
-static void in_columns_(const int32_t* lengths_b, size_t B, size_t O, size_t cost, F f) {
-  in_sequences_<T>(lengths_b, B, O, cost, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
-    for (; b < end; row += (size_t)lengths_b[b++])
-      for (size_t o = 0; lengths_b[b] > 0 && o < columns; o += SOFTMAX_COLUMNS)
-        f(row * O + first + o, (size_t)lengths_b[b], columns - o < SOFTMAX_COLUMNS ? columns - o : SOFTMAX_COLUMNS);
-  });
+    for (size_t o = 0; o < O; ++o) Y[t * O + o] *= sum[o];
 }
 
 template <typename T>
 static void softmax_sequences(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
-  in_columns_<T>(lengths_b, B, O, 6, [=](size_t start, size_t rows, size_t columns) {
-    if (O == 1) return softmax_rows_(Y_to + start, X_to + start, 1, rows, T(1));  // one column is a row
-    softmax_down_(Y_to + start, X_to + start, rows, columns, O);
+  in_sequences_<T>(lengths_b, B, O, 6, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
+    for (; b < end; row += (size_t)lengths_b[b++]) {
+      const size_t rows = (size_t)lengths_b[b];
+      T* Y = Y_to + row * O + first;
+      const T* X = X_to + row * O + first;
+      if (rows == 0) continue;
+      if (O == 1)
+        softmax_rows_(Y, X, 1, rows, T(1));  // one column is a row
+      else if (O < sizeof(Vec<T>) / sizeof(T))
+        softmax_down_(Y, X, rows, O);
+      else
+        in_strips_<T, THINC_VECTOR_REGISTERS / 8>(
+            columns, [=](auto strip, size_t o) THINC_INLINE_LAMBDA { softmax_strip_(strip, Y + o, X + o, rows, O); });
+    }
   });
 }
 
 // Y dY - Y S, S the sum of Y dY down the rows of the sequence.
-template <typename T>
-static void backprop_softmax_down_(T* dX, const T* dY, const T* Y, size_t rows, size_t columns, size_t O) {
-  T sum[SOFTMAX_COLUMNS] = {};
+template <typename T, typename S>
+static THINC_INLINE void backprop_softmax_strip_(S strip, T* dX, const T* dY, const T* Y, size_t rows, size_t O) {
+  Vec<T> sum[S::V] = {};
   for (size_t t = 0; t < rows; ++t)
-    each_(sum, columns, [&](auto at) THINC_INLINE_LAMBDA { return at(sum) + at(Y + t * O) * at(dY + t * O); });
-  for (size_t t = 0; t < rows; ++t)
-    each_(dX + t * O, columns,
-          [&](auto at) THINC_INLINE_LAMBDA { return at(Y + t * O) * at(dY + t * O) - at(Y + t * O) * at(sum); });
+    THINC_UNROLL for (size_t v = 0; v < S::V; ++v) sum[v] +=
+        strip.load(Y + t * O, v, (rows - t) * O) * strip.load(dY + t * O, v, (rows - t) * O);
+  for (size_t t = 0; t < rows; ++t) THINC_UNROLL for (size_t v = 0; v < S::V; ++v) {
+      Vec<T> y = strip.load(Y + t * O, v, (rows - t) * O);
+      strip.store(dX + t * O, v, y * strip.load(dY + t * O, v, (rows - t) * O) - y * sum[v], (rows - t) * O);
+    }
 }
 
 template <typename T>
 static void backprop_softmax_sequences(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
                                        size_t O) {
-  in_columns_<T>(lengths_b, B, O, 3, [=](size_t start, size_t rows, size_t columns) {
-    backprop_softmax_down_(dX_to + start, dY_to + start, Y_to + start, rows, columns, O);
+  in_sequences_<T>(lengths_b, B, O, 3, [=](size_t b, size_t end, size_t row, size_t first, size_t columns) {
+    for (; b < end; row += (size_t)lengths_b[b++]) {
+      const size_t start = row * O + first, rows = (size_t)lengths_b[b];
+      in_strips_<T, THINC_VECTOR_REGISTERS / 4>(columns, [=](auto strip, size_t o) THINC_INLINE_LAMBDA {
+        backprop_softmax_strip_(strip, dX_to + start + o, dY_to + start + o, Y_to + start + o, rows, O);
+      });
+    }
   });
 }
