@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -84,35 +83,3 @@ def test_environment_variable_that_cannot_be_honoured() -> None:
     assert "THINC_CORE_ISA" in done.stderr
     assert BASELINE in done.stderr
     assert "avx9000" in done.stderr
-
-
-def worst_ulp(actual: Any, expected: Any) -> float:
-    """Largest error in units in the last place of each expected value."""
-    return float((numpy.abs(actual - expected) / numpy.spacing(numpy.abs(expected).astype(actual.dtype))).max())
-
-
-def erf(X: Any) -> Any:
-    return numpy.array([math.erf(x) for x in X])
-
-
-def sigmoid(X: Any) -> Any:
-    return numpy.array([1 / (1 + math.exp(-x)) for x in X])
-
-
-def gelu(X: Any) -> Any:
-    return numpy.array([0.5 * x * math.erfc(-x / math.sqrt(2)) for x in X])
-
-
-# The bounds that vmath.h states, over ranges in which the expected values of math are exact enough to judge by.
-@pytest.mark.parametrize(
-    "op, exact, low, high, bound",
-    [
-        ("sigmoid", sigmoid, -80, 80, 4),  # exp_, a sum and a quotient
-        ("erf", erf, -5, 5, 4),
-        ("gelu", gelu, -1, 20, 20),  # normal_tail_: three squarings of a polynomial
-        ("gelu", gelu, -5.9, -1, 130),  # and its far tail
-    ],
-)
-def test_accuracy_of_vector_math(isa: str, op: str, exact: Any, low: float, high: float, bound: float) -> None:
-    X = numpy.random.default_rng(0).uniform(low, high, 20000).astype("float32")
-    assert worst_ulp(getattr(OPS, op)(X), exact(X.astype("float64"))) <= bound

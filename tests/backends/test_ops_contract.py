@@ -26,6 +26,7 @@ CPU_ONLY = {
     "lanes",
     "vector",
     "vmath",
+    "half",
     "blas",
 }  # tools of the kernels, not ops
 

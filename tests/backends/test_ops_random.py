@@ -66,9 +66,23 @@ def test_statistics(ops: Any, drop: float) -> None:
     numpy.random.seed(11)
     n = 2000
     mask = ops.to_numpy(ops.get_dropout_mask((n, 64), drop))
+    drop = round(drop * 2**16) / 2**16
     assert set(numpy.unique(mask)) == {numpy.float32(0), numpy.float32(1 / (1 - drop))}
     dropped = mask == 0
     deviation = numpy.sqrt(drop * (1 - drop) / n)
     assert abs(dropped.mean(axis=0) - drop).max() < 5 * deviation
     both = (dropped[:, 1:] & dropped[:, :-1]).mean(axis=0)
     assert abs(both - drop**2).max() < 5 * numpy.sqrt(drop**2 * (1 - drop**2) / n)
+
+
+@pytest.mark.parametrize("drop, zeros", [(1e-9, 0), (2**-16, 1), (0.1, 6554), (0.5, 32768), (0.999999999, 65535)])
+def test_mean_is_one(ops: Any, drop: float, zeros: int) -> None:
+    """Over all 16-bit numbers, which come with equal probability: so many zeros, and a mean of 1."""
+    threshold, kept = ops._dropout_values(drop)
+    assert threshold == zeros
+    assert kept * (2**16 - threshold) == pytest.approx(2**16, rel=1e-15)
+
+
+def test_generator_has_the_published_outputs() -> None:
+    """Philox4x32-10 of key 0 and counter 0, from the known answers of its authors."""
+    assert Ops()._philox(0, 1)[0].tolist() == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]

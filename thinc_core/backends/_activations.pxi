@@ -73,6 +73,15 @@ class NativeActivations(Ops):
     def erf(self, X):
         return Ops.erf(self, X) if real(X) < 0 else _map(self, "erf", K.f32.erf, K.f64.erf, X, False)
 
+    def sechsq(self, X):
+        return Ops.sechsq(self, X) if real(X) < 0 else _map(self, "sechsq", K.f32.sechsq, K.f64.sechsq, X, False)
+
+    def dsigmoid(self, Y, *, inplace=False):
+        return _map(self, "dsigmoid", K.f32.dsigmoid, K.f64.dsigmoid, Y, inplace)
+
+    def dtanh(self, Y, *, inplace=False):
+        return _map(self, "dtanh", K.f32.dtanh, K.f64.dtanh, Y, inplace)
+
     def sigmoid(self, X, *, inplace=False):
         return _map(self, "sigmoid", K.f32.sigmoid, K.f64.sigmoid, X, inplace)
 

@@ -3,7 +3,7 @@ class NativeOptim(Ops):
     """Dropout masks, optimizer steps, averages."""
 
     def get_dropout_mask(self, shape, drop):
-        if drop is None or not 0 < drop < 1:
+        if drop is None or drop <= 0 or drop >= 1:
             return Ops.get_dropout_mask(self, shape, drop)
         cdef np.ndarray mask = numpy.empty(shape, dtype="float32")
         cdef uint32_t threshold

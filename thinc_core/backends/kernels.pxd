@@ -1,5 +1,5 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
@@ -12,6 +12,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*gelu_approx)(T* Y, const T* X, size_t n) noexcept nogil
         void (*backprop_gelu_approx)(T* dX, const T* dY, const T* X, size_t n) noexcept nogil
         void (*erf)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*sechsq)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*dsigmoid)(T* Y, const T* X, size_t n) noexcept nogil
+        void (*dtanh)(T* Y, const T* X, size_t n) noexcept nogil
         void (*sigmoid)(T* Y, const T* X, size_t n) noexcept nogil
         void (*backprop_sigmoid)(T* dX, const T* dY, const T* Y, size_t n) noexcept nogil
         void (*swish)(T* Y, const T* X, size_t n) noexcept nogil
@@ -95,6 +98,8 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass CommonKernels:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil
         void (*ngrams)(uint64_t* out, const uint64_t* keys, size_t n_keys, size_t n) noexcept nogil
+        void (*single_from_half)(float* Y, const uint16_t* X, size_t n) noexcept nogil
+        void (*half_from_single)(uint16_t* Y, const float* X, size_t n) noexcept nogil
         void (*largest_index)(uint32_t* largest, const uint32_t* indices, size_t n) noexcept nogil
         void (*join_sequences)(char* Y, const char** X_b, const size_t* bytes_b, size_t B, size_t zeros) noexcept nogil
         void (*pad_sequences)(char* Y, const char** X_b, const size_t* bytes_b, size_t B, size_t stride) noexcept nogil

@@ -6,7 +6,7 @@ the reference, which computes what is computable and raises what must be raised.
 """
 cimport numpy as np
 from libc.math cimport sqrt
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
     acquire, cast, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32, integral,
@@ -15,6 +15,7 @@ from ._arrays cimport (
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_count
 
+import functools
 import importlib.util
 import operator
 import os
@@ -22,7 +23,7 @@ import os
 import numpy
 
 from . import cblas as _cblas, checks
-from .ops import Ops
+from .ops import Ops as Reference
 
 np.import_array()
 
@@ -123,6 +124,7 @@ cdef np.npy_intp _count(value):
         return -1
 
 
+include "_half.pxi"
 include "_activations.pxi"
 include "_gemm.pxi"
 include "_softmax.pxi"
@@ -133,12 +135,16 @@ include "_gather.pxi"
 include "_optim.pxi"
 include "_lstm.pxi"
 
+_add_half_precision(
+    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeOptim, NativeLstm
+)
+
 
 class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
     NativeLists, NativeGather, NativeOptim, NativeLstm
 ):
-    """CPU backend: native kernels for float32 and float64, the reference for every other dtype.
+    """CPU backend: native kernels for float32 and float64, through them float16, and the reference for all other dtypes.
 
     use_blis: False makes gemm, though not what is fused to it, go through NumPy. Which library multiplies otherwise is
         the choice of backends.cblas (THINC_CORE_BLAS).

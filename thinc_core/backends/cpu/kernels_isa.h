@@ -10,6 +10,7 @@ namespace {
 #include "parallel_sequences.h"
 
 #include "activations.h"
+#include "half.h"
 #include "maxout.h"
 #include "softmax.h"
 #include "layernorm.h"

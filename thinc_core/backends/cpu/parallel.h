@@ -35,15 +35,14 @@ static void in_parts_(size_t n, size_t cost, size_t step, F f, size_t most = PAR
   run_parts(&run_part_<F>, &parts, (n + parts.size - 1) / parts.size);
 }
 
-// Y = f(X, ...) as map_ does, and Y[i] = f(i) as fill_ does, in parts.
-template <typename T, typename F, typename... Inputs>
+// Y = f(X, ...) as map_ does, and Y[i] = f(i) as fill_ does, in parts. COST of an f32; most functions need exp.
+template <size_t COST = 5, typename T, typename F, typename... Inputs>
 static THINC_INLINE void map_parts_(T* Y, size_t n, F f, const Inputs*... X) {
-  constexpr size_t COST = 5;  // most of them need exp
-  in_parts_(n, COST, 1024, [=](size_t first, size_t last) { map_(Y + first, last - first, f, (X + first)...); });
+  in_parts_(n, COST * sizeof(T) / 4, 1024,
+            [=](size_t first, size_t last) { map_(Y + first, last - first, f, (X + first)...); });
 }
 template <typename T, typename F>
 static THINC_INLINE void fill_parts_(T* Y, size_t n, F f) {
-  in_parts_(n, 1, 1024, [=](size_t first, size_t last) {
-    fill_(Y + first, last - first, [=](size_t i) { return f(first + i); });
-  });
+  in_parts_(n, sizeof(T) / 4, 1024,
+            [=](size_t first, size_t last) { fill_(Y + first, last - first, [=](size_t i) { return f(first + i); }); });
 }

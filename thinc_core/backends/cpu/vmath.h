@@ -1,6 +1,6 @@
 // Branch-free exp_ and the normal distribution function for f32 and f64, on vectors of vector.h.
 // Polynomials are minimax fits (Remez) of our own; the comment beside each gives the error of the fit. Measured errors
-// are the largest found by tests/backends/test_isa.py. No FMA is used, so every ISA gives the same bits.
+// are the largest found by tests/backends/test_accuracy.py. No FMA is used, so every ISA gives the same bits.
 
 static inline float sqrt_(float x) { return sqrtf(x); }
 static inline double sqrt_(double x) { return sqrt(x); }
@@ -122,8 +122,8 @@ static THINC_INLINE Quotient<T> exp_quotient_(Vec<T> x) {
   return {e.up * power, e.down};
 }
 
-// The normal distribution at -a, 0 <= a <= normal_end_, where it becomes 0. e^(-a^2 / 2) has its error from the rounding
-// of a^2: in ulp, about a^2 / 2.
+// The normal distribution at -a, 0 <= a <= normal_end_, where it becomes 0. e^(-a^2 / 2) has its error from the
+// rounding of a^2: in ulp, about a^2 / 2.
 template <typename T>
 constexpr T normal_end_() {
   return sizeof(T) == 4 ? T(13.27) : T(37.66);
@@ -148,8 +148,10 @@ static THINC_INLINE Quotient<float> normal_tail_(Vec<float> a) {
 
 // In f64: 2^-55.5 of 1; beyond 9 there is a relative error of up to 2^-15.
 static THINC_INLINE Quotient<double> normal_tail_(Vec<double> a) {
-  Vec<double> N = long_poly_(a, 8.0061127274617027e-5, 0.0015902352997199576, 0.014472535947630704, 0.077002494897357814, 0.25448820153744884, 0.50229006137422855, 0.50000000000000002);
-  Vec<double> D = long_poly_(a, 0.00020067980771637433, 0.0039862810430031798, 0.036474852375268975, 0.19704401670969988, 0.67338095826064985, 1.4471351454725254, 1.8024646835513325, 1.0);
+  Vec<double> N = long_poly_(a, 8.0061127274617027e-5, 0.0015902352997199576, 0.014472535947630704,
+                             0.077002494897357814, 0.25448820153744884, 0.50229006137422855, 0.50000000000000002);
+  Vec<double> D = long_poly_(a, 0.00020067980771637433, 0.0039862810430031798, 0.036474852375268975,
+                             0.19704401670969988, 0.67338095826064985, 1.4471351454725254, 1.8024646835513325, 1.0);
   return {N, D};
 }
 
