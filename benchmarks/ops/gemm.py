@@ -51,6 +51,7 @@ def products() -> Sequence[Op]:
     """The three products of a layer, with and without the rest of it."""
     common: Dict[str, Any] = {"flops": flops, "sizes": SHAPES, "judged": SHAPES, "wide": WIDE}
     twice = {**common, "flops": lambda at: 2 * flops(at)}
+    winners = {**common, "flops": lambda at: 2 * flops(at) / P}  # of the pieces only one has a gradient
     return (
         Op(
             "gemm",
@@ -88,7 +89,7 @@ def products() -> Sequence[Op]:
             **common,
         ),
         Op("backprop_affine", backward_args, torch_backward, numpy_backward, original=False, **twice),
-        Op("backprop_affine_maxout", maxout_backward_args, torch_maxout_backward, original=False, **twice),
+        Op("backprop_affine_maxout", maxout_backward_args, torch_maxout_backward, original=False, **winners),
     )
 
 
