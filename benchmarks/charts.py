@@ -32,6 +32,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#94a3b8",
+    "lines.linewidth": 1.4,
     "figure.facecolor": "white",
 }
 FLOORS = ("copy", "peak")
@@ -107,14 +108,8 @@ def panel(axes: Any, name: str, rows: Sequence[Result]) -> None:
             continue
         x = [n for n, _, _ in points]
         y = [row.work / cost if product else cost * 1e9 / values(row) for _, cost, row in points]
-        style: Dict[str, Any] = (
-            {"linestyle": ":", "linewidth": 1.2}
-            if side in FLOORS
-            else {"marker": "o", "markersize": 2.5, "linewidth": 1.4}
-        )
-        axes.plot(
-            x, y, color=colour, label=NAMES.get(side), zorder=3 if side == OURS else 2, **{"linewidth": 1.4, **style}
-        )
+        line = {"linestyle": ":", "linewidth": 1.2} if side in FLOORS else {"marker": "o", "markersize": 2.5}
+        axes.plot(x, y, color=colour, label=NAMES.get(side), zorder=3 if side == OURS else 2, **line)
     axes.set_xscale("log")
     if product:
         axes.set_ylim(bottom=0)
