@@ -149,7 +149,7 @@ def measure(name: str, phase: str, setup: Setup) -> List[Result]:
     sides = {key: phases[phase] for key, phases in sides_of(work, batches, setup.peers).items()}
     keys = [(side, n) for side in sides for n in (setup.threads if side != "thinc" else setup.threads[:1])]
     calls = {key: Side(sides[key[0]]) for key in keys}
-    timings = paired(calls, QUICK if setup.quick else FULL, lambda key: setup.use_threads(key[1]))
+    timings = paired(calls, QUICK if setup.quick else FULL, setup.switch)
     items = sum(work.items(X) for X, _ in batches)
     results = []
     for n in setup.threads:

@@ -91,9 +91,7 @@ def timed(op: Op, args: Tuple[Any, ...], sides: Sides, setup: Setup) -> Dict[Tup
     calls = {(name, 1): call for name, call in sides.single.items()}
     calls.update({(name, n): call for name, call in sides.threaded.items() for n in setup.threads})
     reset = partial(op.reset, *args) if op.reset else None
-    return paired(
-        {key: Side(call, reset) for key, call in calls.items()}, setup.plan, lambda key: setup.use_threads(key[1])
-    )
+    return paired({key: Side(call, reset) for key, call in calls.items()}, setup.plan, setup.switch)
 
 
 def measure(family: str, op: Op, at: At, setup: Setup) -> List[Result]:

@@ -3,13 +3,27 @@
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
+from .report import times
 from .result import OURS, Result
 
 INSTALL_HINT = "charts need matplotlib: pip install 'thinc_core[cli]'"
 KINDS = (".svg", ".png")
 # Colours that stay apart in grey and for most colour-blind readers.
-COLOURS = {OURS: "#c2410c", "thinc": "#64748b", "torch": "#2563eb", "numpy": "#16a34a", "copy": "#000000"}
-NAMES = {OURS: "thinc_core", "thinc": "thinc 8", "torch": "PyTorch", "numpy": "NumPy", "copy": "copy of the same bytes"}
+COLOURS = {
+    OURS: "#c2410c",
+    "thinc": "#64748b",
+    "torch": "#2563eb",
+    "numpy": "#16a34a",
+    "copy": "#000000",
+    "peak": "#000000",
+}
+NAMES = {
+    OURS: "thinc_core",
+    "thinc": "thinc 8",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "copy": "floor: copy of the same bytes, or peak of products",
+}
 STYLE = {
     "svg.hashsalt": "thinc_core",  # the same picture from the same figures, byte for byte
     "svg.fonttype": "none",
@@ -18,9 +32,12 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#94a3b8",
+    "lines.linewidth": 1.4,
     "figure.facecolor": "white",
 }
+FLOORS = ("copy", "peak")
 COLUMNS = 6
+HEADLINE = {"4000x96": "", "4000": "", "1000000": "1M", "1000x96x288": "1000x96x288"}
 SUFFIXES = (("", 1e0), ("k", 1e3), ("M", 1e6))
 
 
@@ -91,15 +108,15 @@ def panel(axes: Any, name: str, rows: Sequence[Result]) -> None:
             continue
         x = [n for n, _, _ in points]
         y = [row.work / cost if product else cost * 1e9 / values(row) for _, cost, row in points]
-        style = {"linestyle": ":", "linewidth": 1.2} if side == "copy" else {"marker": "o", "markersize": 2.5}
-        axes.plot(x, y, color=colour, label=NAMES[side], zorder=3 if side == OURS else 2, **{"linewidth": 1.4, **style})
+        line = {"linestyle": ":", "linewidth": 1.2} if side in FLOORS else {"marker": "o", "markersize": 2.5}
+        axes.plot(x, y, color=colour, label=NAMES.get(side), zorder=3 if side == OURS else 2, **line)
     axes.set_xscale("log")
     if product:
         axes.set_ylim(bottom=0)
     else:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5) if high / low < 30 else (1,))
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5) if high / low < 100 else (1,))
     axes.set_title(f"{name},  {' x '.join(['n', *map(str, rows[0].shape[1:])])}", fontsize=8)
     axes.xaxis.set_major_formatter(lambda n, _: shortened(n))
     axes.yaxis.set_major_formatter(lambda n, _: f"{n:g}")
@@ -127,7 +144,7 @@ def curves(results: Sequence[Result], path: Path) -> None:
     order = [name for name in NAMES.values() if name in handles]
     figure.legend([handles[name] for name in order], order, loc="upper center", ncol=len(order), frameon=False)
     figure.supxlabel("n: rows, or values where there are no rows", fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / (2.0 * lines + 0.6)))
+    figure.tight_layout(rect=(0, 0.12 / (2.0 * lines + 0.6), 1, 1 - 0.35 / (2.0 * lines + 0.6)))
     save(figure, path)
 
 
@@ -141,50 +158,56 @@ def headline(results: Sequence[Result]) -> List[Tuple[str, Result]]:
             continue
         if result.suite == "models":
             found.append((result.name, result))
-        elif result.suite == "ops" and result.size in ("4000x96", "4000", "1000000", "1000x96x288"):
-            found.append((result.name, result))
+        elif result.suite == "ops" and result.size in HEADLINE:
+            found.append((f"{result.name} {HEADLINE[result.size]}".rstrip(), result))
     return found
 
 
 def bars(results: Sequence[Result], path: Path) -> None:
-    """How many times faster than each peer, per op and model."""
+    """How many times faster than each peer, per op and model, in two columns."""
     plt = pyplot()
     peers = [name for name in ("thinc", "torch") if any(name in result.costs for result in results)]
     shown = [(name, r) for name, r in headline(results) if any(peer in r.costs for peer in peers)]
     if not shown:
         raise SystemExit("benchmarks: --chart needs ops at 4000x96 (--sizes judged) or models, and thinc or torch")
-    figure, axes = plt.subplots(figsize=(7.5, 0.26 * len(shown) + 1.0))
+    half = -(-len(shown) // 2) if len(shown) > 12 else len(shown)
+    columns = [part for part in (shown[:half], shown[half:]) if part]
+    figure, grid = plt.subplots(
+        1, len(columns), figsize=(5.2 * len(columns), 0.25 * half + 1.0), sharex=True, squeeze=False
+    )
+    for axes, part in zip(grid.flat, columns):
+        bar_panel(axes, part, peers)
+    left, right = grid.flat[0].get_xlim()
+    grid.flat[0].set_xlim(min(0.5, left), right * 1.4)
+    handles, names = grid.flat[0].get_legend_handles_labels()
+    figure.supxlabel("times faster than the other library; one thread, float32, 4000 x 96 or as named", fontsize=8)
+    figure.legend(handles, names, loc="upper center", ncol=len(names), frameon=False)
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (0.25 * half + 1.0)))
+    save(figure, path)
+
+
+def bar_panel(axes: Any, part: Sequence[Tuple[str, Result]], peers: Sequence[str]) -> None:
+    """One column: a group of bars per row, with its figures."""
     height = 0.8 / len(peers)
     for k, peer in enumerate(peers):
-        factors: Mapping[int, float] = {i: 1 / r.ratios()[peer] for i, (_, r) in enumerate(shown) if peer in r.costs}
+        factors: Mapping[int, float] = {i: 1 / r.ratios()[peer] for i, (_, r) in enumerate(part) if peer in r.costs}
         places = [i + (k - (len(peers) - 1) / 2) * height for i in factors]
         axes.barh(places, [f - 1 for f in factors.values()], height, left=1, color=COLOURS[peer], label=NAMES[peer])
         for place, factor in zip(places, factors.values()):
             axes.annotate(
-                f"{factor:.2g}x" if factor < 99.5 else f"{factor:.0f}x",
-                (factor, place),
-                xytext=(3 if factor >= 1 else -3, 0),
+                times(factor),
+                (max(factor, 1), place),
+                xytext=(3, 0),
                 textcoords="offset points",
-                ha="left" if factor >= 1 else "right",
                 va="center",
                 fontsize=6,
             )
-    label_bars(axes, [name for name, _ in shown])
-    figure.tight_layout()
-    save(figure, path)
-
-
-def label_bars(axes: Any, names: Sequence[str]) -> None:
-    """Names, scale and legend."""
     formatter: Callable[[float, int], str] = lambda n, _: f"{n:g}x"  # noqa: E731
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(part)), [name for name, _ in part])
+    axes.set_ylim(len(part) - 0.4, -0.6)
     axes.set_xscale("log")
-    axes.set_xlim(left=min(0.5, axes.get_xlim()[0]), right=axes.get_xlim()[1] * 1.3)
     axes.xaxis.set_major_formatter(formatter)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.grid(True, axis="x", color="#e2e8f0", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("times faster than (one thread, float32)")
-    axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PEERS = ("thinc", "torch", "numpy")
 ALIASES = {"original": "thinc", "pytorch": "torch"}
 MODULES = {"thinc": "thinc.api", "torch": "torch", "numpy": "numpy"}
+# Threads of PyTorch and OpenBLAS look for more work for a while, on cores that the next side needs. __main__ sets
+# OPENBLAS_THREAD_TIMEOUT to 20 (2^20 cycles instead of 2^28), which changes nothing while calls follow each other.
+SPIN = 0.01
 BUSY = 0.5  # load average per core, beyond which a warning is due
 
 
@@ -43,6 +46,7 @@ class Setup:
     quick: bool = False
     _peaks: Dict[Tuple[str, int], float] = field(default_factory=dict)
     _now: int = 0
+    _before: Tuple[str, int] = ("", 1)
 
     @property
     def plan(self) -> Plan:
@@ -59,9 +63,14 @@ class Setup:
         if "torch" in self.peers:
             self.peers["torch"].set_num_threads(n)
         set_blas_threads(n)
-        if self._now > 1:
-            time.sleep(0.005)  # threads of the others look for more work for a while, on the cores that come next
         self._now = n
+
+    def switch(self, key: Tuple[str, int]) -> None:
+        """Before the slot of a side, by name and number of threads."""
+        if self._before[1] > 1 and self._before[0] in self.peers:
+            time.sleep(SPIN)
+        self._before = key
+        self.use_threads(key[1])
 
     def peak(self, dtype: str, threads: int) -> float:
         """The best rate of any library in products that fit the second-level cache, FLOP/s; measured once."""

@@ -76,6 +76,35 @@ def hash_embed_args(at: At) -> Tuple[Any, ...]:
     return at.array(TABLE, at.width), inputs.word_ids(at.rows), 7
 
 
+TAGGER_TABLES, COLUMNS, SEEDS = (5000, 1000, 2500, 2500), (0, 1, 2, 3), (0, 1, 2, 3)
+
+
+def tables(at: At) -> list:
+    """The four tables of a tagger."""
+    return [at.array(rows, at.width, seed=k) for k, rows in enumerate(TAGGER_TABLES)]
+
+
+def features(at: At) -> np.ndarray:
+    """Four ids per word, of which some repeat as words do."""
+    return np.stack([inputs.word_ids(20_000)[inputs.zipf_ids(rows, at.rows)] for rows in TAGGER_TABLES], axis=1)
+
+
+def embeds_bytes(tables: list, ids: np.ndarray, *others: Any) -> float:
+    """Four rows of each table read and one written per word."""
+    return 5.0 * len(ids) * sum(table[0].nbytes for table in tables) + ids.nbytes
+
+
+def original_embeds(api: Any, tables: list, ids: np.ndarray, columns: Any, seeds: Any) -> Callable[[], Any]:
+    """What its layers do: two ops per table, then one array of all."""
+    ops = api.NumpyOps()
+
+    def call() -> Any:
+        rows = [ops.hash(np.ascontiguousarray(ids[:, c]), seed) for c, seed in zip(columns, seeds)]
+        return np.concatenate([ops.gather_add(t, r % len(t)) for t, r in zip(tables, rows)], axis=1)
+
+    return call
+
+
 OPS = (
     gather("", inputs.uniform_ids),
     gather(" zipf", inputs.zipf_ids),
@@ -95,5 +124,17 @@ OPS = (
         lambda at: (at.normal(seed=1), inputs.word_ids(at.rows), 7, np.zeros((TABLE, at.width), at.dtype)),
         original=False,
         traffic=lambda dY, ids, seed, dtable: 9 * dY.nbytes,
+    ),
+    Op(
+        "hash_embeds",
+        lambda at: (tables(at), features(at), COLUMNS, SEEDS),
+        original=original_embeds,
+        traffic=embeds_bytes,
+    ),
+    Op(
+        "backprop_hash_embeds",
+        lambda at: (at.array(at.rows, 4 * at.width, seed=1), features(at), COLUMNS, SEEDS, tables(at)),
+        original=False,
+        traffic=lambda dY, *others: 9.0 * dY.nbytes,
     ),
 )

@@ -51,6 +51,7 @@ def products() -> Sequence[Op]:
     """The three products of a layer, with and without the rest of it."""
     common: Dict[str, Any] = {"flops": flops, "sizes": SHAPES, "judged": SHAPES, "wide": WIDE}
     twice = {**common, "flops": lambda at: 2 * flops(at)}
+    winners = {**common, "flops": lambda at: 2 * flops(at) / P}  # of the pieces only one has a gradient
     return (
         Op(
             "gemm",
@@ -88,7 +89,7 @@ def products() -> Sequence[Op]:
             **common,
         ),
         Op("backprop_affine", backward_args, torch_backward, numpy_backward, original=False, **twice),
-        Op("backprop_affine_maxout", maxout_backward_args, torch_maxout_backward, original=False, **twice),
+        Op("backprop_affine_maxout", maxout_backward_args, torch_maxout_backward, original=False, **winners),
     )
 
 
@@ -129,11 +130,8 @@ def fused_target(at: At) -> Sequence[Target]:
     return (Target("gemm", 1.1),) if at.shape[1] >= 96 else ()
 
 
-def fused(name: str, plain: Callable[..., Any], args: Any = layer_args, torch: Optional[Any] = None) -> Op:
-    """A layer with what follows its product: the op called `name` where there is one, else the ops one by one."""
-
-    def call(ops: Any, *arguments: Any) -> Any:
-        return getattr(ops, name)(*arguments) if hasattr(ops, name) else plain(ops, *arguments)
+def fused(name: str, call: Any, plain: Callable[..., Any], args: Any = layer_args, torch: Optional[Any] = None) -> Op:
+    """A layer with what follows its product in one op; the original has to run them one by one."""
 
     def gemm(ops: Any, X: Any, weight: Any, *others: Any) -> Any:
         return ops.gemm(X, weight.reshape(-1, X.shape[1]), trans2=True)
@@ -159,13 +157,19 @@ def native(api: Any, known: Dict[int, Any] = {}) -> Any:  # noqa: B006
     return known.setdefault(id(api), api.NumpyOps())
 
 
-def activation(name: str, torch: Callable[..., Any]) -> Op:
-    """A layer with an elementwise function behind it."""
+def activation(name: str, torch: Callable[..., Any], keep: bool = False) -> Op:
+    """A layer with an elementwise function behind it; for training it keeps what goes into the function too."""
 
     def plain(ops: Any, X: Any, weight: Any, b: Any) -> Any:
         return getattr(ops, name)(ops.affine(X, weight, b))
 
-    return fused(f"affine_{name}", plain, torch=lambda t, x, w, b: lambda: torch(t, t.nn.functional.linear(x, w, b)))
+    def call(ops: Any, X: Any, weight: Any, b: Any) -> Any:
+        if name == "relu":
+            return ops.affine_relu(X, weight, b)
+        return ops.affine_activation(X, weight, b, name, keep)
+
+    title = f"affine_{name} keep" if keep else f"affine_{name}"
+    return fused(title, call, plain, torch=lambda t, x, w, b: lambda: torch(t, t.nn.functional.linear(x, w, b)))
 
 
 def maxout_args(at: At) -> Tuple[np.ndarray, ...]:
@@ -188,8 +192,7 @@ def maxout(ops: Any, X: Any, weight: Any, b: Any) -> Any:
 
 def maxout_norm(ops: Any, X: Any, weight: Any, b: Any, G: Any, bias: Any) -> Any:
     """Product and maximum, then layer norm. (The original has no op for the norm.)"""
-    best = ops.affine_maxout(X, weight, b) if hasattr(ops, "affine_maxout") else maxout(ops, X, weight, b)
-    return ops.layernorm(best[0], G, bias)
+    return ops.layernorm(maxout(ops, X, weight, b)[0], G, bias)
 
 
 def torch_maxout(t: Any, x: Any, w: Any, b: Any, *norm: Any) -> Callable[[], Any]:
@@ -211,6 +214,13 @@ OPS = (
     activation("mish", lambda t, z: t.nn.functional.mish(z)),
     activation("swish", lambda t, z: t.nn.functional.silu(z)),
     activation("sigmoid", lambda t, z: t.sigmoid(z)),
-    fused("affine_maxout", maxout, maxout_args, torch_maxout),
-    fused("affine_maxout_layernorm", maxout_norm, norm_args, torch_maxout),
+    activation("gelu", lambda t, z: t.nn.functional.gelu(z), keep=True),
+    fused("affine_maxout", lambda ops, *args: ops.affine_maxout(*args), maxout, maxout_args, torch_maxout),
+    fused(
+        "affine_maxout_layernorm",
+        lambda ops, *args: ops.affine_maxout_layernorm(*args),
+        maxout_norm,
+        norm_args,
+        torch_maxout,
+    ),
 )
