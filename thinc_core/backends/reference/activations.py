@@ -72,6 +72,7 @@ class Activations(Base):
         SOURCE: Misra 2019, arXiv:1908.08681.
         """
         (x,) = self._checked("mish", X=X)
+        threshold = checks.number("mish", "threshold", threshold)
         E = self.xp.exp(self.xp.minimum(x, 20))
         N = E * (E + 2)
         Y = self.xp.where(x >= threshold, x, self._floor(x) * (N / (N + 2)))
@@ -86,6 +87,7 @@ class Activations(Base):
         NUMERICS: with e = e^x, n = e (e + 2): n / (n + 2) + 4 x e (e + 1) / (n + 2)^2; no overflow at any x.
         """
         dy, x = self._checked("backprop_mish", dY=dY, X=X)
+        threshold = checks.number("backprop_mish", "threshold", threshold)
         xc = self.xp.minimum(self._floor(x), 20)
         E = self.xp.exp(xc)
         N = E * (E + 2)
@@ -225,6 +227,7 @@ class Activations(Base):
         NUMERICS: NaN stays NaN.
         """
         (x,) = self._checked("clipped_linear", X=X)
+        slope, offset, min_val, max_val = self._line("clipped_linear", slope, offset, min_val, max_val)
         return self._result("clipped_linear", self.xp.clip(x * slope + offset, min_val, max_val), X, inplace)
 
     def backprop_clipped_linear(
@@ -245,9 +248,16 @@ class Activations(Base):
         NUMERICS: right for every slope, negative and zero too; 0 where X is NaN.
         """
         dy, x = self._checked("backprop_clipped_linear", dY=dY, X=X)
+        slope, offset, min_val, max_val = self._line("backprop_clipped_linear", slope, offset, min_val, max_val)
         line = x * slope + offset
         dX = self.xp.where((line > min_val) & (line < max_val), dy * slope, dy.dtype.type(0))
         return self._result("backprop_clipped_linear", dX, dY, inplace)
+
+    def _line(self, op: str, *values: Any) -> Any:
+        """slope, offset, min_val and max_val as numbers."""
+        return [
+            checks.number(op, name, value) for name, value in zip(("slope", "offset", "min_val", "max_val"), values)
+        ]
 
     def relu_k(self, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
         """Y = clip(X, 0, n). See clipped_linear."""
