@@ -1,10 +1,13 @@
 """`python3 -m build_tools check --asan`: the op suite under AddressSanitizer and UndefinedBehaviorSanitizer.
 
 The sources are copied to build/asan and compiled there with the sanitizers, so the extensions in use are not touched.
-A fault ends the run: the report names the kernel and the line, and pytest's fault handler the test.
+A fault ends the run: the report names the kernel and the line, and pytest's fault handler the test. Every instruction
+set of this machine has a run of its own, which refuses to start unless that set is the active one and the extension was
+compiled with the sanitizers. A last run looks for memory that nothing refers to any more when Python ends.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +23,8 @@ UNCOPIED = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", ".pytest_cache
 SANITIZERS = "address,undefined"
 PROBE = "import thinc_core.backends as b; print(b.__file__); print(*b.supported_isas())"
 TESTS = ["tests/backends", "-k", "not reference and not cupy"]
+LEAK_TESTS = ["tests/backends/test_ops_golden.py", "tests/backends/test_ops_errors.py", "tests/backends/test_ops_lists.py"]
+LEAK_TESTS += ["-k", "not reference and not cupy", "-p", "no:cacheprovider"]
 
 
 def compiler() -> str:
@@ -68,6 +73,8 @@ def environment() -> Dict[str, str]:
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "OMP_NUM_THREADS": "1",
         "THINC_CORE_FUZZ": os.environ.get("THINC_CORE_FUZZ", "200"),
+        # tests/conftest.py ends the run when another extension is loaded, or one without sanitizers.
+        "THINC_CORE_SANITIZED": str(FOLDER),
     }
 
 
@@ -83,8 +90,11 @@ def run(arguments: Sequence[str]) -> int:
     build = [str(python()), "setup.py", "--quiet", "build_ext", "--inplace"]
     if subprocess.run(build, cwd=FOLDER, env={**os.environ, "THINC_CORE_SANITIZE": SANITIZERS}).returncode != 0:
         fail("check --asan: the extensions did not compile")
-    failed = [name for name in instruction_sets(settings) if not passes(name, arguments, settings)]
-    say(f"check --asan: {time.perf_counter() - started:.0f} s")
+    names = instruction_sets(settings)
+    failed = [name for name in names if not passes(name, arguments, settings)]
+    if not arguments and leaks(settings):
+        failed.append("leaks")
+    say(f"check --asan: {', '.join(names)} and leaks in {time.perf_counter() - started:.0f} s")
     print(f"FAILED  {', '.join(failed)}: see above" if failed else "ok      no fault found", flush=True)
     return 1 if failed else 0
 
@@ -105,3 +115,23 @@ def passes(isa: str, arguments: Sequence[str], settings: Dict[str, str]) -> bool
     say(f"sanitized, instruction set {isa}")
     command = [str(python()), "-m", "pytest", "-q", "--hypothesis-profile=ci", *(arguments or TESTS)]
     return subprocess.run(command, cwd=FOLDER, env={**settings, "THINC_CORE_ISA": isa}).returncode == 0
+
+
+def leaks(settings: Dict[str, str]) -> bool:
+    """Whether memory that our extensions asked for was lost. What Python and NumPy lose themselves is not shown."""
+    say("sanitized, memory that is lost")
+    log = FOLDER / "leaks"
+    for old in FOLDER.glob("leaks.*"):
+        old.unlink()
+    # Frames beyond Python's own, which have no frame pointers, are found only by the slow unwinder.
+    options = f"detect_leaks=1:exitcode=0:fast_unwind_on_malloc=0:malloc_context_size=12:log_path={log}"
+    command = [str(python()), "-m", "pytest", "-q", *LEAK_TESTS]
+    environment = {**settings, "ASAN_OPTIONS": f"{settings['ASAN_OPTIONS']}:{options}"}
+    failed = subprocess.run(command, cwd=FOLDER, env=environment).returncode != 0
+    reports = "\n".join(path.read_text(errors="replace") for path in FOLDER.glob("leaks.*"))
+    if "LeakSanitizer" not in reports:
+        fail("check --asan: the leak sanitizer said nothing, not even of Python's own leaks (it needs ptrace)")
+    blocks = re.split(r"\n(?=(?:Direct|Indirect) leak of)", reports)
+    ours = [block for block in blocks if re.search(r"leak of.*\n(?:.*\n)*?.*/thinc_core/", block)]
+    print("\n".join(ours[:5]), f"{len(blocks) - 1} leaks, {len(ours)} of them ours", sep="\n", flush=True)
+    return failed or bool(ours)

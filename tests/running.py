@@ -77,7 +77,7 @@ def sizes(case: Case, args: Args, expected: Dict[str, Any]) -> Dict[str, Any]:
 
 def float_dtype(args: Args) -> Any:
     dtypes = [value.dtype for value in args.values() if is_floats(value)]
-    return dtypes[0] if dtypes else numpy.dtype("float32")
+    return dtypes[0].newbyteorder("=") if dtypes else numpy.dtype("float32")
 
 
 def check(ops: Any, case: Case, args: Args) -> Any:
@@ -92,7 +92,7 @@ def check(ops: Any, case: Case, args: Args) -> Any:
     for name, array in actual.items():
         assert array.dtype.kind == expected[name].dtype.kind, f"{case.name}: {name} has dtype {array.dtype}"
         if array.dtype.kind == "f":
-            assert array.dtype == float_dtype(args), f"{case.name}: {name} has dtype {array.dtype}"
+            assert array.dtype.newbyteorder("=") == float_dtype(args), f"{case.name}: {name} has dtype {array.dtype}"
         else:
             assert array.dtype == expected[name].dtype, f"{case.name}: {name} has dtype {array.dtype}"
         assert_close(array, expected[name], ulps, size[name], f"{case.name}: {name}")

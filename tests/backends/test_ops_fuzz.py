@@ -1,8 +1,7 @@
 """Every public op is given arguments of every kind, right and wrong ones.
 
-Whatever it is given, it returns what the reference returns or raises what the reference raises: one of a few types and,
-where a kernel is behind the op, with the name of the op in its text. It changes only what it is documented to change,
-and nothing beside it.
+Whatever it is given, it returns what the reference returns or raises what the reference raises: one of a few types,
+with the name of an op at the start of its text. It changes only what it is documented to change, and nothing beside it.
 THINC_CORE_FUZZ=2000 draws that many arguments for each op instead of the few of a usual run.
 """
 
@@ -20,7 +19,7 @@ import numpy
 import pytest
 from case_arguments import Args, Draw
 from cases import CASES
-from fuzzing import MAKERS, OPS, Placed, by_annotation
+from fuzzing import MAKERS, OPS, Placed, by_annotation, named_as
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import REFERENCE
@@ -28,17 +27,12 @@ from running import REFERENCE
 from thinc_core.backends import NumpyOps
 
 ALLOWED = (ValueError, TypeError, IndexError, OverflowError, NotImplementedError)
-# A number so large that no array can be made of it: NumPy, which is asked for one, words that.
-TOO_LARGE = ("Maximum allowed", "array is too big", "negative dimensions", "too large to convert", "into a C int")
-# Ops that are another one with some of its arguments, and are called so in errors.
-CALLED = dict.fromkeys(("hard_sigmoid", "hard_tanh", "relu_k"), "clipped_linear")
-CALLED.update({f"backprop_{name}": f"backprop_{op}" for name, op in CALLED.items()})
-DUCKS = ("flatten", "get_dropout_mask", "list2padded", "pad", "padded2list", "unflatten", "unpad")  # take no arrays
 NUMPY_OPS = NumpyOps()
 EXAMPLES = int(os.environ.get("THINC_CORE_FUZZ", "40"))
 MUTATES = {case.op: case.mutates for case in CASES}
 INPLACE = {case.op: case.inplace for case in CASES}
-TOLERANCE = {2: 2e-2, 4: 2e-3, 8: 1e-6, 16: 1e-6}
+# Of the largest value that went in or came out. Sums in another order, of 1000 terms at most.
+TOLERANCE = {2: 4e-3, 4: 2e-5, 8: 5e-14, 16: 5e-14}
 
 
 def overwritten(op: str, args: Args) -> Tuple[str, ...]:
@@ -79,6 +73,8 @@ def drawn(op: str, seed: int, spoilt: int, calm: bool) -> Tuple[Args, Dict[str, 
     for name, parameter in list(inspect.signature(getattr(REFERENCE, op)).parameters.items()):
         if parameter.default is not parameter.empty and rng.random() < 0.5:
             args.setdefault(name, parameter.default)
+    if "inplace" in args:
+        args["inplace"] = rng.random() < 0.5
     for _ in range(spoilt if args else 0):
         fuzzing.spoil(rng, args)
     boxes: Dict[str, List[Placed]] = {name: [] for name in args}
@@ -86,24 +82,22 @@ def drawn(op: str, seed: int, spoilt: int, calm: bool) -> Tuple[Args, Dict[str, 
     return args, boxes, fuzzing.share(rng, args) if rng.random() < 0.15 else ""
 
 
-def strange(op: str, args: Args) -> bool:
-    """Whether a parameter that is no array has a value of a kind that its annotation excludes: Python words that."""
-    parameters = inspect.signature(getattr(REFERENCE, op)).parameters
-    return any(not fuzzing.fits(str(parameters[name].annotation), value) for name, value in args.items())
-
-
-def comparable(expected: Any, args: Args) -> bool:
-    """Whether rounding explains no more than a small difference: no argument is huge, tiny or not a number."""
+def comparable(expected: Any, args: Args, size: float) -> bool:
+    """Whether rounding explains no more than a small difference: no argument is huge or not a number."""
     if not isinstance(expected, numpy.ndarray):
         return False
+    return size <= 1e3 and args.get("zeros", True) is True and expected.dtype.kind in "fiub"
+
+
+def largest(args: Args) -> float:
+    """The largest magnitude of a number among the arguments."""
     values = [value for value in args.values() if isinstance(value, (int, float, numpy.ndarray))]
-    floats = [value for value in map(numpy.asarray, values) if value.dtype.kind == "f"]
+    floats = [value for value in map(numpy.array, values) if value.dtype.kind == "f" and value.size]
     with numpy.errstate(all="ignore"):
-        small = all(bool((abs(value) <= 1e3).all()) for value in floats)
-    return small and args.get("zeros", True) is True and expected.dtype.kind in "fiub"
+        return max((float(abs(value).max()) for value in floats), default=0)
 
 
-def assert_alike(actual: Any, expected: Any, label: str, values: bool) -> None:
+def assert_alike(actual: Any, expected: Any, label: str, values: bool, size: float) -> None:
     """The same type, shape, dtype and, as far as they are finite, values."""
     if not isinstance(expected, numpy.ndarray):
         assert type(actual) is type(expected), f"{label}: {type(actual)}, expected {type(expected)}"
@@ -116,10 +110,10 @@ def assert_alike(actual: Any, expected: Any, label: str, values: bool) -> None:
     if expected.dtype.kind != "f":
         numpy.testing.assert_array_equal(actual, expected, err_msg=label)
         return
-    finite = numpy.isfinite(expected)
-    wide, got = expected[finite].astype("float64"), actual[finite].astype("float64")
+    finite = numpy.isfinite(numpy.array(expected))
+    wide, got = (numpy.array(each)[finite].astype("float64") for each in (expected, actual))
     error = abs(got - wide).max(initial=0)
-    allowed = TOLERANCE[expected.dtype.itemsize] * (1 + abs(wide).max(initial=0))
+    allowed = TOLERANCE[expected.dtype.itemsize] * (1 + size + abs(wide).max(initial=0))
     assert error <= allowed, f"{label}: {got} instead of {wide}"  # not a number is not less either
 
 
@@ -129,28 +123,24 @@ def assert_memory(op: str, args: Args, boxes: Dict[str, List[Placed]], shared: s
     for name, placed in boxes.items():
         for box in placed:
             assert not box.spilt(), f"{op}: wrote beside the elements of {name}"
-            if shared or (name in changing and not raised):
+            if (shared or name in changing) and not raised:
                 continue
             assert not box.changed(), f"{op}: changed {name}{' and then raised' if raised else ''}"
 
 
 def too_large(error: Any) -> bool:
-    """Whether it says that something does not fit into memory or into 64 bits."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE)
+    """Whether it says that something does not fit into memory: of which array, backends may differ."""
+    words = ("Maximum allowed", "too big", "too large", "negative dimensions", "cannot compute length", "fit into")
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
 
 
-def assert_error(op: str, error: BaseException, expected: Any) -> None:
-    """The op raised one of the documented types, and the reference the same."""
-    assert expected is not None, f"{op} raised {error!r}; the reference returned"
-    if too_large(error) and too_large(expected):
+def assert_error(op: str, error: Any) -> None:
+    """It is of a documented type and begins with the name of the op."""
+    if error is None or isinstance(error, MemoryError):
         return
-    assert op in DUCKS or type(error) is type(expected), f"{op} raised {error!r}; the reference {expected!r}"
-    if op not in vars(NumpyOps) or op in DUCKS:  # plain Python, which may find that a list has no attribute dtype
-        assert isinstance(error, (*ALLOWED, AttributeError, KeyError)), f"{op} raised {error!r}"
-        return
-    assert isinstance(error, ALLOWED), f"{op} raised {error!r}"
-    by_numpy = type(error).__module__.startswith("numpy") or "ufunc" in str(error)  # what the dtype does not have
-    assert by_numpy or CALLED.get(op, op) in str(error), f"{op}: no name in {error!r}"
+    assert isinstance(error, ALLOWED) or (op, type(error)) == ("as_contig", AttributeError), f"{op} raised {error!r}"
+    names = (f"{op}: ", f"{named_as(op)}: ")
+    assert str(error).startswith(names), f"{op}: no name at the start of {error!r}"
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -159,18 +149,16 @@ def assert_error(op: str, error: BaseException, expected: Any) -> None:
 def test_no_argument_does_harm(op: str, seed: int, spoilt: int, calm: bool) -> None:
     args, boxes, shared = drawn(op, seed, spoilt, calm)
     same, _, _ = drawn(op, seed, spoilt, calm)
+    size = largest(args)  # before they are changed
     result, error = outcome(NUMPY_OPS, op, args)
     expected, raised = outcome(REFERENCE, op, same)
-    odd = strange(op, same)
-    assert_memory(op, args, boxes, shared, error is not None and not odd)
-    if odd:
-        assert error is None or isinstance(error, (*ALLOWED, AttributeError, MemoryError)), f"{op} raised {error!r}"
-    elif error is not None:
-        assert_error(op, error, raised)
-    elif not too_large(raised):
-        assert raised is None, f"{op} returned; the reference raised {raised!r}"
+    assert_memory(op, args, boxes, shared, error is not None)
+    assert_error(op, error)
+    assert_error(op, raised)
+    if too_large(error) or too_large(raised):
+        return
+    assert type(error) is type(raised), f"{op}: {error!r} and {raised!r} of the reference"
+    if error is None:
         assert len(result) == len(expected)
-        # Two arguments that are changed may not be one; what comes of it is not defined, but harms nothing else.
-        mixed = bool(shared) and bool(MUTATES.get(op)) and op != "gemm"
         for i, (mine, theirs) in enumerate(zip(result, expected)):
-            assert_alike(mine, theirs, f"{op}: result {i}", not mixed and comparable(theirs, same))
+            assert_alike(mine, theirs, f"{op}: result {i}", comparable(theirs, same, size), size)

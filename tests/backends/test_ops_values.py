@@ -66,13 +66,29 @@ def read_only(array: Any) -> Any:
     return array
 
 
+def repeated(array: Any) -> Any:
+    """The first of the values along the first axis, again and again, at one place."""
+    return numpy.broadcast_to(array[:1], array.shape)
+
+
+def swapped(array: Any) -> Any:
+    """The same values in the other order of bytes."""
+    return array.astype(array.dtype.newbyteorder())
+
+
 LAYOUTS = {
     "column order": numpy.asfortranarray,
+    "other byte order": swapped,
+    "repeated": repeated,
     "strided": strided,
     "backwards": backwards,
     "unaligned": unaligned,
     "read-only": read_only,
 }
+
+
+READ_ONLY = ("read-only", "repeated")
+SUMS = ("lengths", "size_at_t", "starts_ends", "lasts")  # say how many rows there are: they cannot all be one
 
 
 @ALL
@@ -81,7 +97,11 @@ LAYOUTS = {
 def test_any_layout(ops: Any, case: Case, dtype: str, layout: str) -> None:
     args = drawn(case, 5, 17, dtype)
     for name, array in arrays_of(args).items():
-        if array.size and not (layout == "read-only" and name in case.mutates):
+        if (
+            array.size
+            and not (layout in READ_ONLY and name in case.mutates)
+            and not (layout == "repeated" and name in SUMS)
+        ):
             args[name] = LAYOUTS[layout](array)
     result, moved = check(ops, case, args)
     if case.op in ("adam", "clip_gradient", "scatter_add"):
@@ -106,7 +126,7 @@ def test_nan_and_infinity(ops: Any, case: Case, dtype: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.inplace], ids=lambda case: case.name)
 @DTYPES
-@pytest.mark.parametrize("layout", [None, "column order", "strided", "backwards", "unaligned"])
+@pytest.mark.parametrize("layout", [None, "column order", "strided", "backwards", "unaligned", "other byte order"])
 def test_in_place(ops: Any, case: Case, dtype: str, layout: str) -> None:
     """inplace=True overwrites and returns the array, and nothing around it."""
     args = drawn(case, 5, 17, dtype)

@@ -5,36 +5,38 @@ ctypedef void (*grad_f32)(float*, const float*, const float*, size_t) noexcept n
 ctypedef void (*grad_f64)(double*, const double*, const double*, size_t) noexcept nogil
 
 
-cdef object _map(ops, str name, map_f32 kernel32, map_f64 kernel64, X, bint inplace):
+cdef object _map(ops, str name, map_f32 kernel32, map_f64 kernel64, X, inplace):
     """Y = f(X), elementwise."""
     cdef int t = real(X)
-    if t < 0 or (inplace and not np.PyArray_ISWRITEABLE(X)):
+    cdef int into = _flag(inplace)
+    if t < 0 or into < 0 or (into and not changeable(X)):
         return getattr(Ops, name)(ops, X, inplace=inplace)
     cdef np.ndarray x = contig(X)
-    cdef np.ndarray y = x if inplace else empty_like(x)
+    cdef np.ndarray y = x if into else empty_like(x)
     state = release(size(x))
     if t == np.NPY_FLOAT:
         kernel32(f32(y), f32(x), size(x))
     else:
         kernel64(f64(y), f64(x), size(x))
     acquire(state)
-    return _settled(y, X) if inplace else y
+    return _settled(y, X) if into else y
 
 
-cdef object _map_grad(ops, str name, grad_f32 kernel32, grad_f64 kernel64, dY, X, bint inplace):
+cdef object _map_grad(ops, str name, grad_f32 kernel32, grad_f64 kernel64, dY, X, inplace):
     """dX = dY * f'(X), elementwise; into dY when inplace."""
     cdef int t = reals(dY, X)
-    if t < 0 or not same_shape(dY, X) or (inplace and not np.PyArray_ISWRITEABLE(dY)):
+    cdef int into = _flag(inplace)
+    if t < 0 or not same_shape(dY, X) or into < 0 or (into and (not changeable(dY) or overlap(dY, X))):
         return getattr(Ops, name)(ops, dY, X, inplace=inplace)
     cdef np.ndarray dy = contig(dY), x = contig(X)
-    cdef np.ndarray dx = dy if inplace else empty_like(dy)
+    cdef np.ndarray dx = dy if into else empty_like(dy)
     state = release(size(x))
     if t == np.NPY_FLOAT:
         kernel32(f32(dx), f32(dy), f32(x), size(x))
     else:
         kernel64(f64(dx), f64(dy), f64(x), size(x))
     acquire(state)
-    return _settled(dx, dY) if inplace else dx
+    return _settled(dx, dY) if into else dx
 
 
 class NativeActivations(Ops):
@@ -47,12 +49,14 @@ class NativeActivations(Ops):
         return _map_grad(self, "backprop_relu", K.f32.backprop_relu, K.f64.backprop_relu, dY, Y, inplace)
 
     def mish(self, X, threshold=20.0, inplace=False):
-        if threshold < 20.0:
+        cdef double limit = 0
+        if not _number(threshold, &limit) or not limit >= 20.0:
             return Ops.mish(self, X, threshold, inplace)
         return _map(self, "mish", K.f32.mish, K.f64.mish, X, inplace)
 
     def backprop_mish(self, dY, X, threshold=20.0, inplace=False):
-        if threshold < 20.0:
+        cdef double limit = 0
+        if not _number(threshold, &limit) or not limit >= 20.0:
             return Ops.backprop_mish(self, dY, X, threshold, inplace)
         return _map_grad(self, "backprop_mish", K.f32.backprop_mish, K.f64.backprop_mish, dY, X, inplace)
 
@@ -86,8 +90,8 @@ class NativeActivations(Ops):
         return _map(self, "sigmoid", K.f32.sigmoid, K.f64.sigmoid, X, inplace)
 
     def backprop_sigmoid(self, dY, Y, *, inplace=False):
-        if inplace:  # into Y, unlike the others
-            return Ops.backprop_sigmoid(self, dY, Y, inplace=True)
+        if _flag(inplace):  # into Y, unlike the others
+            return Ops.backprop_sigmoid(self, dY, Y, inplace=inplace)
         return _map_grad(self, "backprop_sigmoid", K.f32.backprop_sigmoid, K.f64.backprop_sigmoid, dY, Y, False)
 
     def swish(self, X, inplace=False):
@@ -95,19 +99,20 @@ class NativeActivations(Ops):
 
     def backprop_swish(self, dY, X, Y, inplace=False):
         cdef int t = reals(dY, X)
+        cdef int into = _flag(inplace)
         if (
             t < 0 or t != real(Y) or not same_shape(dY, X) or not same_shape(dY, Y)
-            or (inplace and not np.PyArray_ISWRITEABLE(dY))
+            or into < 0 or (into and (not changeable(dY) or overlap(dY, X) or overlap(dY, Y)))
         ):
             return Ops.backprop_swish(self, dY, X, Y, inplace)
-        cdef np.ndarray dy = contig(dY), x = contig(X), y = contig(Y), dX = dy if inplace else empty_like(dy)
+        cdef np.ndarray dy = contig(dY), x = contig(X), y = contig(Y), dX = dy if into else empty_like(dy)
         state = release(size(x))
         if t == np.NPY_FLOAT:
             K.f32.backprop_swish(f32(dX), f32(dy), f32(x), f32(y), size(x))
         else:
             K.f64.backprop_swish(f64(dX), f64(dy), f64(x), f64(y), size(x))
         acquire(state)
-        return _settled(dX, dY) if inplace else dX
+        return _settled(dX, dY) if into else dX
 
     def dish(self, X, inplace=False):
         return _map(self, "dish", K.f32.dish, K.f64.dish, X, inplace)
@@ -134,24 +139,30 @@ class NativeActivations(Ops):
 
     def clipped_linear(self, X, slope=1.0, offset=0.0, min_val=0.0, max_val=1.0, inplace=False):
         cdef int t = real(X)
-        cdef double a = slope, b = offset, low = min_val, high = max_val
-        if t < 0 or low > high or (inplace and not np.PyArray_ISWRITEABLE(X)):
+        cdef int into = _flag(inplace)
+        cdef double a = 0, b = 0, low = 0, high = 0
+        if not (_number(slope, &a) and _number(offset, &b) and _number(min_val, &low) and _number(max_val, &high)):
+            t = -1
+        if t < 0 or low > high or into < 0 or (into and not changeable(X)):
             return Ops.clipped_linear(self, X, slope, offset, min_val, max_val, inplace)
-        cdef np.ndarray x = contig(X), y = x if inplace else empty_like(x)
+        cdef np.ndarray x = contig(X), y = x if into else empty_like(x)
         state = release(size(x))
         if t == np.NPY_FLOAT:
             K.f32.clipped_linear(f32(y), f32(x), size(x), <float>a, <float>b, <float>low, <float>high)
         else:
             K.f64.clipped_linear(f64(y), f64(x), size(x), a, b, low, high)
         acquire(state)
-        return _settled(y, X) if inplace else y
+        return _settled(y, X) if into else y
 
     def backprop_clipped_linear(self, dY, X, slope=1.0, offset=0.0, min_val=0.0, max_val=1.0, inplace=False):
         cdef int t = reals(dY, X)
-        cdef double a = slope, b = offset, low = min_val, high = max_val
-        if t < 0 or not same_shape(dY, X) or (inplace and not np.PyArray_ISWRITEABLE(dY)):
+        cdef int into = _flag(inplace)
+        cdef double a = 0, b = 0, low = 0, high = 0
+        if not (_number(slope, &a) and _number(offset, &b) and _number(min_val, &low) and _number(max_val, &high)):
+            t = -1
+        if t < 0 or not same_shape(dY, X) or into < 0 or (into and (not changeable(dY) or overlap(dY, X))):
             return Ops.backprop_clipped_linear(self, dY, X, slope, offset, min_val, max_val, inplace)
-        cdef np.ndarray dy = contig(dY), x = contig(X), dX = dy if inplace else empty_like(dy)
+        cdef np.ndarray dy = contig(dY), x = contig(X), dX = dy if into else empty_like(dy)
         state = release(size(x))
         if t == np.NPY_FLOAT:
             K.f32.backprop_clipped_linear(
@@ -160,4 +171,4 @@ class NativeActivations(Ops):
         else:
             K.f64.backprop_clipped_linear(f64(dX), f64(dy), f64(x), size(x), a, b, low, high)
         acquire(state)
-        return _settled(dX, dY) if inplace else dX
+        return _settled(dX, dY) if into else dX

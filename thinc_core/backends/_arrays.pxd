@@ -4,6 +4,7 @@ cimport numpy as np
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 
 cdef extern from "Python.h":
+    bint PyObject_HasAttrString(object X, const char* name) noexcept
     ctypedef struct PyThreadState
     PyThreadState* PyEval_SaveThread() noexcept
     void PyEval_RestoreThread(PyThreadState* state) noexcept
@@ -25,10 +26,17 @@ cdef inline void acquire(PyThreadState* state) noexcept:
         PyEval_RestoreThread(state)
 
 
+cdef inline bint ordinary(object X) noexcept:
+    """Whether X is an array and no np.matrix or masked array, whose values alone do not say what is meant."""
+    return np.PyArray_CheckExact(X) or (
+        np.PyArray_Check(X) and not PyObject_HasAttrString(X, "mask") and not PyObject_HasAttrString(X, "A1")
+    )
+
+
 cdef inline int real(object X) noexcept:
     """NPY_FLOAT or NPY_DOUBLE when X is an array of that dtype in native byte order, else -1."""
     cdef int t
-    if not np.PyArray_Check(X):
+    if not ordinary(X):
         return -1
     t = np.PyArray_TYPE(<np.ndarray>X)
     if (t == np.NPY_FLOAT or t == np.NPY_DOUBLE) and np.PyArray_ISNOTSWAPPED(<np.ndarray>X):
@@ -60,6 +68,54 @@ cdef inline bint has_shape1(object X, np.npy_intp d0) noexcept:
 
 cdef inline bint has_shape2(object X, np.npy_intp d0, np.npy_intp d1) noexcept:
     return is_2d(X) and dim(X, 0) == d0 and dim(X, 1) == d1
+
+
+cdef inline void _extent(object X, char** low, char** high) noexcept:
+    cdef np.npy_intp axis, step
+    low[0] = high[0] = <char*>np.PyArray_DATA(<np.ndarray>X)
+    if np.PyArray_SIZE(<np.ndarray>X) == 0:
+        return
+    high[0] += np.PyArray_ITEMSIZE(<np.ndarray>X)
+    for axis in range(np.PyArray_NDIM(<np.ndarray>X)):
+        step = (dim(X, axis) - 1) * np.PyArray_STRIDE(<np.ndarray>X, axis)
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
+cdef inline bint overlap(object X, object Y) noexcept:
+    """Whether the memory from the first to the last element of two arrays has a part in common."""
+    cdef char* x_low
+    cdef char* x_high
+    cdef char* y_low
+    cdef char* y_high
+    _extent(X, &x_low, &x_high)
+    _extent(Y, &y_low, &y_high)
+    return x_low < y_high and y_low < x_high
+
+
+cdef inline bint changeable(object X) noexcept:
+    """Writable, and each axis lies within a step of the next: no element shares its place with another."""
+    cdef np.ndarray x = <np.ndarray>X
+    cdef np.npy_intp extent = np.PyArray_ITEMSIZE(x), step = 0
+    cdef uint64_t done = 0
+    cdef int axis, next_axis, n = np.PyArray_NDIM(x)
+    if not np.PyArray_ISWRITEABLE(x):
+        return False
+    if np.PyArray_IS_C_CONTIGUOUS(x):
+        return True
+    for _ in range(n):
+        next_axis = -1
+        for axis in range(n):
+            if not (done >> axis) & 1 and (next_axis < 0 or abs(np.PyArray_STRIDE(x, axis)) < step):
+                next_axis, step = axis, abs(np.PyArray_STRIDE(x, axis))
+        done |= <uint64_t>1 << next_axis
+        if dim(x, next_axis) > 1:
+            if step < extent:
+                return False
+            extent += step * (dim(x, next_axis) - 1)
+    return True
 
 
 cdef inline bint plain(object X) noexcept:
@@ -115,7 +171,7 @@ cdef inline size_t size(object X) noexcept:
 
 cdef inline bint integral(object X) noexcept:
     """Whether X is an array of integers (not bool)."""
-    return np.PyArray_Check(X) and np.PyTypeNum_ISINTEGER(np.PyArray_TYPE(<np.ndarray>X))
+    return ordinary(X) and np.PyTypeNum_ISINTEGER(np.PyArray_TYPE(<np.ndarray>X))
 
 
 cdef inline np.ndarray cast(object X, int t):

@@ -61,7 +61,7 @@ class NativeGather(Ops):
 
     def hash(self, ids, seed):
         cdef np.ndarray keys = _keys(ids)
-        if keys is None or not 0 <= seed <= 0xFFFFFFFF:
+        if keys is None or _word(seed) < 0:
             return Ops.hash(self, ids, seed)
         cdef np.ndarray words = empty2(size(keys), 4, np.NPY_UINT32)
         K.common.hash(<uint32_t*>i32(words), <uint64_t*>np.PyArray_DATA(keys), size(keys), seed)
@@ -69,7 +69,7 @@ class NativeGather(Ops):
 
     def ngrams(self, n, keys):
         cdef np.ndarray wide = _keys(keys)
-        if wide is None or n < 1 or n > <np.npy_intp>size(wide):
+        if wide is None or _count(n) < 1 or n > <np.npy_intp>size(wide):
             return Ops.ngrams(self, n, keys)
         cdef np.ndarray hashes = empty1(size(wide) - <size_t>n + 1, np.NPY_UINT64)
         K.common.ngrams(<uint64_t*>np.PyArray_DATA(hashes), <uint64_t*>np.PyArray_DATA(wide), size(wide), n)
@@ -111,7 +111,7 @@ class NativeGather(Ops):
 
     def hash_embed(self, table, ids, seed):
         cdef np.ndarray keys = _keys(ids)
-        if real(table) < 0 or keys is None or not _hashable(table) or not 0 <= seed <= 0xFFFFFFFF:
+        if real(table) < 0 or keys is None or not _hashable(table) or _word(seed) < 0:
             return Ops.hash_embed(self, table, ids, seed)
         cdef np.ndarray Y = empty2(size(keys), dim(table, 1), real(table))
         _hash_embed(Y, 0, contig(table), u64(keys), 1, seed)
@@ -120,8 +120,8 @@ class NativeGather(Ops):
     def backprop_hash_embed(self, dY, ids, seed, dtable):
         cdef np.ndarray keys = _keys(ids)
         if (
-            reals(dY, dtable) < 0 or keys is None or not _hashable(dtable) or not plain(dtable)
-            or not 0 <= seed <= 0xFFFFFFFF or not has_shape2(dY, dim(keys, 0), dim(dtable, 1))
+            reals(dY, dtable) < 0 or keys is None or not _hashable(dtable) or not plain(dtable) or _word(seed) < 0
+            or not has_shape2(dY, dim(keys, 0), dim(dtable, 1))
         ):
             return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
         cdef np.ndarray dy = contig(dY)

@@ -7,31 +7,6 @@ ctypedef void (*affine_f64)(
 ) noexcept nogil
 
 
-cdef inline bint _overlap(X, Y) noexcept:
-    """Whether the memory from the first to the last element of two arrays has a part in common."""
-    cdef char* x_low
-    cdef char* x_high
-    cdef char* y_low
-    cdef char* y_high
-    _extent(X, &x_low, &x_high)
-    _extent(Y, &y_low, &y_high)
-    return x_low < y_high and y_low < x_high
-
-
-cdef inline void _extent(X, char** low, char** high) noexcept:
-    cdef np.npy_intp axis, step
-    low[0] = high[0] = <char*>np.PyArray_DATA(<np.ndarray>X)
-    if size(X) == 0:
-        return
-    high[0] += np.PyArray_ITEMSIZE(<np.ndarray>X)
-    for axis in range(np.PyArray_NDIM(<np.ndarray>X)):
-        step = (dim(X, axis) - 1) * np.PyArray_STRIDE(<np.ndarray>X, axis)
-        if step < 0:
-            low[0] += step
-        else:
-            high[0] += step
-
-
 cdef inline size_t _leading(np.ndarray X, int row_axis) noexcept:
     """Elements between rows when the other axis is dense, else 0."""
     cdef np.npy_intp item = np.PyArray_ITEMSIZE(X), rows = dim(X, row_axis), columns = dim(X, 1 - row_axis)
@@ -58,6 +33,14 @@ cdef np.ndarray _matrix(X, size_t* ld, bint* trans):
             return x
     ld[0] = max(dim(x, 1), 1)
     return contig(x)
+
+
+cdef inline bint _apart(dW, db, dY, X, W) noexcept:
+    """Whether the two that are changed share no memory with each other or with what is read."""
+    return not (
+        overlap(dW, db) or overlap(dW, dY) or overlap(dW, X) or overlap(dW, W)
+        or overlap(db, dY) or overlap(db, X) or overlap(db, W)
+    )
 
 
 cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, W, b):
@@ -129,16 +112,19 @@ class NativeGemm(Ops):
 
     def gemm(self, x, y, out=None, trans1=False, trans2=False, *, accumulate=False):
         cdef int t = reals(x, y)
-        cdef bint flip1 = trans1, flip2 = trans2, add = accumulate
+        cdef bint flip1, flip2, add
         cdef size_t ldx, ldy, M, N, inner
         if not self.use_blis:
             return _dot(self, x, y, out, trans1, trans2, accumulate)
+        if _flag(trans1) < 0 or _flag(trans2) < 0 or _flag(accumulate) < 0:
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        flip1, flip2, add = trans1, trans2, accumulate
         if t < 0 or not is_2d(x) or not is_2d(y) or dim(x, not flip1) != dim(y, flip2):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         M, N, inner = dim(x, flip1), dim(y, not flip2), dim(x, not flip1)
         if (out is None and add) or (out is not None and not (real(out) == t and has_shape2(out, M, N) and plain(out))):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
-        if out is not None and (_overlap(out, x) or _overlap(out, y)):
+        if out is not None and (overlap(out, x) or overlap(out, y)):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         cdef np.ndarray X = _matrix(x, &ldx, &flip1), Y = _matrix(y, &ldy, &flip2)
         cdef np.ndarray Z = empty2(M, N, t) if out is None else out
@@ -161,7 +147,7 @@ class NativeGemm(Ops):
         if (
             t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or not is_2d(W) or not same_shape(W, dW)
             or dim(X, 1) != dim(W, 1) or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not has_shape1(db, dim(W, 0))
-            or not (plain(dW) and plain(db))
+            or not (plain(dW) and plain(db)) or not _apart(dW, db, dY, X, W)
         ):
             return Ops.backprop_affine(self, dY, X, W, dW, db)
         cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
@@ -241,10 +227,11 @@ class NativeGemm(Ops):
             t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or np.PyArray_NDIM(W) != 3
             or dim(X, 1) != dim(W, 2) or not same_shape(W, dW) or not has_shape2(db, dim(W, 0), dim(W, 1))
             or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not (plain(dW) and plain(db)) or dim(W, 1) < 1
+            or not _apart(dW, db, dY, X, W)
         ):
             return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
         cdef np.ndarray chosen = _indices(which, dim(W, 1))
-        if chosen is None or not same_shape(chosen, dY):
+        if chosen is None or not same_shape(chosen, dY) or overlap(dW, chosen) or overlap(db, chosen):
             return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
         cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)

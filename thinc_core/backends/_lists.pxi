@@ -251,7 +251,7 @@ class NativeLists(Ops):
         return _list2padded(seqs) if _alike(seqs) and len(seqs) > 1 else Ops.list2padded(self, seqs)
 
     def padded2list(self, padded):
-        data = padded.data
+        data = padded.data if hasattr(padded, "lengths") and hasattr(padded, "indices") else None
         result = None
         if np.PyArray_CheckExact(data) and np.PyArray_NDIM(data) >= 2 and _alike([data]):
             result = _padded2list(data, padded.lengths, padded.indices)

@@ -77,7 +77,7 @@ cdef object _lstm(ops, str op, params, H0, C0, X, size_at_t):
 
 
 cdef bint _same_numbers(np.ndarray sizes, values) except -1:
-    return np.PyArray_Check(values) and has_shape1(values, dim(sizes, 0)) and bool((sizes == values).all())
+    return integral(values) and has_shape1(values, dim(sizes, 0)) and bool((sizes == values).all())
 
 
 cdef bint _fits_state(state, int t, np.npy_intp N, np.npy_intp O, np.npy_intp dirs) except -1:

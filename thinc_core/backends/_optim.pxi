@@ -3,12 +3,13 @@ class NativeOptim(Ops):
     """Dropout masks, optimizer steps, averages."""
 
     def get_dropout_mask(self, shape, drop):
-        if drop is None or drop <= 0 or drop >= 1:
+        cdef double share = 0
+        if not _number(drop, &share) or not 0 < share < 1:
             return Ops.get_dropout_mask(self, shape, drop)
-        cdef np.ndarray mask = numpy.empty(shape, dtype="float32")
+        cdef np.ndarray mask = self.alloc(shape, zeros=False)
         cdef uint32_t threshold
         cdef float kept
-        threshold, kept = self._dropout_values(drop)
+        threshold, kept = self._dropout_values(share)
         cdef uint64_t seed = self._dropout_seed()
         state = release(size(mask))
         K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
@@ -17,12 +18,17 @@ class NativeOptim(Ops):
 
     def adam(self, weights, gradient, mom1, mom2, beta1, beta2, eps, learn_rate, mod_rate=1.0):
         cdef int t = reals(weights, gradient)
+        cdef double b1 = 0, b2 = 0, e = 0, rate = 0, mod = 0
+        if not (_number(beta1, &b1) and _number(beta2, &b2) and _number(eps, &e) and _number(learn_rate, &rate)):
+            t = -1
         if (
-            t < 0 or t != reals(mom1, mom2) or not (same_shape(weights, gradient) and same_shape(weights, mom1))
+            t < 0 or not _number(mod_rate, &mod) or t != reals(mom1, mom2)
+            or not (same_shape(weights, gradient) and same_shape(weights, mom1))
             or not same_shape(weights, mom2) or not (plain(weights) and plain(gradient) and plain(mom1) and plain(mom2))
+            or overlap(weights, gradient) or overlap(weights, mom1) or overlap(weights, mom2)
+            or overlap(gradient, mom1) or overlap(gradient, mom2) or overlap(mom1, mom2)
         ):
             return Ops.adam(self, weights, gradient, mom1, mom2, beta1, beta2, eps, learn_rate, mod_rate)
-        cdef double b1 = beta1, b2 = beta2, e = eps, rate = learn_rate, mod = mod_rate
         cdef size_t n = size(weights)
         state = release(n)
         if t == np.NPY_FLOAT:
@@ -34,8 +40,8 @@ class NativeOptim(Ops):
 
     def clip_gradient(self, gradient, threshold):
         cdef int t = real(gradient)
-        cdef double total = 0, norm, limit = threshold
-        if t < 0 or not plain(gradient):
+        cdef double total = 0, norm, limit = 0
+        if t < 0 or not _number(threshold, &limit) or not plain(gradient):
             return Ops.clip_gradient(self, gradient, threshold)
         cdef size_t n = size(gradient)
         state = release(n)
@@ -54,10 +60,13 @@ class NativeOptim(Ops):
 
     def update_averages(self, ema, weights, t, max_decay=0.9999):
         cdef int kind = reals(ema, weights)
-        if kind < 0 or not same_shape(ema, weights) or not plain(ema):
+        cdef double step = 0, most = 0
+        if not _number(t, &step) or not _number(max_decay, &most):
+            kind = -1
+        if kind < 0 or not same_shape(ema, weights) or not plain(ema) or overlap(ema, weights):
             return Ops.update_averages(self, ema, weights, t, max_decay)
         cdef np.ndarray source = contig(weights)
-        cdef double step = 1.0 - min((1.0 + t) / (10.0 + t), max_decay)
+        step = 1.0 - min((1.0 + step) / (10.0 + step), most)
         state = release(size(source))
         if kind == np.NPY_FLOAT:
             K.f32.update_averages(f32(ema), f32(source), size(source), <float>step)

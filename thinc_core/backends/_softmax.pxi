@@ -22,15 +22,18 @@ class NativeSoftmax(Ops):
 
     def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
         cdef int t = real(x)
-        if t < 0 or not _any_axis(x, axis) or (inplace and not np.PyArray_ISWRITEABLE(x)):
+        cdef int into = _flag(inplace)
+        cdef double scale = 1
+        if t >= 0 and not (_number(temperature, &scale) and _any_axis(x, axis)):
+            t = -1
+        if t < 0 or into < 0 or (into and not changeable(x)):
             return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature)
         if not _last_axis(x, axis):
             result = _back_from_last_axis(self.softmax(_on_last_axis(x, axis), temperature=temperature), axis)
-            return _settled(result, x) if inplace else result
+            return _settled(result, x) if into else result
         cdef np.ndarray X = contig(x)
-        cdef np.ndarray Y = X if inplace else empty_like(X)
+        cdef np.ndarray Y = X if into else empty_like(X)
         cdef size_t O = dim(X, np.PyArray_NDIM(X) - 1), B = size(X) // O if O else 0
-        cdef double scale = temperature
         state = release(size(X))
         if B == 0:
             pass
@@ -39,18 +42,18 @@ class NativeSoftmax(Ops):
         else:
             K.f64.softmax(f64(Y), f64(X), B, O, scale)
         acquire(state)
-        return _settled(Y, x) if inplace else Y
+        return _settled(Y, x) if into else Y
 
     def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0):
         cdef int t = reals(Y, dY)
-        if t < 0 or not same_shape(Y, dY) or not _any_axis(Y, axis):
+        cdef double scale = 1
+        if t < 0 or not _number(temperature, &scale) or not same_shape(Y, dY) or not _any_axis(Y, axis):
             return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature)
         if not _last_axis(Y, axis):
             dX = self.backprop_softmax(_on_last_axis(Y, axis), _on_last_axis(dY, axis), temperature=temperature)
             return _back_from_last_axis(dX, axis)
         cdef np.ndarray y = contig(Y), dy = contig(dY), dx = empty_like(Y)
         cdef size_t O = dim(y, np.PyArray_NDIM(y) - 1), B = size(y) // O if O else 0
-        cdef double scale = temperature
         state = release(size(y))
         if t == np.NPY_FLOAT:
             K.f32.backprop_softmax(f32(dx), f32(dy), f32(y), B, O, <float>scale)
@@ -62,21 +65,22 @@ class NativeSoftmax(Ops):
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1):
         cdef int64_t total = 0
         cdef int t = real(Xs)
+        cdef int into = _flag(inplace)
         cdef np.ndarray rows = lengths_of(lengths, 0, &total)
         if (
             t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0)
-            or (inplace and not np.PyArray_ISWRITEABLE(Xs))
+            or into < 0 or (into and (not changeable(Xs) or overlap(Xs, rows)))
         ):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis)
         cdef np.ndarray X = contig(Xs)
-        cdef np.ndarray Y = X if inplace else empty_like(X)
+        cdef np.ndarray Y = X if into else empty_like(X)
         state = release(size(X))
         if t == np.NPY_FLOAT:
             K.f32.softmax_sequences(f32(Y), f32(X), i32(rows), size(rows), dim(X, 1))
         else:
             K.f64.softmax_sequences(f64(Y), f64(X), i32(rows), size(rows), dim(X, 1))
         acquire(state)
-        return _settled(Y, Xs) if inplace else Y
+        return _settled(Y, Xs) if into else Y
 
     def backprop_softmax_sequences(self, dY, Y, lengths):
         cdef int64_t total = 0
@@ -95,12 +99,15 @@ class NativeSoftmax(Ops):
 
     def layernorm(self, X, G, b, eps=1e-8):
         cdef int t = real(X)
-        if t < 0 or t != reals(G, b) or not is_2d(X) or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1))):
+        cdef double added = 0
+        if (
+            t < 0 or not _number(eps, &added) or t != reals(G, b) or not is_2d(X)
+            or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1)))
+        ):
             return Ops.layernorm(self, X, G, b, eps)
         cdef np.ndarray x = contig(X), g = contig(G), shift = contig(b)
         cdef np.ndarray Y = empty_like(X), mu = empty1(dim(X, 0), t), rstd = empty1(dim(X, 0), t)
         cdef size_t B = dim(X, 0), O = dim(X, 1)
-        cdef double added = eps
         state = release(size(x))
         if t == np.NPY_FLOAT:
             K.f32.layernorm(f32(Y), f32(mu), f32(rstd), f32(x), f32(g), f32(shift), B, O, <float>added)
@@ -115,7 +122,9 @@ class NativeSoftmax(Ops):
             t < 0 or t != reals(mu, rstd) or t != real(G) or t != reals(dG, db) or not is_2d(X)
             or not same_shape(dY, X) or not (has_shape1(mu, dim(X, 0)) and has_shape1(rstd, dim(X, 0)))
             or not (has_shape1(G, dim(X, 1)) and has_shape1(dG, dim(X, 1)) and has_shape1(db, dim(X, 1)))
-            or not (plain(dG) and plain(db))
+            or not (plain(dG) and plain(db)) or overlap(dG, db) or overlap(dG, dY) or overlap(dG, X) or overlap(dG, G)
+            or overlap(dG, mu) or overlap(dG, rstd) or overlap(db, dY) or overlap(db, X) or overlap(db, G)
+            or overlap(db, mu) or overlap(db, rstd)
         ):
             return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db)
         cdef np.ndarray dy = contig(dY), x = contig(X), g = contig(G), m = contig(mu), r = contig(rstd)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, NoReturn, Optional, Sequence, Tuple
 
 import numpy
 
@@ -19,6 +19,10 @@ class KindError(TypeError, ValueError):
 
 class ShapeError(ValueError, AssertionError):
     """Shapes that do not fit together. An AssertionError too, which is what some callers learnt to catch."""
+
+
+class AxisError(ValueError, IndexError):
+    """An axis that the array does not have; NumPy's error of this name is both too."""
 
 
 class LengthsError(ValueError, AssertionError):
@@ -42,8 +46,12 @@ def kind_of(obj: Any) -> str:
 
 
 def array(op: str, name: str, X: Any, xp: Any) -> None:
-    """X must be an array of the module that the ops compute with."""
+    """X must be an array of the module that the ops compute with, whose values alone say what is meant."""
     if isinstance(X, xp.ndarray):
+        if hasattr(X, "mask"):
+            raise KindError(f"{op}: {name} must be an array without a mask; got {type(X).__name__} (call .filled())")
+        if hasattr(X, "A1"):  # for which X * Y is a matrix product
+            raise KindError(f"{op}: {name} must be a plain array; got {type(X).__name__} (call numpy.asarray)")
         return
     if isinstance(X, numpy.ndarray) or is_cupy(X):
         raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)")
@@ -101,10 +109,44 @@ def numbers(op: str, name: str, X: Any) -> None:
         raise KindError(f"{op}: {name} must have a float or integer dtype; got {X.dtype} (call ops.asarray_f)")
 
 
-def axis(op: str, value: Any) -> None:
-    """The axis to work along must be an integer, which a bool is not."""
-    if isinstance(value, (bool, numpy.bool_)) or not hasattr(value, "__index__"):
+def axis(op: str, value: Any, n_axes: int) -> None:
+    """The axis to work along must be an integer, which a bool is not, and one of the array's."""
+    if isinstance(value, (bool, numpy.bool_)):
         raise KindError(f"{op}: axis must be an integer; got {value!r}")
+    if not -n_axes <= integer(op, "axis", value) < n_axes:
+        raise AxisError(f"{op}: axis must be in [{-n_axes}, {n_axes}); got {value}")
+
+
+def number(op: str, name: str, value: Any) -> float:
+    """value as a float: a number, NumPy's too, or an array without dimensions."""
+    try:
+        if getattr(value, "ndim", 0) or isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise KindError(f"{op}: {name} must be a number; got {_shown(value)}") from None
+
+
+def integer(op: str, name: str, value: Any) -> int:
+    """value as an int: an integer, NumPy's too."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise KindError(f"{op}: {name} must be an integer; got {_shown(value)}") from None
+
+
+def flag(op: str, name: str, value: Any) -> bool:
+    """value as a bool: anything that is true or false, which an array of several values is not."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError):
+        raise KindError(f"{op}: {name} must be true or false; got {_shown(value)}") from None
+
+
+def _shown(value: Any) -> str:
+    """value in an error message; arrays, lists and the like by what they are."""
+    plain = value is None or isinstance(value, (bool, int, float, numpy.generic))
+    return repr(value) if plain or (isinstance(value, (str, bytes)) and len(value) < 40) else kind_of(value)
 
 
 def integers(op: str, name: str, X: Any) -> None:
@@ -122,21 +164,60 @@ def host(op: str, name: str, values: Any) -> Any:
 
 
 def same_dtype(op: str, names: str, *arrays: Any) -> None:
-    """All arrays must have one dtype. names: "x and y"."""
-    dtypes = [X.dtype for X in arrays]
+    """All arrays must have one dtype, in any order of bytes. names: "x and y"."""
+    dtypes = [X.dtype.newbyteorder("=") for X in arrays]
     if any(each != dtypes[0] for each in dtypes):
         raise KindError(f"{op}: {names} must have the same dtype; got {' and '.join(map(str, dtypes))}")
 
 
 def writable(op: str, name: str, X: Any) -> None:
-    """X, which the op is about to overwrite, must not be read-only."""
+    """X, which the op is about to overwrite, must not be read-only, nor have two elements in one place."""
     if not getattr(X.flags, "writeable", True):
         raise ShapeError(f"{op}: {name} is overwritten and must be writable; got a read-only array (pass a copy)")
+    if _overlaps_itself(X):
+        found = f"got shape {tuple(X.shape)} with strides {tuple(X.strides)} (pass a copy)"
+        raise ShapeError(f"{op}: {name} is overwritten and must have a place for each element; {found}")
+
+
+def _overlaps_itself(X: Any) -> bool:
+    """Whether two elements lie in the same bytes, as in a broadcast array or in windows over one."""
+    extent = X.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(X.strides, X.shape)):
+        if stride < extent and n > 1:
+            break
+        extent += stride * max(n - 1, 0)
+    else:
+        return False
+    if X.size == 0:
+        return False
+    starts = numpy.zeros((), dtype="int64")  # axes that are threaded through each other may still be apart
+    for stride, n in zip(X.strides, X.shape):
+        starts = starts[..., None] + numpy.arange(n) * stride
+    return bool((numpy.diff(numpy.sort(starts, axis=None)) < X.itemsize).any())
+
+
+def apart(op: str, name: str, changed: Any, /, **others: Any) -> None:
+    """An array that is changed before all of the others have been read must share no memory with them."""
+    for other, value in others.items():
+        if _share_memory(changed, value):
+            raise ShapeError(f"{op}: {name} is overwritten and must share no memory with {other} (pass a copy)")
+
+
+def _share_memory(X: Any, Y: Any) -> bool:
+    """Whether an element of X lies where one of Y does."""
+    if not isinstance(X, numpy.ndarray):
+        return bool(is_cupy(X) and sys.modules["cupy"].shares_memory(X, Y))
+    if not numpy.may_share_memory(X, Y):
+        return False
+    try:
+        return bool(numpy.shares_memory(X, Y, max_work=100_000))
+    except RuntimeError:  # too intricate to tell
+        return True
 
 
 def at_least(op: str, name: str, value: Any, minimum: int) -> None:
-    """A count, window or size must not be below its minimum."""
-    if value < minimum:
+    """A count, window or size must be an integer and not below its minimum."""
+    if integer(op, name, value) < minimum:
         raise ValueError(f"{op}: {name} must be >= {minimum}; got {value}")
 
 
@@ -229,7 +310,7 @@ def affine(op: str, X: Any, W: Any, b: Any) -> None:
 def out(op: str, out: Any, want: Tuple[int, ...], dtype: Any) -> None:
     """The caller's result array must be writable and of the right shape and dtype."""
     shape(op, "out", out, want)
-    if out.dtype != dtype:
+    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
         raise KindError(f"{op}: out must have dtype {dtype}; got {out.dtype}")
     writable(op, "out", out)
 
@@ -260,8 +341,20 @@ def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
 
 def seed(op: str, value: int) -> None:
     """A hash seed is an unsigned 32-bit number."""
-    if not 0 <= value <= 0xFFFFFFFF:
+    if not 0 <= integer(op, "seed", value) <= 0xFFFFFFFF:
         raise OverflowError(f"{op}: seed must be in [0, 4294967296); got {value}")
+
+
+def reword(op: str, error: Exception) -> NoReturn:
+    """Raise what Python or NumPy said of an argument with the name of the op in front, as one of the usual types.
+
+    A lack of memory, a warning made an error and what begins with the name already stay as they are.
+    """
+    if isinstance(error, (MemoryError, Warning)) or str(error).startswith(f"{op}:"):
+        raise error
+    kinds = (AxisError, LengthsSumError, OverflowError, IndexError, NotImplementedError, AttributeError, ValueError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), KindError)
+    raise kind(f"{op}: {str(error) or type(error).__name__}") from error
 
 
 def is_cupy(X: Any) -> bool:
@@ -270,13 +363,15 @@ def is_cupy(X: Any) -> bool:
     return cupy is not None and isinstance(X, getattr(cupy, "ndarray", ()))
 
 
-def affine_buffers(op: str, X: Any, W: Any, dW: Any, db: Any) -> None:
-    """dW and db, which collect the gradients of W and b, must be writable and shaped like them."""
+def affine_buffers(op: str, X: Any, W: Any, dW: Any, db: Any, **more: Any) -> None:
+    """dW and db, which collect the gradients of W and b, must be writable, shaped like them and apart from the rest."""
     same_shape(op, "W and dW", W, dW)
     shape(op, "db", db, W.shape[:-1])
     same_dtype(op, "X, W, dW and db", X, W, dW, db)
     writable(op, "dW", dW)
     writable(op, "db", db)
+    apart(op, "dW", dW, X=X, W=W, db=db, **more)
+    apart(op, "db", db, X=X, W=W, **more)
 
 
 def lstm(op: str, params: Any, H0: Any, C0: Any, X: Any) -> None:
@@ -299,6 +394,14 @@ def _lstm_params(op: str, params: Any, layers: Tuple[int, int, int], nI: int) ->
     if params.shape != (want,):
         found = f"got shape {tuple(params.shape)}"
         raise ShapeError(f"{op}: params must have {want} values for {depth=}, {dirs=}, {nI=}, {nO=}; {found}")
+
+
+def padded(op: str, value: Any, xp: Any) -> None:
+    """value must have the arrays of a Padded that padded2list looks at."""
+    if not all(hasattr(value, name) for name in ("data", "lengths", "indices")):
+        raise KindError(f"{op}: padded must be a Padded; got {kind_of(value)}")
+    array(op, "data", value.data, xp)
+    at_least(op, "the number of dimensions of data", value.data.ndim, 2)
 
 
 def sizes(op: str, name: str, values: Any, n_rows: int) -> None:
@@ -328,7 +431,7 @@ def _whole_state(state: Any) -> bool:
     if type(inputs) is not tuple or not inputs or not all(hasattr(part, "dtype") for part in (*inputs, *parts)):
         return False
     H0, C0, sizes, units = parts
-    if H0.ndim != 3 or H0.shape != C0.shape or sizes.ndim != 1 or sizes.dtype.kind != "i" or inputs[0].ndim != 2:
+    if H0.ndim != 3 or H0.shape != C0.shape or sizes.ndim != 1 or sizes.dtype.kind not in "iu" or inputs[0].ndim != 2:
         return False
     (depth, dirs, nO), N = H0.shape, inputs[0].shape[0]
     deep = all(each.shape == (N, dirs * nO) for each in inputs[1:])

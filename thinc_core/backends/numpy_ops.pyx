@@ -9,8 +9,8 @@ from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
-    acquire, cast, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32, integral,
-    is_2d, lengths_of, meet, narrow, plain, real, reals, release, same_shape, size,
+    acquire, cast, changeable, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32,
+    integral, is_2d, lengths_of, meet, narrow, overlap, plain, real, reals, release, same_shape, size,
 )
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_count
@@ -118,8 +118,34 @@ cdef np.ndarray _indices(values, np.npy_intp limit):
 
 cdef np.npy_intp _count(value):
     """A window or a number of pieces; -1 when it is no integer or so large that a product of it might wrap round."""
+    cdef int64_t count = _word(value)
+    return count if count <= 0x7FFFFFFF else -1
+
+
+cdef int64_t _word(value):
+    """An unsigned number of 32 bits, such as a seed; -1 when it is none."""
     try:
-        return value if 0 <= value <= 0x7FFFFFFF else -1
+        value = operator.index(value)
+    except TypeError:
+        return -1
+    return value if 0 <= value <= 0xFFFFFFFF else -1
+
+
+cdef bint _number(value, double* number) except -1:
+    """Whether value is a number; the number."""
+    if not isinstance(value, float):
+        try:
+            value = checks.number("", "", value)
+        except TypeError:
+            return False
+    number[0] = value
+    return True
+
+
+cdef int _flag(value) except -2:
+    """Whether value is true; -1 when it is neither true nor false."""
+    try:
+        return bool(value)
     except (TypeError, ValueError):
         return -1
 

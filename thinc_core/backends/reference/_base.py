@@ -17,9 +17,10 @@ class Base:
     xp: Any = numpy
 
     def _arrays(self, op: str, **arrays: Any) -> None:
-        """Every argument must be an array of this backend's module."""
+        """Every argument must be an array of this backend's module that holds real numbers."""
         for name, value in arrays.items():
             checks.array(op, name, value, self.xp)
+            checks.numbers(op, name, value)
 
     def _wide(self, X: Any) -> Any:
         """X, or a float32 copy when it is float16: half precision is stored, never computed with."""
@@ -27,7 +28,7 @@ class Base:
 
     def _result(self, op: str, Y: Any, X: Any, inplace: bool) -> Any:
         """Y in X's float dtype; written into X, and X returned, when inplace."""
-        if not inplace:
+        if not checks.flag(op, "inplace", inplace):
             return self.xp.asarray(Y, dtype=X.dtype if X.dtype.kind == "f" else None)  # NumPy makes 0-d arrays scalars
         checks.writable(op, "the array changed in place", X)
         X[...] = Y
@@ -39,6 +40,8 @@ class Base:
 
     def _host(self, op: str, name: str, values: Any) -> Any:
         """Integers (array of any integer dtype and device, list, tuple) as a 1-d int64 NumPy array on the host."""
+        if isinstance(values, numpy.ndarray):
+            checks.array(op, name, values, numpy)
         values = values.get() if checks.is_cupy(values) else checks.host(op, name, values)
         if values.size == 0:
             return numpy.zeros((0,), dtype="int64")

@@ -78,6 +78,7 @@ class Activations(Base):
         SOURCE: Misra 2019, arXiv:1908.08681.
         """
         (x,) = self._checked("mish", X=X)
+        threshold = checks.number("mish", "threshold", threshold)
         E = self.xp.exp(self.xp.minimum(x, 20))
         N = E * (E + 2)
         Y = self.xp.where(x >= threshold, x, self._floor(x) * (N / (N + 2)))
@@ -93,6 +94,7 @@ class Activations(Base):
             no overflow at any x.
         """
         dy, x = self._checked("backprop_mish", dY=dY, X=X)
+        threshold = checks.number("backprop_mish", "threshold", threshold)
         xc = self.xp.minimum(self._floor(x), 20)
         E = self.xp.exp(xc)
         N = E * (E + 2)
@@ -238,6 +240,7 @@ class Activations(Base):
         NUMERICS: exact for slope 1 and offset 0, else a product and a sum are rounded; NaN stays NaN.
         """
         (x,) = self._checked("clipped_linear", X=X)
+        slope, offset, min_val, max_val = self._line("clipped_linear", slope, offset, min_val, max_val)
         return self._result("clipped_linear", self.xp.clip(x * slope + offset, min_val, max_val), X, inplace)
 
     def backprop_clipped_linear(
@@ -259,9 +262,16 @@ class Activations(Base):
             is NaN.
         """
         dy, x = self._checked("backprop_clipped_linear", dY=dY, X=X)
+        slope, offset, min_val, max_val = self._line("backprop_clipped_linear", slope, offset, min_val, max_val)
         line = x * slope + offset
         dX = self.xp.where((line > min_val) & (line < max_val), dy * slope, dy.dtype.type(0))
         return self._result("backprop_clipped_linear", dX, dY, inplace)
+
+    def _line(self, op: str, *values: Any) -> Any:
+        """slope, offset, min_val and max_val as numbers."""
+        return [
+            checks.number(op, name, value) for name, value in zip(("slope", "offset", "min_val", "max_val"), values)
+        ]
 
     def relu_k(self, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
         """Y = clip(X, 0, n). See clipped_linear.

@@ -47,7 +47,10 @@ class Arrays(Base):
         RETURNS: shape, dtype.
         RAISES: ValueError for a negative dimension.
         """
-        return self.xp.zeros(shape, dtype=dtype) if zeros else self.xp.empty(shape, dtype=dtype)
+        try:
+            return self.xp.zeros(shape, dtype=dtype) if zeros else self.xp.empty(shape, dtype=dtype)
+        except Exception as error:
+            checks.reword("alloc", error)
 
     def alloc1f(self, d0: int, *, dtype: Optional[DTypesFloat] = "float32", zeros: bool = True) -> Floats1d:
         """A new array of floats of shape (d0,); any dtype is allowed. See alloc."""
@@ -105,63 +108,67 @@ class Arrays(Base):
         shape: one number or several; -1 stands for what is left.
         RAISES: ValueError when the number of elements differs.
         """
-        return array.reshape(shape)
+        try:
+            return array.reshape(shape)
+        except Exception as error:
+            checks.array("reshape", "array", array, self.xp)
+            checks.reword("reshape", error)
 
     def reshape1(self, array: ArrayXd, d0: int) -> Array1d:
         """The array in shape (d0,); the dtype stays. See reshape."""
-        return array.reshape((d0,))
+        return self.reshape(array, (d0,))
 
     def reshape2(self, array: ArrayXd, d0: int, d1: int) -> Array2d:
         """The array in shape (d0, d1); the dtype stays. See reshape."""
-        return array.reshape((d0, d1))
+        return self.reshape(array, (d0, d1))
 
     def reshape3(self, array: ArrayXd, d0: int, d1: int, d2: int) -> Array3d:
         """The array in shape (d0, d1, d2); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2))
+        return self.reshape(array, (d0, d1, d2))
 
     def reshape4(self, array: ArrayXd, d0: int, d1: int, d2: int, d3: int) -> Array4d:
         """The array in shape (d0, d1, d2, d3); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2, d3))
+        return self.reshape(array, (d0, d1, d2, d3))
 
     def reshape1f(self, array: FloatsXd, d0: int) -> Floats1d:
         """The array in shape (d0,); the dtype stays. See reshape."""
-        return array.reshape((d0,))
+        return self.reshape(array, (d0,))
 
     def reshape2f(self, array: FloatsXd, d0: int, d1: int) -> Floats2d:
         """The array in shape (d0, d1); the dtype stays. See reshape."""
-        return array.reshape((d0, d1))
+        return self.reshape(array, (d0, d1))
 
     def reshape3f(self, array: FloatsXd, d0: int, d1: int, d2: int) -> Floats3d:
         """The array in shape (d0, d1, d2); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2))
+        return self.reshape(array, (d0, d1, d2))
 
     def reshape4f(self, array: FloatsXd, d0: int, d1: int, d2: int, d3: int) -> Floats4d:
         """The array in shape (d0, d1, d2, d3); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2, d3))
+        return self.reshape(array, (d0, d1, d2, d3))
 
     def reshape_f(self, array: FloatsXd, shape: Union[int, Tuple[int, ...]]) -> FloatsXd:
         """The array in another shape; the dtype stays. See reshape."""
-        return array.reshape(shape)
+        return self.reshape(array, shape)
 
     def reshape1i(self, array: IntsXd, d0: int) -> Ints1d:
         """The array in shape (d0,); the dtype stays. See reshape."""
-        return array.reshape((d0,))
+        return self.reshape(array, (d0,))
 
     def reshape2i(self, array: IntsXd, d0: int, d1: int) -> Ints2d:
         """The array in shape (d0, d1); the dtype stays. See reshape."""
-        return array.reshape((d0, d1))
+        return self.reshape(array, (d0, d1))
 
     def reshape3i(self, array: IntsXd, d0: int, d1: int, d2: int) -> Ints3d:
         """The array in shape (d0, d1, d2); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2))
+        return self.reshape(array, (d0, d1, d2))
 
     def reshape4i(self, array: IntsXd, d0: int, d1: int, d2: int, d3: int) -> Ints4d:
         """The array in shape (d0, d1, d2, d3); the dtype stays. See reshape."""
-        return array.reshape((d0, d1, d2, d3))
+        return self.reshape(array, (d0, d1, d2, d3))
 
     def reshape_i(self, array: IntsXd, shape: Union[int, Tuple[int, ...]]) -> IntsXd:
         """The array in another shape; the dtype stays. See reshape."""
-        return array.reshape(shape)
+        return self.reshape(array, shape)
 
     def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> Any:
         """Anything array-like as an array of this backend, without a copy where possible.
@@ -171,9 +178,12 @@ class Arrays(Base):
         RETURNS: an array; not necessarily contiguous.
         RAISES: TypeError for None, dictionaries and other objects without numbers.
         """
-        if not isinstance(data, self.xp.ndarray):
-            data = self.xp.asarray(self._to_host(data, dtype))
-        return data if dtype is None else data.astype(dtype, copy=False)
+        try:
+            if not isinstance(data, self.xp.ndarray):
+                data = self.xp.asarray(self._to_host(data, dtype))
+            return data if dtype is None else data.astype(dtype, copy=False)
+        except Exception as error:
+            checks.reword("asarray", error)
 
     def _to_host(self, data: Any, dtype: Optional[DTypes]) -> Any:
         """data as a NumPy array."""
@@ -245,9 +255,12 @@ class Arrays(Base):
 
     def as_contig(self, data: ArrayT, dtype: Optional[DTypes] = None) -> ArrayT:
         """The array in C order and in the given dtype: itself when it is so already, else a copy."""
-        if data.flags["C_CONTIGUOUS"] and (dtype is None or data.dtype == dtype):
-            return data
-        return self.xp.array(data, dtype=dtype, order="C")
+        try:
+            if data.flags["C_CONTIGUOUS"] and (dtype is None or data.dtype == dtype):
+                return data
+            return self.xp.array(data, dtype=dtype, order="C")
+        except Exception as error:
+            checks.reword("as_contig", error)
 
     def to_numpy(self, data: Any, *, byte_order: Optional[str] = None) -> Any:
         """An array of this backend as a NumPy array.
@@ -260,7 +273,10 @@ class Arrays(Base):
             data = data.get()
         if not isinstance(data, numpy.ndarray):
             raise checks.KindError(f"to_numpy: data must be an array; got {checks.kind_of(data)} (call ops.asarray)")
-        return data.astype(data.dtype.newbyteorder(byte_order), copy=False) if byte_order else data
+        try:
+            return data.astype(data.dtype.newbyteorder(byte_order), copy=False) if byte_order else data
+        except Exception as error:
+            checks.reword("to_numpy", error)
 
     def cblas(self) -> CBlas:
         """The table of C-level BLAS functions for Cython callers; only CPU backends have one.

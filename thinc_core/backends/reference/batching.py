@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optio
 
 import numpy
 
+from .. import checks
 from .arrays import Arrays
 
 if TYPE_CHECKING:
     from ...types import Batchable, SizedGenerator
+
+
+MOST_EMPTY = 10_000  # batches of size 0: more of them never end
 
 
 class Batching(Arrays):
@@ -35,7 +39,8 @@ class Batching(Arrays):
             raise ValueError(f"minibatch: sequence must have a length; got {type(sequence).__name__} (make it a list)")
         sizes = _batch_sizes("minibatch", size, len(sequence))
         orders = self._orders("minibatch", len(sequence), shuffle, rng)
-        return self._batches(sizes, orders, lambda rows: self._take(sequence, rows), buffer)
+        buffer = checks.integer("minibatch", "buffer", buffer)
+        return self._batches(sizes, orders, lambda rows: self._take("minibatch", sequence, rows), buffer)
 
     def multibatch(
         self,
@@ -61,15 +66,16 @@ class Batching(Arrays):
         sizes = _batch_sizes("multibatch", size, len(sequence))
 
         def take_all(rows: Any) -> List[Any]:
-            return [self._take(each, rows) for each in sequences]
+            return [self._take("multibatch", each, rows) for each in sequences]
 
         orders = self._orders("multibatch", len(sequence), shuffle, rng)
-        return self._batches(sizes, orders, take_all, buffer)
+        return self._batches(sizes, orders, take_all, checks.integer("multibatch", "buffer", buffer))
 
     def _orders(self, op: str, n_items: int, shuffle: bool, rng: Any) -> Callable[[], Any]:
         """What gives the order of the items, anew for each epoch."""
         if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
             raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+        shuffle = checks.flag(op, "shuffle", shuffle)
         order = numpy.arange(n_items)
 
         def draw() -> Any:
@@ -98,13 +104,19 @@ class Batching(Arrays):
 
         return SizedGenerator(iterate, len(sizes))
 
-    def _take(self, sequence: Any, rows: Any) -> Any:
+    def _take(self, op: str, sequence: Any, rows: Any) -> Any:
         """The items at the given rows (int64, on the host), as a container of the same kind."""
         if isinstance(sequence, list):
             return [sequence[i] for i in rows]
         if isinstance(sequence, tuple):
             return tuple(sequence[i] for i in rows)
-        batch = sequence[rows]
+        try:
+            batch = sequence[rows]
+        except TypeError:
+            found = checks.kind_of(sequence)
+            raise checks.KindError(
+                f"{op}: a sequence must be a list, tuple, array or batch of them; got {found}"
+            ) from None
         return self.as_contig(self.asarray(batch)) if hasattr(batch, "dtype") else batch
 
 
@@ -125,6 +137,8 @@ def _batch_sizes(op: str, size: Any, n_items: int) -> List[int]:
                 f"{op}: the sizes must cover the {n_items} items; got {covered} in {len(sizes)} batches"
             ) from None
         covered += sizes[-1]
+        if len(sizes) > covered + MOST_EMPTY:
+            raise ValueError(f"{op}: the sizes must cover the {n_items} items; got {covered} in {len(sizes)} batches")
         if sizes[-1] < 0:
             raise ValueError(f"{op}: every size must be >= 0; got {sizes[-1]} in batch {len(sizes) - 1}")
     return sizes

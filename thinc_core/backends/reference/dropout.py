@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 import numpy
 
+from .. import checks
 from ._base import Base
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Dropout(Base):
             alone: the same mask on every backend, instruction set and number of threads.
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
-        if drop is None or drop <= 0:
+        drop = 0.0 if drop is None else checks.number("get_dropout_mask", "drop", drop)
+        if drop <= 0:
             return self.xp.ones(shape, dtype="float32")
         if drop >= 1:
             return self.xp.zeros(shape, dtype="float32")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy
 
+import numpy
+
 from .. import checks
 from .hash import Hash
 
@@ -62,6 +64,8 @@ class Gather(Hash):
 
     def _fitting(self, values: Any, indices: Any, table: Any) -> Any:
         """values, broadcast to one block per index."""
+        if isinstance(values, (numpy.ndarray, self.xp.ndarray)):
+            self._arrays("scatter_add", values=values)
         try:
             values = self.xp.asarray(values, dtype=table.dtype)
         except (TypeError, ValueError):
@@ -169,6 +173,9 @@ class Gather(Hash):
         shape: of the result.  Xs: non-empty list of arrays.
         RETURNS: shape, in the dtype of Xs[0].
         """
+        if not isinstance(Xs, (list, tuple)) or len(Xs) == 0:
+            raise checks.KindError(f"insert_into: Xs must be a list with at least one array; got {checks.kind_of(Xs)}")
+        checks.arrays("insert_into", "Xs", Xs, self.xp)
         out = self.xp.zeros(shape, dtype=Xs[0].dtype)
         for i, X in enumerate(Xs):
             out[i, : X.shape[0]] = X

@@ -44,6 +44,8 @@ class Gemm(Activations, Maxout, LayerNorm):
         NUMERICS: the order of the sums is the backend's own; zeros when K is 0.
         """
         self._arrays("gemm", x=x, y=y)
+        trans1, trans2 = checks.flag("gemm", "trans1", trans1), checks.flag("gemm", "trans2", trans2)
+        accumulate = checks.flag("gemm", "accumulate", accumulate)
         checks.gemm("gemm", x, y, trans1, trans2)
         shape = (x.shape[1 if trans1 else 0], y.shape[0 if trans2 else 1])
         if out is None:
@@ -83,7 +85,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         op = "backprop_affine"
         self._arrays(op, dY=dY, X=X, W=W, dW=dW, db=db)
         checks.ndim(op, "W", W, 2)
-        checks.affine_buffers(op, X, W, dW, db)
+        checks.affine_buffers(op, X, W, dW, db, dY=dY)
         checks.affine(op, X, W, db)
         checks.shape(op, "dY", dY, (X.shape[0], W.shape[0]))
         checks.same_dtype(op, "dY and X", dY, X)
@@ -188,7 +190,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         op = "backprop_affine_maxout"
         self._arrays(op, dY=dY, which=which, X=X, W=W, dW=dW, db=db)
         checks.ndim(op, "W", W, 3)
-        checks.affine_buffers(op, X, W, dW, db)
+        checks.affine_buffers(op, X, W, dW, db, dY=dY, which=which)
         checks.affine(op, X, W, db)
         O, P, I = W.shape  # noqa: E741
         checks.shape(op, "dY", dY, (X.shape[0], O))
@@ -209,7 +211,9 @@ class Gemm(Activations, Maxout, LayerNorm):
         RETURNS: (B, I * reps) in X's dtype.
         RAISES: ValueError when reps is negative, or so large that no memory holds the result.
         """
-        self._arrays("tile", X=X)
-        if reps * X.size > 2**60:  # numpy.tile writes out of bounds when the number of elements wraps round
+        checks.array("tile", "X", X, self.xp)
+        if (
+            checks.integer("tile", "reps", reps) * X.size > 2**60
+        ):  # numpy.tile writes out of bounds when the number of elements wraps round
             raise ValueError(f"tile: the result must fit into memory; got {reps=} for X {tuple(X.shape)}")
         return self.xp.tile(X, reps)

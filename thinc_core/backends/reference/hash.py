@@ -70,6 +70,7 @@ class Hash(Base):
         SOURCE: Appleby, MurmurHash2 (public domain).
         """
         keys = self._keys("ngrams", "keys", keys)
+        n = checks.integer("ngrams", "n", n)
         length = max(0, len(keys) - n + 1) if n >= 1 else 0
         m, r = _u64(0xC6A4A7935BD1E995), _u64(47)
         h = self.xp.full((length,), _u64(8 * max(n, 0) * int(m)), dtype="uint64")
@@ -90,6 +91,8 @@ class Hash(Base):
             of the paper.
         SOURCE: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
         """
+        N, D = checks.integer("position_encode", "N", N), checks.integer("position_encode", "D", D)
+        period = checks.number("position_encode", "period", period)
         if out is not None:
             self._arrays("position_encode", out=out)
             checks.shape("position_encode", "out", out, (N, D))

@@ -34,6 +34,7 @@ class LayerNorm(Base):
         SOURCE: Ba et al. 2016, arXiv:1607.06450, equations 3 and 4.
         """
         self._norm_args("layernorm", X, G, b)
+        eps = checks.number("layernorm", "eps", eps)
         x, width = self._wide(X), max(X.shape[1], 1)
         mu = x.sum(axis=1) / width
         centred = x - mu[:, None]
@@ -62,6 +63,8 @@ class LayerNorm(Base):
             checks.floats(op, name, value)
         for name, value in (("dG", dG), ("db", db)):
             checks.writable(op, name, value)
+        checks.apart(op, "dG", dG, db=db, dY=dY, X=X, G=G, mu=mu, rstd=rstd)
+        checks.apart(op, "db", db, dY=dY, X=X, G=G, mu=mu, rstd=rstd)
         dy, width = self._wide(dY), max(X.shape[1], 1)
         h = (self._wide(X) - mu[:, None]) * rstd[:, None]
         dG += (dy * h).sum(axis=0)

@@ -45,6 +45,12 @@ class Optim(Base):
         SOURCE: Kingma and Ba 2014, arXiv:1412.6980, algorithm 1.
         """
         self._in_place("adam", weights=weights, gradient=gradient, mom1=mom1, mom2=mom2)
+        checks.apart("adam", "weights", weights, gradient=gradient, mom1=mom1, mom2=mom2)
+        checks.apart("adam", "gradient", gradient, mom1=mom1, mom2=mom2)
+        checks.apart("adam", "mom1", mom1, mom2=mom2)
+        beta1, beta2 = checks.number("adam", "beta1", beta1), checks.number("adam", "beta2", beta2)
+        eps, learn_rate = checks.number("adam", "eps", eps), checks.number("adam", "learn_rate", learn_rate)
+        mod_rate = checks.number("adam", "mod_rate", mod_rate)
         g = self._wide(gradient)
         m = beta1 * self._wide(mom1) + (1 - beta1) * g
         v = beta2 * self._wide(mom2) + (1 - beta2) * g * g
@@ -62,6 +68,7 @@ class Optim(Base):
         NUMERICS: the norm is taken in float64 at least; a zero gradient stays zero.
         """
         self._in_place("clip_gradient", gradient=gradient)
+        threshold = checks.number("clip_gradient", "threshold", threshold)
         wide = gradient.astype(self.xp.result_type(gradient.dtype, self.xp.float64), copy=False)
         norm = self.xp.sqrt((wide * wide).sum())
         over = (norm >= threshold) & (norm > 0)
@@ -79,6 +86,10 @@ class Optim(Base):
         checks.same_shape("update_averages", "ema, weights", ema, weights)
         checks.floats("update_averages", "ema", ema)
         checks.writable("update_averages", "ema", ema)
+        t, max_decay = (
+            checks.number("update_averages", "t", t),
+            checks.number("update_averages", "max_decay", max_decay),
+        )
         decay = min((1.0 + t) / (10.0 + t), max_decay)
         ema -= (1 - decay) * (ema - weights)
 
@@ -88,5 +99,7 @@ class Optim(Base):
         y_true, y_pred: one shape; p = y_pred in [0, 1].
         RETURNS: the same shape.
         """
+        self._arrays("logloss", y_true=y_true, y_pred=y_pred)
+        checks.same_shape("logloss", "y_true and y_pred", y_true, y_pred)
         log = self.xp.log
         return -(y_true * log(y_pred + 1e-8) + (1 - y_true) * log(1 - y_pred + 1e-8))

@@ -27,11 +27,12 @@ class Pad(Arrays):
         NUMERICS: exact.
         """
         if X is None or len(X) == 0:
-            return self.alloc((0,) * ndim_if_empty, dtype=dtype or "f")
+            return self.xp.zeros((0,) * checks.integer("flatten", "ndim_if_empty", ndim_if_empty), dtype=dtype or "f")
         checks.arrays("flatten", "X", X, self.xp)
         kept = [x for x in X if x.size != 0]
         if not kept:
-            return self.alloc(X[0].shape, dtype=dtype or X[0].dtype)
+            return self.xp.zeros(X[0].shape, dtype=dtype or X[0].dtype)
+        pad = checks.integer("flatten", "pad", pad)
         if pad:
             zeros = self.xp.zeros((pad,) + kept[0].shape[1:], dtype=kept[0].dtype)
             kept = [part for x in kept for part in (zeros, x)] + [zeros]
@@ -51,7 +52,8 @@ class Pad(Arrays):
             are short: the lengths need not sum to T.
         RAISES: ValueError for a negative length.
         """
-        self._arrays("unflatten", X=X)
+        checks.array("unflatten", "X", X, self.xp)
+        pad = checks.integer("unflatten", "pad", pad)
         host = self._lengths("unflatten", lengths)
         widths = host + pad * (host > 0)
         ends = numpy.cumsum(widths)
@@ -71,7 +73,7 @@ class Pad(Arrays):
         RAISES: ValueError when round_to < 1, seqs is empty, or ranks, dtypes or trailing shapes differ.
         NUMERICS: exact.
         """
-        if round_to < 1:
+        if checks.integer("pad", "round_to", round_to) < 1:
             raise ValueError(f"pad: Rounding for padding must at least be 1; got round_to={round_to}")
         if len(seqs) == 0:
             raise ValueError("pad: seqs must have at least one sequence; got none")
@@ -91,7 +93,8 @@ class Pad(Arrays):
         RETURNS: list of views, one per length.
         RAISES: IndexError when there are more lengths than sequences; ValueError for a negative length.
         """
-        self._arrays("unpad", padded=padded)
+        checks.array("unpad", "padded", padded, self.xp)
+        checks.at_least("unpad", "the number of dimensions of padded", padded.ndim, 1)
         host = self._lengths("unpad", lengths)
         if len(host) > len(padded):
             raise IndexError(f"unpad: lengths must not be more than the {len(padded)} sequences; got {len(host)}")
@@ -136,7 +139,7 @@ class Pad(Arrays):
         padded: as list2padded returned it.
         RETURNS: list of (length, ...) arrays, views of one copy.
         """
-        self._arrays("padded2list", data=padded.data)
+        checks.padded("padded2list", padded, self.xp)
         host = self._lengths("padded2list", padded.lengths)
         indices = self._host("padded2list", "indices", padded.indices)
         by_sequence = self.as_contig(self.xp.moveaxis(padded.data, 1, 0))

@@ -22,10 +22,11 @@ class Softmax(Reduce):
         NUMERICS: shifted by the maximum, so it never overflows; a row with NaN, +inf or only -inf gives NaN.
         """
         self._arrays("softmax", x=x)
-        checks.axis("softmax", axis)
+        checks.axis("softmax", axis, x.ndim)
+        temperature = checks.number("softmax", "temperature", temperature)
         wide = self._wide(x)
         if x.size == 0:
-            return x if inplace else wide.astype(x.dtype)
+            return self._result("softmax", wide.copy(), x, inplace)
         with numpy.errstate(invalid="ignore", divide="ignore"):
             scaled = wide if temperature == 1.0 else wide / temperature
             Y = self.xp.exp(scaled - scaled.max(axis=axis, keepdims=True))
@@ -41,7 +42,8 @@ class Softmax(Reduce):
         """
         self._arrays("backprop_softmax", Y=Y, dY=dY)
         checks.same_shape("backprop_softmax", "Y and dY", Y, dY)
-        checks.axis("backprop_softmax", axis)
+        checks.axis("backprop_softmax", axis, Y.ndim)
+        temperature = checks.number("backprop_softmax", "temperature", temperature)
         y, g = self._wide(Y), self._wide(dY) / temperature
         dX = y * g
         dX = dX - y * dX.sum(axis=axis, keepdims=True)
