@@ -53,7 +53,7 @@ class Ops(Reference):
 def _through_single(name):
     """The reference's method, which calls the native one when the floats among its arguments are all float16."""
     reference = getattr(Reference, name)
-    code = reference.__code__
+    code = inspect.unwrap(reference).__code__
     parameters = code.co_varnames[1:code.co_argcount + code.co_kwonlyargcount]
     changed = CHANGED.get(name, ())
 

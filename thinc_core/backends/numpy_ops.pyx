@@ -17,6 +17,7 @@ from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_co
 
 import functools
 import importlib.util
+import inspect
 import operator
 import os
 
