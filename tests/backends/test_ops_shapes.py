@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from running import check
 from strategies import index_tables, matrices, ragged, values
 
-from thinc_core.backends import NumpyOps
+from thinc_core.backends import NumpyOps, Ops, get_num_threads, set_num_threads
 
 OPS = NumpyOps()
 ROWS = {case.op: case for case in reversed(CASES)}  # the first row of each op
@@ -105,3 +105,32 @@ def test_any_rank(op: str, shape: Any, dtype: str) -> None:
         return
     Y = agrees(op, X=X)
     agrees(f"backprop_{op}", **{"dY": X, ("Y" if op == "relu" else "X"): Y if op == "relu" else X})
+
+
+@pytest.mark.parametrize("width", [1, 15, 17, 33, 100])
+def test_one_long_sequence_on_two_threads(width: int) -> None:
+    """Its columns are shared out, whatever their number."""
+    rows = 131072 // width + 1
+    X = numpy.random.default_rng(0).standard_normal((rows, width)).astype("float32")
+    lengths = numpy.asarray([0, rows], dtype="int32")
+    calls = [
+        lambda: (OPS.softmax_sequences(X, lengths), OPS.backprop_softmax_sequences(X, X, lengths)),
+        lambda: (OPS.reduce_sum(X, lengths), OPS.reduce_mean(X, lengths), *OPS.reduce_max(X, lengths[1:])),
+    ]
+    before = get_num_threads()
+    try:
+        for call in calls:
+            set_num_threads(1)
+            alone = call()
+            set_num_threads(2)
+            for one, two in zip(alone, call()):
+                numpy.testing.assert_array_equal(one, two)
+    finally:
+        set_num_threads(before)
+
+
+def test_more_rows_than_int32_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go to the reference, which counts in 64 bits."""
+    for op in ("seq2col", "backprop_seq2col"):
+        monkeypatch.setattr(Ops, op, lambda *args, **kwargs: "reference")
+        assert getattr(OPS, op)(numpy.empty((2**31, 0), dtype="float32"), 1) == "reference"

@@ -38,7 +38,9 @@ cdef object _spread(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, dY,
 
 
 cdef np.ndarray _one_length(np.npy_intp T):
-    """Lengths that say: one sequence of T rows."""
+    """Lengths that say: one sequence of T rows; None when T is no int32."""
+    if T > 0x7FFFFFFF:
+        return None
     cdef np.ndarray rows = empty1(1, np.NPY_INT32)
     i32(rows)[0] = <int32_t>T
     return rows
@@ -46,11 +48,12 @@ cdef np.ndarray _one_length(np.npy_intp T):
 
 cdef bint _within(np.ndarray which, np.ndarray lengths) noexcept:
     """0 <= which[b, o] < lengths[b] everywhere."""
-    cdef np.npy_intp b, o, O = dim(which, 1)
+    cdef np.npy_intp b, O = dim(which, 1)
+    cdef uint32_t largest = 0
     for b in range(dim(which, 0)):
-        for o in range(O):
-            if <uint32_t>i32(which)[b * O + o] >= <uint32_t>i32(lengths)[b]:
-                return False
+        K.common.largest_index(&largest, <uint32_t*>i32(which) + b * O, O)
+        if O > 0 and largest >= <uint32_t>i32(lengths)[b]:
+            return False
     return True
 
 

@@ -133,11 +133,11 @@ static void backprop_layernorm_block(T* dX, T* dG, T* db, const T* dY, const T* 
     T total[2][R];
     row_sums_(total, O, [=](auto at, size_t i) THINC_INLINE_LAMBDA {
       auto g = at(dY + (r + i) * O) * at(G);
-      return Several<decltype(at(X)), 2>{{g, g * (at(X + (r + i) * O) - mu[r + i])}};
+      return Several<decltype(at(X)), 2>{{g, g * ((at(X + (r + i) * O) - mu[r + i]) * rstd[r + i])}};
     });
     for (size_t i = 0; i < R; ++i) {
       g_mean[r + i] = total[0][i] / T(O);
-      gh_mean[r + i] = total[1][i] * rstd[r + i] / T(O);
+      gh_mean[r + i] = total[1][i] / T(O);
     }
   });
   by_rows_(rows, [&](auto count, size_t r) THINC_INLINE_LAMBDA {

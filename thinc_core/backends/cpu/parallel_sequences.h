@@ -16,8 +16,11 @@ static void in_sequences_(const int32_t* lengths_b, size_t B, size_t O, size_t c
   if (rows == 0) return f(0, B, 0, 0, O);
   size_t longest = 0;
   for (size_t b = 0; b < B; ++b) longest = (size_t)lengths_b[b] > longest ? (size_t)lengths_b[b] : longest;
-  if (longest > rows / threads && O >= 2 * LINE)
-    return in_parts_(O, cost * rows, LINE, [=](size_t o, size_t end) { f(0, B, 0, o, end - o); }, 1);
+  const size_t lines = O / LINE;  // the last part takes what fills none: strips are as wide as a register, at least
+  if (longest > rows / threads && lines >= 2)
+    return in_parts_(
+        lines, cost * rows * LINE, 1,
+        [=](size_t o, size_t end) { f(0, B, 0, o * LINE, (end < lines ? end * LINE : O) - o * LINE); }, 1);
   in_parts_(rows, cost * O, 1, [=](size_t first, size_t last) {
     size_t b = 0, row = 0;
     while (b < B && row < first) row += (size_t)lengths_b[b++];

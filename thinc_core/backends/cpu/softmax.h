@@ -130,7 +130,7 @@ static void softmax_sequences(T* Y_to, const T* X_to, const int32_t* lengths_b, 
       const size_t rows = (size_t)lengths_b[b];
       T* Y = Y_to + row * O + first;
       const T* X = X_to + row * O + first;
-      if (rows == 0) continue;
+      if (rows == 0 || O == 0) continue;
       if (O == 1)
         softmax_rows_(Y, X, 1, rows, T(1));  // one column is a row
       else if (O < sizeof(Vec<T>) / sizeof(T))
