@@ -14,7 +14,7 @@ from .timing import Plan, Side, paired
 
 Phases = Dict[str, Callable[[], Any]]
 PHASES = ("train", "predict")
-QUICK, FULL = Plan(0.5, 0.1, 2, 3), Plan(4.0, 0.3, 3, 9)
+QUICK, FULL = Plan(0.2, 0.05, 2, 3), Plan(4.0, 0.3, 3, 9)
 
 
 @dataclass

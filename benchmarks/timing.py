@@ -36,7 +36,7 @@ class Plan:
     most: int = 21
 
 
-QUICK = Plan(budget=0.04, slot=0.001, least=2, most=5)
+QUICK = Plan(budget=0.03, slot=0.001, least=2, most=4)
 # A reset side must not run on until its state has decayed to denormal numbers.
 MOST_AFTER_RESET = 100
 
