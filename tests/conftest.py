@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
 from fake_cupy import FAKE, MODULES, pretend_installed
 
-from thinc_core.backends import CupyOps, Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
+from thinc_core.backends import CupyOps, NumpyOps, Ops, active_isa, get_ops, gpu_problem, set_isa, supported_isas
+
+
+def pytest_sessionstart(session: Any) -> None:
+    """Refuse a run that claims to test sanitized code (build_tools check --asan) and does not."""
+    folder = os.environ.get("THINC_CORE_SANITIZED")
+    if folder:
+        path = Path(sys.modules[NumpyOps.__module__].__file__ or "")
+        if not path.is_relative_to(folder) or b"__asan_init" not in path.read_bytes():
+            pytest.exit(f"THINC_CORE_SANITIZED: the extension must be one with sanitizers in {folder}; got {path}", 2)
+        wanted = os.environ.get("THINC_CORE_ISA", active_isa())
+        if active_isa() != wanted:
+            pytest.exit(f"THINC_CORE_ISA: {wanted} must be active; got {active_isa()}", 2)
 
 
 def backend_names() -> List[str]:

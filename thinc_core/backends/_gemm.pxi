@@ -189,7 +189,9 @@ class NativeGemm(Ops):
             return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
-        cdef double least = eps
+        cdef double least = 0
+        if not _number(eps, &least):
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
         cdef np.ndarray Y = empty2(B, O, t), best = empty2(B, O, t) if keep else Y, which = empty2(B, O, np.NPY_INT32)
         cdef np.ndarray mu = empty1(B, t), rstd = empty1(B, t)
         state = release(B * O * P * I)
