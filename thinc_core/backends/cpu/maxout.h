@@ -1,8 +1,9 @@
-// Maxout over groups of P neighbouring values. For P = 2, 3, 4 a block of groups is first taken apart into P arrays,
+// Maxout over groups of P neighbouring values. For P up to 8 a block of groups is first taken apart into P arrays,
 // which stay in L1; the comparison then runs on whole vectors.
 //     X = a0 b0 c0 a1 b1 c1 ...   ->   A = a0 a1 ...   B = b0 b1 ...   C = c0 c1 ...
-// Measured, one thread of an AVX-512 Zen 5 shared with others, f32, 4000 x 96, us beside a copy of the same bytes:
-// maxout P = 3 100 to 215 (63 to 171; PyTorch 3,578), backward 91 (62).
+// Measured, one thread of an AVX-512 EPYC, f32, 4000 x 96, us beside a copy of the same bytes:
+// maxout P = 2 74 (72), 3 88 (104; PyTorch 4,100), 5 672 (148), 8 431 (340), backward 93 (74), 125 (91), 276 (147), 364
+// (236).
 
 constexpr size_t MAXOUT_BLOCK = 64;
 
