@@ -157,7 +157,10 @@ class NativeGather(Ops):
         cdef np.npy_intp n = _count(N), d = _count(D)
         if n < 0 or d < 0 or (out is not None and (real(out) < 0 or not has_shape2(out, n, d) or not plain(out))):
             return Ops.position_encode(self, N, D, period, out)
-        cdef np.ndarray periods = self._periods(D, period)
+        cdef double base = 0
+        if not _number(period, &base):
+            return Ops.position_encode(self, N, D, period, out)
+        cdef np.ndarray periods = self._periods(d, base)
         # Beyond ten million the angles are not exact enough; a period that is no number is for NumPy to warn of.
         if d and not n <= 1e7 * periods.min() < float("inf"):
             return Ops.position_encode(self, N, D, period, out)

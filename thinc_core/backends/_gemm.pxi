@@ -165,7 +165,7 @@ class NativeGemm(Ops):
         cdef map_f32 kernel32 = NULL
         cdef map_f64 kernel64 = NULL
         if (
-            not _fits_affine(X, W, b, t) or type(activation) is not str
+            not _fits_affine(X, W, b, t) or _flag(keep) < 0 or type(activation) is not str
             or not _activation(activation, &kernel32, &kernel64)
         ):
             return Ops.affine_activation(self, X, W, b, activation, keep)
@@ -190,7 +190,7 @@ class NativeGemm(Ops):
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
         cdef double least = 0
-        if not _number(eps, &least):
+        if not _number(eps, &least) or _flag(keep) < 0:
             return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
         cdef np.ndarray Y = empty2(B, O, t), best = empty2(B, O, t) if keep else Y, which = empty2(B, O, np.NPY_INT32)
         cdef np.ndarray mu = empty1(B, t), rstd = empty1(B, t)

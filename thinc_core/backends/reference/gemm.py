@@ -121,6 +121,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         checks.ndim("affine_activation", "W", W, 2)
         checks.affine("affine_activation", X, W, b)
         checks.one_of("affine_activation", "activation", activation, ACTIVATIONS)
+        keep = checks.flag("affine_activation", "keep", keep)
         Z = self.affine(self._wide(X), self._wide(W), self._wide(b))
         Y = getattr(self, activation)(Z).astype(X.dtype, copy=False)
         return Y, Z.astype(X.dtype, copy=False) if keep else None
@@ -170,6 +171,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         for name, param in (("G", G), ("shift", shift)):
             checks.shape(op, name, param, W.shape[:1])
             checks.floats(op, name, param)
+        eps, keep = checks.number(op, "eps", eps), checks.flag(op, "keep", keep)
         x, w, bias = self._wide(X), self._wide(W), self._wide(b)
         best, which = self.affine_maxout(x, w, bias)
         Y, mu, rstd = (each.astype(X.dtype, copy=False) for each in self.layernorm(best, G, shift, eps))
