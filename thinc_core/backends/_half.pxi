@@ -5,8 +5,7 @@ cdef extern from "numpy/ndarraytypes.h":
 
 
 cdef bint _is_half(object X) noexcept:
-    return (np.PyArray_Check(X) and np.PyArray_TYPE(<np.ndarray>X) == NPY_HALF
-            and np.PyArray_ISNOTSWAPPED(<np.ndarray>X))
+    return ordinary(X) and np.PyArray_TYPE(<np.ndarray>X) == NPY_HALF and np.PyArray_ISNOTSWAPPED(<np.ndarray>X)
 
 
 cdef bint _is_other_float(object X) noexcept:
@@ -50,6 +49,11 @@ class Ops(Reference):
     """The reference, as native methods see it: its methods recognise half precision."""
 
 
+def _alone(arrays, key):
+    """Whether the array of that name shares no memory with the others."""
+    return not any(overlap(arrays[key], each) for name, each in arrays.items() if name != key)
+
+
 def _through_single(name):
     """The reference's method, which calls the native one when the floats among its arguments are all float16."""
     reference = getattr(Reference, name)
@@ -67,8 +71,8 @@ def _through_single(name):
         result = getattr(self, name)(**{**given, **singles})
         results = result if isinstance(result, tuple) else (result,)
         written = [key for key in singles if key in changed or any(each is singles[key] for each in results)]
-        if not all(halves[key].flags.writeable for key in written):
-            return reference(self, *args, **kwargs)  # which refuses
+        if not all(changeable(halves[key]) and _alone(halves, key) for key in written):
+            return reference(self, *args, **kwargs)  # which refuses, or reads before it writes
         for key in written:
             halves[key][...] = _half(singles[key])
         own = {id(singles[key]): halves[key] for key in written}
