@@ -170,6 +170,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         for name, param in (("G", G), ("shift", shift)):
             checks.shape(op, name, param, W.shape[:1])
             checks.floats(op, name, param)
+        eps = checks.number(op, "eps", eps)
         x, w, bias = self._wide(X), self._wide(W), self._wide(b)
         best, which = self.affine_maxout(x, w, bias)
         Y, mu, rstd = (each.astype(X.dtype, copy=False) for each in self.layernorm(best, G, shift, eps))
