@@ -179,8 +179,13 @@ def affine_activation(activation: str, **more: Any) -> Callable[[Draw], Args]:
 
 
 def affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
-    """Few large values in a row: the variance is not what is left of numbers that cancel."""
-    return lambda d: {**affine_maxout(P)(d), "G": d.floats(OUT, low=0.5, high=2), "shift": d.floats(OUT), **more}
+    """A large eps: a row of equal outputs has no variance, and its 1 / sqrt(eps) would make roundings large."""
+
+    def make(d: Draw) -> Args:
+        norm = {"G": d.floats(OUT, low=0.5, high=2), "shift": d.floats(OUT), "eps": 1.0}
+        return {**affine_maxout(P)(d), **norm, **more}
+
+    return make
 
 
 def backprop_affine(d: Draw) -> Args:

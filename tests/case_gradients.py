@@ -105,7 +105,7 @@ def affine_activation(ops: Any, args: Args, dY: Any) -> Args:
 
 def affine_maxout_layernorm(ops: Any, args: Args, dY: Any) -> Args:
     X, W, b, G = (args[name] for name in ("X", "W", "b", "G"))
-    _, best, which, mu, rstd = ops.affine_maxout_layernorm(X, W, b, G, args["shift"])
+    _, best, which, mu, rstd = ops.affine_maxout_layernorm(X, W, b, G, args["shift"], args["eps"])
     dW, db, dG, d_shift = (ops.xp.zeros_like(param) for param in (W, b, G, args["shift"]))
     d_best = ops.backprop_layernorm(dY, best, G, mu, rstd, dG, d_shift)
     dX = ops.backprop_affine_maxout(d_best, which, X, W, dW, db)

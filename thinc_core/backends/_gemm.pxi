@@ -182,16 +182,14 @@ class NativeGemm(Ops):
 
     def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True):
         cdef int t = real(X)
+        cdef double least = 0
         if (
-            not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t or not has_shape1(G, dim(W, 0))
-            or not has_shape1(shift, dim(W, 0))
+            not _number(eps, &least) or _flag(keep) < 0 or not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t
+            or not has_shape1(G, dim(W, 0)) or not has_shape1(shift, dim(W, 0))
         ):
             return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
-        cdef double least = 0
-        if not _number(eps, &least) or _flag(keep) < 0:
-            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
         cdef np.ndarray Y = empty2(B, O, t), best = empty2(B, O, t) if keep else Y, which = empty2(B, O, np.NPY_INT32)
         cdef np.ndarray mu = empty1(B, t), rstd = empty1(B, t)
         state = release(B * O * P * I)

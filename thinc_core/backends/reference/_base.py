@@ -24,7 +24,7 @@ class Base:
 
     def _wide(self, X: Any) -> Any:
         """X, or a float32 copy when it is float16: half precision is stored, never computed with."""
-        return X.astype("float32") if X.dtype == "float16" else X
+        return X.astype("float32") if X.dtype.char == "e" else X  # in either byte order
 
     def _result(self, op: str, Y: Any, X: Any, inplace: bool) -> Any:
         """Y in X's float dtype; written into X, and X returned, when inplace."""
