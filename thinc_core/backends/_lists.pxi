@@ -202,8 +202,8 @@ cdef np.ndarray _host_lengths(values):
 cdef list _unflatten(np.ndarray X, np.ndarray lengths, np.npy_intp pad):
     """Views of X, one for each length, which may be short or empty at the end."""
     cdef np.npy_intp i, n, first, end = 0
-    cdef list pieces = [None] * size(lengths)
-    for i in range(len(pieces)):
+    cdef list pieces = [None] * dim(lengths, 0)
+    for i in range(dim(lengths, 0)):
         n = i32(lengths)[i]
         end += n + pad if n else 0
         first = min(end - n, dim(X, 0))
