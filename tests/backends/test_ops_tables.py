@@ -255,7 +255,9 @@ def large(dtype: str) -> Iterator[Callable[[], List[Any]]]:
     yield lambda: [OPS.hash_embed(table, ids[:, 0], 3), OPS.hash_embeds([table, table], ids, [1, 0], [1, 2])]
     yield lambda: changed(lambda t: OPS.backprop_hash_embed(values, ids[:, 0], 3, t), table)
     yield lambda: changed(
-        lambda t, u: OPS.backprop_hash_embeds(numpy.repeat(values, 2, axis=1), ids, [1, 0], [1, 2], [t, u]), table, table
+        lambda t, u: OPS.backprop_hash_embeds(numpy.repeat(values, 2, axis=1), ids, [1, 0], [1, 2], [t, u]),
+        table,
+        table,
     )
     yield lambda: [OPS.position_encode(3000, W)]
     yield lambda: [OPS.flatten(seqs), OPS.flatten(seqs, pad=2), OPS.pad(seqs), OPS.list2padded(seqs).data]

@@ -10,6 +10,7 @@ HashEmbed tables side by side, whatever comes behind them: all are looked up in 
 place, and gets the gradients from there.
 """
 
+from itertools import accumulate as running_sum
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy
@@ -150,14 +151,16 @@ def forward_hashed(tables: HashTables, ops: Any, X: Ints2d, is_train: bool) -> T
     seeds = [layer.attrs["seed"] for layer in layers]
     params = [layer.get_param("E") for layer in layers]
     Y = ops.hash_embeds(params, X, columns, seeds)
-    ends = numpy.cumsum([E.shape[1] for E in params]).tolist()
-    parts = [Y[:, start:end] for start, end in zip([0, *ends], ends)]
-    masks = [drop_columns(layer, part, is_train)[1] for layer, part in zip(layers, parts)]
+    ends = list(running_sum(E.shape[1] for E in params))
+    blocks = [slice(start, end) for start, end in zip([0, *ends], ends)]
+    masks = [drop_columns(layer, Y[:, block], is_train)[1] for layer, block in zip(layers, blocks)] if is_train else []
 
     def backprop(dY: Floats2d) -> Ints2d:
         if any(mask is not None for mask in masks):
-            ones = [ops.alloc(part.shape[1:], dtype=dY.dtype) + 1 for part in parts]
-            dY = dY * ops.xp.concatenate([one if mask is None else mask for mask, one in zip(masks, ones)])
+            dY = dY.copy()
+            for mask, block in zip(masks, blocks):
+                if mask is not None:
+                    dY[:, block] *= mask
         accumulate_each(layers, ops.backprop_hash_embeds, (dY, X, columns, seeds), "E")
         return ops.alloc(X.shape, dtype=X.dtype)
 

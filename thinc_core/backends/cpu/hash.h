@@ -14,9 +14,8 @@ static inline void hash_part_(uint32_t* out_b4, const uint64_t* ids_b, size_t B,
 }
 
 static void hash(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) {
-  in_parts_(B, 16, 1, [=](size_t first, size_t last) {
-    hash_part_(out_b4 + first * 4, ids_b + first, last - first, seed);
-  });
+  in_parts_(B, 16, 1,
+            [=](size_t first, size_t last) { hash_part_(out_b4 + first * 4, ids_b + first, last - first, seed); });
 }
 
 // MurmurHash64A of each window of n keys, seed 0: h = (h ^ mix(key)) m for each key. A block of windows goes on side by
