@@ -29,8 +29,8 @@ ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
-    """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table", "hash table",
-    "maxout" or "layernorm"."""
+    """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
+    "hash table", "maxout" or "layernorm"."""
 
     def mark(forward: ForwardT) -> ForwardT:
         forward.fused_part = name  # type: ignore[attr-defined]

