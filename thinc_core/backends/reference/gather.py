@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy
 
-import numpy
-
 from .. import checks
 from .hash import Hash
 
