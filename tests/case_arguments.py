@@ -160,6 +160,25 @@ def backprop_hash_embed(d: Draw) -> Args:
     return {"dY": d.floats(d.rows, d.width), "ids": d.ids(d.rows), "seed": 7, "dtable": d.floats(V, d.width)}
 
 
+TABLES = ((2, V, 7), (0, 1, 8), (2, 5, 7))  # column, rows, seed; two read the same column
+
+
+def _tables(d: Draw) -> list:
+    """Tables of several sizes, none of the width of another."""
+    return [d.floats(rows, d.width + k) for k, (_, rows, _) in enumerate(TABLES)]
+
+
+def hash_embeds(d: Draw) -> Args:
+    columns, seeds = [column for column, _, _ in TABLES], [seed for _, _, seed in TABLES]
+    return {"tables": _tables(d), "ids": d.ids(3 * d.rows).reshape(d.rows, 3), "columns": columns, "seeds": seeds}
+
+
+def backprop_hash_embeds(d: Draw) -> Args:
+    args = hash_embeds(d)
+    dtables = args.pop("tables")
+    return {"dY": d.floats(d.rows, sum(table.shape[1] for table in dtables)), **args, "dtables": dtables}
+
+
 def gemm(trans1: bool, trans2: bool, **more: Any) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         x = d.floats(d.width, d.rows) if trans1 else d.floats(d.rows, d.width)

@@ -219,6 +219,23 @@ TABLES = [
         gradient=gradients.hash_embed,
     ),
     Case("backprop_hash_embed", make.backprop_hash_embed, "sum", "terms", mutates=("dtable",)),
+    Case("hash_embeds", make.hash_embeds, "sum", "terms", kernels=("hash_embed",)),
+    Case(
+        "backprop_hash_embeds",
+        make.backprop_hash_embeds,
+        "sum",
+        "terms",
+        mutates=("dtables",),
+        kernels=("backprop_hash_embed",),
+    ),
+    Case(
+        "position_encode",
+        lambda d: {"N": d.rows, "D": d.width, "out": d.floats(d.rows, d.width)},
+        "rounded",
+        "array",
+        mutates=("out",),
+        label="out",
+    ),
     Case("position_encode", lambda d: {"N": d.rows, "D": d.width}, "rounded", "array"),
     Case("tile", lambda d: {"X": d.floats(d.rows, d.width), "reps": 3}),
 ]
@@ -360,4 +377,5 @@ TESTED_ELSEWHERE = {
     "axpy": "test_blas.py",
     "single_from_half": "test_half.py",
     "half_from_single": "test_half.py",
+    **dict.fromkeys(("join_sequences", "pad_sequences", "interleave_sequences", "split_columns"), "test_ops_lists.py"),
 }

@@ -15,9 +15,20 @@ REFERENCE = Ops()
 SIZES = [(0, 5), (3, 0), (1, 1), (2, 15), (3, 16), (5, 17), (7, 200)]
 
 
+def with_arrays(args: Args, change: Callable[[Any], Any]) -> Args:
+    """The arguments with every array changed, those in lists too."""
+    return {name: _changed(value, change) for name, value in args.items()}
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list):
+        return [_changed(member, change) for member in value]
+    return change(value) if isinstance(value, numpy.ndarray) else value
+
+
 def with_floats(args: Args, change: Callable[[Any], Any]) -> Args:
     """The arguments with every float array changed."""
-    return {name: change(value) if is_floats(value) else value for name, value in args.items()}
+    return with_arrays(args, lambda array: change(array) if is_floats(array) else array)
 
 
 def is_floats(value: Any) -> bool:
@@ -26,12 +37,12 @@ def is_floats(value: Any) -> bool:
 
 def copied(args: Args) -> Args:
     """The arguments with every array copied, layout and all."""
-    return {name: value.copy(order="K") if isinstance(value, numpy.ndarray) else value for name, value in args.items()}
+    return with_arrays(args, lambda array: array.copy(order="K"))
 
 
 def on_backend(ops: Any, args: Args) -> Args:
     """The arguments with every array moved to the backend; NumPy arrays stay the very same objects on CPU backends."""
-    return {name: ops.asarray(value) if isinstance(value, numpy.ndarray) else value for name, value in args.items()}
+    return with_arrays(args, ops.asarray)
 
 
 def call(ops: Any, case: Case, args: Args) -> Any:
@@ -44,7 +55,10 @@ def outputs(ops: Any, case: Case, args: Args, result: Any) -> Dict[str, Any]:
     """Everything the call produced, as NumPy arrays: what it returned and what it changed in place."""
     returned = result if isinstance(result, tuple) else () if result is None else (result,)
     arrays = {f"result {i}": ops.to_numpy(array) for i, array in enumerate(returned) if array is not None}
-    return {**arrays, **{name: ops.to_numpy(args[name]) for name in case.mutates}}
+    for name in case.mutates:
+        for i, array in enumerate(args[name] if isinstance(args[name], list) else [args[name]]):
+            arrays[f"{name}[{i}]" if isinstance(args[name], list) else name] = ops.to_numpy(array)
+    return arrays
 
 
 def expected_outputs(case: Case, args: Args) -> Dict[str, Any]:
@@ -76,7 +90,8 @@ def sizes(case: Case, args: Args, expected: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def float_dtype(args: Args) -> Any:
-    dtypes = [value.dtype for value in args.values() if is_floats(value)]
+    arrays = [each for value in args.values() for each in (value if isinstance(value, list) else [value])]
+    dtypes = [array.dtype for array in arrays if is_floats(array)]
     return dtypes[0].newbyteorder("=") if dtypes else numpy.dtype("float32")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Dict
 import numpy
 import pytest
 from fake_cupy import pretend_installed
+from running import copied, on_backend
 
 f = numpy.ones
 i = numpy.zeros
@@ -58,6 +59,17 @@ def backprop_layernorm(**changed: Any) -> Dict[str, Any]:
     rows = {"mu": f(4, "f"), "rstd": f(4, "f")}
     grads = {"dG": f(3, "f"), "db": f(3, "f")}
     return {"dY": f((4, 3), "f"), "X": f((4, 3), "f"), "G": f(3, "f"), **rows, **grads, **changed}
+
+
+def tables(**changed: Any) -> Dict[str, Any]:
+    pair = [f((4, 3), "f"), f((5, 2), "f")]
+    return {"tables": pair, "ids": i((6, 2), "u8"), "columns": [0, 1], "seeds": [0, 1], **changed}
+
+
+def dtables(**changed: Any) -> Dict[str, Any]:
+    args = tables()
+    pair = args.pop("tables")
+    return {"dY": f((6, 5), "f"), **args, "dtables": pair, **changed}
 
 
 MANY = 2**32 + 1  # which a cast to 32 bits would turn into 1
@@ -161,6 +173,23 @@ ERRORS = [
     ("ngrams", {"n": 2, "keys": f(3, "d")}, ValueError, "ngrams: keys must have an integer dtype; got float64 (call ops.asarray_i)"),
     ("hash_embed", {"table": f((0, 3), "f"), "ids": ints(1), "seed": 0}, ValueError, "hash_embed: the number of rows of table must be >= 1; got 0"),
     ("backprop_hash_embed", {"dY": f((2, 3), "f"), "ids": ints(1), "seed": 0, "dtable": f((4, 3), "f")}, ValueError, "backprop_hash_embed: dY must have shape (1, 3); got (2, 3)"),
+    ("hash_embeds", tables(tables=[f((4, 3), "f")]), ValueError, "hash_embeds: tables, columns and seeds must be lists of one length, at least 1; got 1, 2 and 2"),
+    ("hash_embeds", tables(tables=[], columns=[], seeds=[]), ValueError, "hash_embeds: tables, columns and seeds must be lists of one length, at least 1; got 0, 0 and 0"),
+    ("hash_embeds", tables(tables=f((2, 4, 3), "f")), TypeError, "hash_embeds: tables must be a list; got a numpy array"),
+    ("hash_embeds", tables(tables=[f((4, 3), "f"), [1.0]]), TypeError, "hash_embeds: tables[1] must be a numpy array; got list (call model.ops.asarray)"),
+    ("hash_embeds", tables(tables=[f((4, 3), "f"), f((5, 2), "d")]), TypeError, "hash_embeds: tables must have the same dtype; got float32 and float64"),
+    ("hash_embeds", tables(tables=[f((4, 3), "f"), f((0, 2), "f")]), ValueError, "hash_embeds: the number of rows of tables[1] must be >= 1; got 0"),
+    ("hash_embeds", tables(tables=[f((4, 3), "i"), f((5, 2), "i")]), TypeError, "hash_embeds: tables[0] must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("hash_embeds", tables(ids=i(6, "u8")), ValueError, "hash_embeds: ids must have 2 dimensions; got shape (6,)"),
+    ("hash_embeds", tables(ids=f((6, 2), "f")), TypeError, "hash_embeds: ids must have an integer dtype; got float32 (call ops.asarray_i)"),
+    ("hash_embeds", tables(columns=[0, 2]), IndexError, "hash_embeds: columns must be in [0, 2); got 2 at [1]"),
+    ("hash_embeds", tables(columns=[-1, 0]), IndexError, "hash_embeds: columns must be in [0, 2); got -1 at [0]"),
+    ("hash_embeds", tables(columns=[0, 1.0]), TypeError, "hash_embeds: columns must be integers; got 1.0"),
+    ("hash_embeds", tables(seeds=[0, True]), TypeError, "hash_embeds: seeds must be integers; got True"),
+    ("hash_embeds", tables(seeds=[0, 2**64]), OverflowError, "hash_embeds: seed must be in [0, 4294967296); got 18446744073709551616"),
+    ("backprop_hash_embeds", dtables(dY=f((6, 4), "f")), ValueError, "backprop_hash_embeds: dY must have shape (6, 5); got (6, 4)"),
+    ("backprop_hash_embeds", dtables(dtables=[f((4, 3), "f"), frozen(f((5, 2), "f"))]), ValueError, "backprop_hash_embeds: dtables[1] is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("backprop_hash_embeds", dtables(seeds=[0, -1]), OverflowError, "backprop_hash_embeds: seed must be in [0, 4294967296); got -1"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 4), "f")}, ValueError, "position_encode: out must have shape (2, 3); got (2, 4)"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 3), "i")}, ValueError, "position_encode: out must have a float dtype; got int32 (call ops.asarray_f)"),
     # Layer norm and optimiser
@@ -179,17 +208,16 @@ ERRORS = [
 
 @pytest.mark.parametrize("op, args, error, text", ERRORS, ids=[f"{row[0]}-{k}" for k, row in enumerate(ERRORS)])
 def test_error(ops: Any, op: str, args: Dict[str, Any], error: Any, text: str) -> None:
-    before = {name: value.copy() for name, value in args.items() if isinstance(value, numpy.ndarray)}
-    moved = {name: ops.asarray(value) if isinstance(value, numpy.ndarray) else value for name, value in args.items()}
+    before, moved = copied(args), on_backend(ops, args)
     if ops.xp is not numpy and "read-only" in text:
         pytest.skip("arrays on a GPU cannot be made read-only")
     with pytest.raises(error) as caught:
         getattr(ops, op)(**moved)
     assert str(caught.value) == text.replace("numpy", ops.xp.__name__)
     for name, value in before.items():
-        numpy.testing.assert_array_equal(
-            ops.to_numpy(moved[name]), value, err_msg=f"{name} was changed before the error"
-        )
+        for old, new in zip(*(each if isinstance(each, list) else [each] for each in (value, moved[name]))):
+            if isinstance(old, numpy.ndarray):
+                numpy.testing.assert_array_equal(ops.to_numpy(new), old, err_msg=f"{name} was changed before the error")
 
 
 def test_errors_can_be_caught_as_callers_learnt_to(ops: Any) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from strategies import float_sequences
 
 from thinc_core.backends import NumpyOps, Ops
+from thinc_core.types import Padded
 
 CPU = [Ops(), NumpyOps()]
 
@@ -168,3 +169,79 @@ def test_every_list_comes_back(ops: Any, X: List[Any]) -> None:
     if X:
         same(ops, ops.unpad(ops.pad(X, round_to=3), lengths), X)
     same(ops, ops.padded2list(ops.list2padded(X)), X)
+
+
+def expected_padded(X: List[Any]) -> Any:
+    order = sorted(range(len(X)), key=lambda i: (len(X[i]), i), reverse=True)
+    data = numpy.zeros((len(X[order[0]]), len(X), *X[0].shape[1:]), X[0].dtype)
+    for column, i in enumerate(order):
+        data[: len(X[i]), column] = X[i]
+    return data
+
+
+@pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "int16", "float16", "float32", "float64", "complex128"])
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (1,), (3,), (15,), (16,), (17,), (64,), (65,), (96,), (131,), (2, 5), (2100,)]
+)
+def test_rows_of_any_size(ops: Any, dtype: str, shape: Any) -> None:
+    """Rows of 1 byte to more than a block, of numbers of every kind, in members that may be empty or read-only."""
+    rng = numpy.random.default_rng(0)
+    X = [(rng.random((n, *shape)) * 100).astype(dtype) for n in (3, 0, 9, 1, 5, 9, 0, 2, 4, 6, 7)]
+    X[2].flags.writeable = X[5].flags.writeable = False
+    lengths = [len(x) for x in X]
+    flat = numpy.concatenate(X)
+    if flat.size:
+        numpy.testing.assert_array_equal(ops.flatten(X), flat)
+        same(ops, ops.unflatten(ops.flatten(X, pad=2), lengths, pad=2), X)
+    same(ops, ops.unflatten(flat, lengths), X)
+    padded = ops.pad(X, round_to=4)
+    assert padded.shape == (11, 12, *shape)
+    numpy.testing.assert_array_equal(
+        padded, [numpy.concatenate([x, numpy.zeros((12 - len(x), *shape), x.dtype)]) for x in X]
+    )
+    same(ops, ops.unpad(padded, numpy.array(lengths, "int8")), X)
+    by_step = ops.list2padded(X)
+    numpy.testing.assert_array_equal(by_step.data, expected_padded(X))
+    same(ops, ops.padded2list(by_step), X)
+
+
+@pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
+def test_lengths_of_a_padded_need_no_order(ops: Any) -> None:
+    data = numpy.arange(4 * 20 * 3, dtype="f").reshape(4, 20, 3)
+    lengths, indices = (numpy.arange(20) * 7 % 5).astype("i"), numpy.arange(20, dtype="i")[::-1].copy()
+    for j, seq in enumerate(ops.padded2list(Padded(data, numpy.zeros(4, "i"), lengths, indices))[::-1]):
+        numpy.testing.assert_array_equal(seq, data[: lengths[j], j])
+
+
+@pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
+@pytest.mark.parametrize(
+    "kind", [list, tuple, lambda each: numpy.array(each, "uint16"), lambda each: numpy.array(each)]
+)
+def test_pieces_are_views_like_any_other(ops: Any, kind: Any) -> None:
+    """Of strided, read-only and reversed arrays too; they keep alive what they are views of."""
+    X = numpy.arange(120.0).reshape(10, 12)
+    for source in (X, X[::2], X[::-1], X[:, ::3], X.T, X[:, 0]):
+        pieces = ops.unflatten(source, kind([2, 0, 3, 9]), pad=1)
+        ends = [(1, 3), (3, 3), (4, 7), (8, 17)]
+        same(ops, pieces, [source[start:end] for start, end in ends])
+        assert all(numpy.shares_memory(piece, X) for piece in pieces if piece.size)
+    for source in (X.reshape(5, 4, 6), X.reshape(5, 4, 6)[:, ::-1], X.reshape(5, 4, 6).transpose(2, 0, 1)):
+        same(ops, ops.unpad(source, kind([2, 0, 99])), [source[0, :2], source[1, :0], source[2, :99]])
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    piece = ops.unflatten(frozen, kind([4, 6]))[1]
+    assert not piece.flags.writeable
+    assert ops.unflatten(X, kind([4, 6]))[1].flags.writeable
+    last = ops.unflatten(X.copy(), kind([4, 6]))[1]
+    assert last.base is not None
+    assert last.sum() == X[4:].sum()
+
+
+@pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
+def test_lengths_that_are_none(ops: Any) -> None:
+    X = numpy.zeros((3, 2), "f")
+    for wrong in ([1, 2.5], numpy.ones(2), [[1], [2]]):
+        with pytest.raises(ValueError, match="unflatten: lengths"):
+            ops.unflatten(X, wrong)
+    assert len(ops.unflatten(X, [2**40])[0]) <= 3

@@ -19,6 +19,7 @@ from thinc_core.layers import (
     concatenate,
     noop,
 )
+from thinc_core.layers.array_getitem import ints_getitem
 from thinc_core.util import fix_random_seed
 
 
@@ -166,3 +167,87 @@ def test_errors_name_the_node():
     with pytest.raises(ValueError, match="affine_maxout_layernorm: Shape mismatch") as caught:
         model.predict(numpy.zeros((3, 4), "float32"))
     assert caught.value.__notes__[-1].endswith(".layers[0].layers[0] ('maxout')")
+
+
+# HashEmbed tables side by side
+
+
+def side_by_side(dropout=None, widths=(5, 3, 4)):
+    fix_random_seed(0)
+    tables = [HashEmbed(nO, 40, column=c, dropout=dropout, seed=c) for nO, c in zip(widths, (2, 0, 3))]
+    return concatenate(*tables).initialize()
+
+
+def looked_up_apart(model, X, monkeypatch):
+    monkeypatch.setattr(sys.modules["thinc_core.layers.concatenate"], "hash_tables", lambda model, X: None)
+    return run(model, X, True, monkeypatch)
+
+
+@pytest.mark.parametrize("ops, dtype", [(Ops(), "float64"), (None, "float32"), (None, "float64")])
+@pytest.mark.parametrize("ids", ["uint64", "int32"])
+@pytest.mark.parametrize("dropout", [None, 0.3])
+@pytest.mark.parametrize("n_rows", [0, 1, 200])
+def test_tables_side_by_side(ops, dtype, ids, dropout, n_rows, monkeypatch):
+    model = side_by_side(dropout)
+    if ops is not None:
+        model._to_ops(ops)
+    for node in model.walk():
+        for name in node.param_names:
+            node.set_param(name, node.get_param(name).astype(dtype))
+    X = batch(n_rows, n_ids=1000, dtype=ids)
+    assert _fusion.hash_tables(model, X) is not None
+    together = run(model, X, True, monkeypatch)
+    with monkeypatch.context() as patch:
+        apart = looked_up_apart(model, X, patch)
+    assert len(together) == len(apart) == 2 + 3
+    for a, b in zip(together, apart):
+        numpy.testing.assert_allclose(a, b, **({"rtol": 1e-12} if dtype == "float64" else {"rtol": 1e-5, "atol": 1e-6}))
+
+
+def test_dropout_in_one_table_only(monkeypatch):
+    model = side_by_side()
+    model.layers[1].layers[1].attrs["dropout_rate"] = 0.5
+    together = run(model, batch(), True, monkeypatch)
+    with monkeypatch.context() as patch:
+        apart = looked_up_apart(model, batch(), patch)
+    for a, b in zip(together, apart):
+        numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_table_in_two_branches_gets_both_gradients(monkeypatch):
+    fix_random_seed(0)
+    table = HashEmbed(5, 40, seed=1)
+    model = concatenate(*[chain(ints_getitem((slice(0, None), c)), table) for c in (0, 1)]).initialize()
+    assert _fusion.hash_tables(model, batch()) is not None
+    together = run(model, batch(), True, monkeypatch)
+    with monkeypatch.context() as patch:
+        apart = looked_up_apart(model, batch(), patch)
+    for a, b in zip(together, apart):
+        numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.layers.append(noop()),
+        lambda model: model.layers.append(chain(ints_getitem((slice(0, None), 0)), Embed(3, 1000)).initialize()),
+        lambda model: model.layers[0].layers.append(Dropout()),
+        lambda model: model.layers[0].layers[1].replace_callbacks(lambda *args: None),
+        lambda model: model.layers[0].layers[0].attrs.update(index=(slice(0, None), -1)),
+        lambda model: model.layers[0].layers[0].attrs.update(index=(slice(0, None), 4)),
+        lambda model: model.layers.append(HashEmbed(3, 10, column=0)),
+        lambda model: model.layers[0].layers[1].set_param("E", numpy.ones((40, 5))),
+    ],
+)
+def test_tables_are_looked_up_apart_when_changed(change):
+    model = side_by_side()
+    change(model)
+    assert _fusion.hash_tables(model, batch()) is None
+
+
+def test_tables_are_looked_up_apart_in_other_inputs():
+    model = side_by_side()
+    assert _fusion.hash_tables(model, [batch()]) is None
+    assert _fusion.hash_tables(model, batch()[0]) is None
+    assert _fusion.hash_tables(model, batch(dtype="float32")) is None
+    assert _fusion.hash_tables(model, numpy.zeros((0, 0), "uint64")) is None

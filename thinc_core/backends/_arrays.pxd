@@ -179,13 +179,6 @@ cdef inline np.ndarray cast(object X, int t):
     return np.PyArray_FROMANY(X, t, 0, 0, np.NPY_ARRAY_CARRAY_RO | np.NPY_ARRAY_FORCECAST | np.NPY_ARRAY_ENSUREARRAY)
 
 
-cdef inline bint meet(np.ndarray X, np.ndarray Y) noexcept:
-    """Whether two arrays in C order share memory."""
-    cdef char* x = np.PyArray_BYTES(X)
-    cdef char* y = np.PyArray_BYTES(Y)
-    return x < y + np.PyArray_NBYTES(Y) and y < x + np.PyArray_NBYTES(X)
-
-
 cdef inline np.ndarray narrow(object X):
     """Integers of any width and layout as int32 in C order: X itself where possible. What does not fit becomes -1."""
     cdef np.ndarray wide, small

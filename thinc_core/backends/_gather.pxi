@@ -99,7 +99,7 @@ class NativeGather(Ops):
         if rows is None or not has_shape2(values, dim(rows, 0), dim(table, 1)):
             return Ops.scatter_add(self, table, indices, values)
         cdef np.ndarray source = contig(values)
-        if meet(table, source) or meet(table, rows):
+        if overlap(table, source) or overlap(table, rows):
             return Ops.scatter_add(self, table, indices, values)
         state = release(size(source))
         if t == np.NPY_FLOAT:
@@ -125,7 +125,7 @@ class NativeGather(Ops):
         ):
             return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
         cdef np.ndarray dy = contig(dY)
-        if meet(dtable, dy) or meet(dtable, keys):
+        if overlap(dtable, dy) or overlap(dtable, keys):
             return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
         _backprop_hash_embed(dtable, dy, 0, u64(keys), 1, seed)
 
@@ -147,7 +147,7 @@ class NativeGather(Ops):
         cdef np.ndarray keys = cast(ids, np.NPY_UINT64), dy = contig(dY)
         cdef size_t start = 0
         for dtable in dtables:
-            if not plain(dtable) or meet(dtable, dy) or meet(dtable, keys):
+            if not plain(dtable) or overlap(dtable, dy) or overlap(dtable, keys):
                 return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
         for dtable, column, seed in zip(dtables, columns, seeds):
             _backprop_hash_embed(dtable, dy, start, u64(keys) + <size_t>column, dim(keys, 1), seed)
@@ -155,10 +155,11 @@ class NativeGather(Ops):
 
     def position_encode(self, N, D, period=10000, out=None):
         cdef np.npy_intp n = _count(N), d = _count(D)
-        if n < 0 or d < 0 or (out is not None and (real(out) < 0 or not has_shape2(out, n, d) or not plain(out))):
-            return Ops.position_encode(self, N, D, period, out)
         cdef double base = 0
-        if not _number(period, &base):
+        if (
+            n < 0 or d < 0 or not _number(period, &base)
+            or (out is not None and (real(out) < 0 or not has_shape2(out, n, d) or not plain(out)))
+        ):
             return Ops.position_encode(self, N, D, period, out)
         cdef np.ndarray periods = self._periods(d, base)
         # Beyond ten million the angles are not exact enough; a period that is no number is for NumPy to warn of.

@@ -65,6 +65,8 @@ def _through_single(name):
     def method(self, *args, **kwargs):
         given = dict(zip(parameters, args), **kwargs)
         halves = {key: value for key, value in given.items() if _is_half(value)}
+        if any(isinstance(value, (list, tuple)) for value in given.values()):
+            return reference(self, *args, **kwargs)  # which hands the arrays of a list, one by one, to another op
         if not halves or len(args) > len(parameters) or any(_is_other_float(value) for value in given.values()):
             return reference(self, *args, **kwargs)
         singles = {key: _single(value) for key, value in halves.items()}

@@ -3,6 +3,7 @@
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject, PyTypeObject
+from libcpp.algorithm cimport sort
 
 cdef extern from "Python.h":
     void Py_INCREF(void* obj)
@@ -142,7 +143,7 @@ cdef object _list2padded(list seqs):
     cdef int64_t* key = <int64_t*>np.PyArray_DATA(keys)
     for j in range(n):
         key[j] = -(dim(_member(seqs, j), 0) * n + j)
-    keys.sort()
+    sort(key, key + n)
     for j in range(n):
         i32(indices)[j] = <int32_t>(-key[j] % n)
         i32(lengths)[j] = <int32_t>(-key[j] // n)
@@ -202,8 +203,8 @@ cdef np.ndarray _host_lengths(values):
 cdef list _unflatten(np.ndarray X, np.ndarray lengths, np.npy_intp pad):
     """Views of X, one for each length, which may be short or empty at the end."""
     cdef np.npy_intp i, n, first, end = 0
-    cdef list pieces = [None] * size(lengths)
-    for i in range(len(pieces)):
+    cdef list pieces = [None] * dim(lengths, 0)
+    for i in range(dim(lengths, 0)):
         n = i32(lengths)[i]
         end += n + pad if n else 0
         first = min(end - n, dim(X, 0))

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
     acquire, cast, changeable, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32,
-    integral, is_2d, lengths_of, meet, narrow, ordinary, overlap, plain, real, reals, release, same_shape, size,
+    integral, is_2d, lengths_of, narrow, ordinary, overlap, plain, real, reals, release, same_shape, size,
 )
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_count

@@ -1,19 +1,23 @@
-"""Layers of a chain that are run together, where that gives the same result sooner. The tree of nodes stays as it is.
+"""Layers that are run together, where that gives the same result sooner. The tree of nodes stays as it is.
 
 Tables of vectors side by side, mixed by a Maxout layer: a batch of words has few different prefixes, suffixes or
 shapes. So each different id is looked up and multiplied by its block of the weights once, and what the Maxout layer
 sees of a word is the sum of the products of its ids.
 
 A Maxout layer and the LayerNorm behind it: rows are normalised while the cache still holds them.
+
+HashEmbed tables side by side, whatever comes behind them: all are looked up in one op, which writes each vector to its
+place, and gets the gradients from there.
 """
 
-from typing import Any, Callable, List, NamedTuple, Sequence, Tuple, TypeVar
+from itertools import accumulate as running_sum
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy
 
 from ..model import Model
 from ..types import Floats2d, Ints2d
-from ._gradients import accumulate
+from ._gradients import accumulate, accumulate_each, drop_columns
 from ._widths import as_wide
 
 MIN_ROWS = 128
@@ -25,8 +29,8 @@ ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
-    """Say which part of a fused step a layer can be, on its forward function: "getitem", "table", "maxout" or
-    "layernorm"."""
+    """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
+    "hash table", "maxout" or "layernorm"."""
 
     def mark(forward: ForwardT) -> ForwardT:
         forward.fused_part = name  # type: ignore[attr-defined]
@@ -35,8 +39,8 @@ def part(name: str) -> Callable[[ForwardT], ForwardT]:
     return mark
 
 
-def is_part(layer: Model, name: str) -> bool:
-    return getattr(layer._func, "fused_part", None) == name
+def is_part(layer: Model, *names: str) -> bool:
+    return getattr(layer._func, "fused_part", None) in names
 
 
 class Table(NamedTuple):
@@ -64,11 +68,11 @@ def fused(chain: Model, X: Any) -> Sequence[Any]:
 
     Any layer that was replaced, wrapped or given another forward function is left alone.
     """
-    layers, chain_forward = chain._layers, chain._func
+    layers = chain._layers
     if type(X) is not numpy.ndarray or X.ndim != 2 or len(X) < MIN_ROWS or len(layers) < 2:
         return layers
-    behind = layers[1]._layers if layers[1]._func is chain_forward else layers[1:2]
-    columns = [_column(branch, chain_forward) for branch in layers[0]._layers]
+    behind = layers[1]._layers if is_part(layers[1], "chain") else layers[1:2]
+    columns = [_column(branch) for branch in layers[0]._layers]
     if not behind or not is_part(behind[0], "maxout") or None in columns or max(columns) >= X.shape[1]:
         return layers
     if sum(branch.maybe_get_dim("nO") or 0 for branch in layers[0]._layers) != behind[0].maybe_get_dim("nI"):
@@ -121,12 +125,54 @@ def forward(step: MixedTables, X: Ints2d, is_train: bool) -> Tuple[Floats2d, Cal
     return Y, backprop
 
 
-def _column(branch: Model, chain_forward: Callable) -> Any:
+class HashTables(NamedTuple):
+    """The tables of a concatenate and the columns whose ids they look up."""
+
+    layers: List[Model]
+    columns: List[int]
+
+
+def hash_tables(model: Model, X: Any) -> Optional[HashTables]:
+    """What a concatenate of nothing but HashEmbed layers does with X; None when it does, or holds, something else."""
+    if type(X) is not numpy.ndarray or X.ndim != 2 or X.dtype.kind not in "iu":
+        return None
+    columns = [_column(branch) for branch in model._layers]
+    if None in columns or max(columns) >= X.shape[1]:
+        return None
+    layers = [branch._layers[1] for branch in model._layers]
+    if not all(is_part(layer, "hash table") and layer.has_param("E") for layer in layers):
+        return None
+    same = len({layer.get_param("E").dtype for layer in layers}) == 1
+    return HashTables(layers, columns) if same else None
+
+
+def forward_hashed(tables: HashTables, ops: Any, X: Ints2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    layers, columns = tables
+    seeds = [layer.attrs["seed"] for layer in layers]
+    params = [layer.get_param("E") for layer in layers]
+    Y = ops.hash_embeds(params, X, columns, seeds)
+    ends = list(running_sum(E.shape[1] for E in params))
+    blocks = [slice(start, end) for start, end in zip([0, *ends], ends)]
+    masks = [drop_columns(layer, Y[:, block], is_train)[1] for layer, block in zip(layers, blocks)] if is_train else []
+
+    def backprop(dY: Floats2d) -> Ints2d:
+        if any(mask is not None for mask in masks):
+            dY = dY.copy()
+            for mask, block in zip(masks, blocks):
+                if mask is not None:
+                    dY[:, block] *= mask
+        accumulate_each(layers, ops.backprop_hash_embeds, (dY, X, columns, seeds), "E")
+        return ops.alloc(X.shape, dtype=X.dtype)
+
+    return Y, backprop
+
+
+def _column(branch: Model) -> Any:
     """The column whose ids a branch looks up, or None when it does something else."""
-    if branch._func is not chain_forward or len(branch._layers) != 2:
+    if not is_part(branch, "chain") or len(branch._layers) != 2:
         return None
     pick, table = branch._layers
-    index = pick._attrs.get("index") if is_part(pick, "getitem") and is_part(table, "table") else None
+    index = pick._attrs.get("index") if is_part(pick, "getitem") and is_part(table, "table", "hash table") else None
     if not isinstance(index, tuple) or len(index) != 2:
         return None
     every, column = index

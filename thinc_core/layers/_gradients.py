@@ -1,6 +1,6 @@
 """What layers share in their backward pass: where gradients of parameters go, checks, masks, the identity."""
 
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ..model import Model
 from ..types import Floats1d, Floats2d
@@ -11,14 +11,31 @@ def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -
 
     The buffers are the live gradients of the node, except under a proxy, which has to be told every gradient.
     """
-    if not model.has_grad_proxy:
-        return op(*args, *[model.grad_buffer(name) for name in names])
-    params = [model.get_param(name) for name in names]
-    buffers = [model.ops.alloc(param.shape, dtype=param.dtype) for param in params]
+    buffers = [_buffer(model, name) for name in names]
     result = op(*args, *buffers)
     for name, buffer in zip(names, buffers):
-        model.inc_grad(name, buffer)
+        _tell_proxy(model, name, buffer)
     return result
+
+
+def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...], name: str) -> None:
+    """Run op(*args, buffers), which adds to a list of gradient buffers, those of one parameter of each node."""
+    buffers = [_buffer(model, name) for model in models]
+    op(*args, buffers)
+    for model, buffer in zip(models, buffers):
+        _tell_proxy(model, name, buffer)
+
+
+def _buffer(model: Model, name: str) -> Any:
+    if not model.has_grad_proxy:
+        return model.grad_buffer(name)
+    param = model.get_param(name)
+    return model.ops.alloc(param.shape, dtype=param.dtype)
+
+
+def _tell_proxy(model: Model, name: str, buffer: Any) -> None:
+    if model.has_grad_proxy:
+        model.inc_grad(name, buffer)
 
 
 def check_gradient(layer: str, dY: Any, Y: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 from ..config import registry
 from ..errors import add_node_to_error
 from ..model import Model
-from ._fusion import fused, is_part, normalized
+from ._fusion import fused, is_part, normalized, part
 from ._widths import init_in_turn
 from .concatenate import forward as concatenate_forward
 
@@ -29,6 +29,7 @@ def chain(layer1: Model[InT, Any], layer2: Model[Any, Any], *layers: Model[Any, 
     return Model(">>".join(child.name for child in children), forward, init=init, dims=dims, layers=children)
 
 
+@part("chain")
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     if is_train:
         return _forward_keeping(model, X, True)

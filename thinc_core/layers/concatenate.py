@@ -6,6 +6,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
+from ._fusion import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
 from ._widths import sample_width
 from .add import branch_dims, flat, set_widths
@@ -30,6 +31,9 @@ def concatenate(*layers: Model) -> Model[InT, OutT]:
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     ops = model.ops
+    tables = hash_tables(model, X)
+    if tables is not None:
+        return forward_hashed(tables, ops, X, is_train)  # type: ignore[arg-type,return-value]
     Ys, callbacks = zip(*[layer(X, is_train) for layer in model._layers])
 
     ends = list(accumulate(get_width(Y) for Y in Ys))

@@ -52,7 +52,7 @@ def HashEmbed(
     return model
 
 
-@part("table")
+@part("hash table")
 def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, seed = model.ops, model.attrs["seed"]
     keys = ops.as_contig(ids if ids.size else ids.reshape(0), dtype="uint64")

@@ -175,10 +175,10 @@ static THINC_INLINE Vec<T> erf_(Vec<T> x) {
   return select_(z < T(0.75), x * erf_by_z_(x * x), select_(x < T(0), -far, far));
 }
 
-// sin(x) and cos(x) for 0 <= x < 1.3e7: 2^-52 of 1. x = n pi/2 + r with |r| <= pi/4; pi/2 in three parts, of which n times
-// the first two is exact. Adding 1.5 * 2^52 leaves n in the low bits of the sum. sin(r) = r + r^3 p(r^2), degree 5 (fit
-// 2^-58); cos(r) = 1 - r^2/2 + r^4 p(r^2), degree 5 (fit 2^-64). An odd n swaps the two, bit 1 of n and of n + 1 are
-// their signs.
+// sin(x) and cos(x) for 0 <= x < 1.3e7: 2^-52 of 1. x = n pi/2 + r with |r| <= pi/4; pi/2 in three parts, of which n
+// times the first two is exact. Adding 1.5 * 2^52 leaves n in the low bits of the sum. sin(r) = r + r^3 p(r^2), degree
+// 5 (fit 2^-58); cos(r) = 1 - r^2/2 + r^4 p(r^2), degree 5 (fit 2^-64). An odd n swaps the two, bit 1 of n and of n + 1
+// are their signs.
 static THINC_INLINE void sin_cos_(Vec<double> x, Vec<double>* sine, Vec<double>* cosine) {
   Vec<double> sum = x * 0.6366197723675814 + 6755399441055744.0, n = sum - 6755399441055744.0;
   Vec<double> r = ((x - n * 1.570796325802803) - n * 9.920935791635221e-10) - n * 5.170182981794106e-19;

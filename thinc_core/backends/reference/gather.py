@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy
 
-import numpy
-
 from .. import checks
 from .hash import Hash
 
@@ -111,8 +109,8 @@ class Gather(Hash):
         tables: at least one (V_k, O_k) of one float dtype, V_k >= 1.  ids: (N, C) integers, hashed as uint64.
         columns, seeds: one for each table; columns in [0, C), seeds in [0, 2^32).
         RETURNS: (N, sum of O_k) in the tables' dtype.
-        RAISES: ValueError when there are not as many columns and seeds as tables, a rank is wrong or V_k is 0; IndexError
-            when a column and OverflowError when a seed is out of range.
+        RAISES: ValueError when there are not as many columns and seeds as tables, a rank is wrong or V_k is 0;
+            IndexError when a column and OverflowError when a seed is out of range.
         NUMERICS: as hash_embed.
         """
         self._hash_tables("hash_embeds", "tables", tables, ids, columns, seeds)
