@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 from thinc_core import types
+from thinc_core.backends import NumpyOps
 from thinc_core.typecheck import Mismatch, match
 from thinc_core.types import (
     ArgsKwargs,
@@ -287,3 +288,17 @@ def test_unserializable():
 def test_float_and_int_types_tell_themselves_apart():
     with pytest.raises(Mismatch, match=r"dtype must be float32; got int32"):
         match(numpy.zeros(2, dtype="i"), Floats1d)
+
+
+def test_more_sequences_than_a_byte_counts():
+    """Positions are as wide as they need to be."""
+    ragged = Ragged(numpy.arange(400.0).reshape(400, 1), numpy.ones(400, dtype="int32"))
+    assert ragged[[300, 2, -1]].data.ravel().tolist() == [300, 2, 399]
+    padded = NumpyOps().list2padded([numpy.full((1, 1), i, dtype="float32") for i in range(400)])
+    assert padded[[300, 2]].indices.tolist() == [99, 397]
+
+
+def test_columns_of_one_length_stay_in_the_order_asked_for():
+    padded = NumpyOps().list2padded([numpy.zeros((1, 1), dtype="float32") for _ in range(100)])
+    picked = numpy.random.default_rng(0).permutation(100)
+    assert (padded[picked].indices == 99 - picked).all()

@@ -306,3 +306,9 @@ def test_partial_keeps_the_docstring():
 
     assert partial(function, 1)(2) == 3
     assert partial(function, b=1).__doc__ == "Adds."
+
+
+def test_smoothing_that_leaves_all_classes_equal_is_too_much():
+    with pytest.raises(ValueError, match="label_smoothing parameter must be below 0.75"):
+        to_categorical(numpy.array([0, 1]), 4, label_smoothing=0.75)
+    assert to_categorical(numpy.array([0]), 4, label_smoothing=0.74)[0, 0] > 0.25
