@@ -309,6 +309,6 @@ def test_partial_keeps_the_docstring():
 
 
 def test_smoothing_that_leaves_all_classes_equal_is_too_much():
-    with pytest.raises(ValueError, match="label_smoothing parameter must be below 0.75"):
+    with pytest.raises(ValueError, match=r"label_smoothing parameter must be below 0\.75"):
         to_categorical(numpy.array([0, 1]), 4, label_smoothing=0.75)
     assert to_categorical(numpy.array([0]), 4, label_smoothing=0.74)[0, 0] > 0.25

@@ -66,7 +66,6 @@ def test_statistics(ops: Any, drop: float) -> None:
     numpy.random.seed(11)
     n = 2000
     mask = ops.to_numpy(ops.get_dropout_mask((n, 64), drop))
-    drop = round(drop * 2**16) / 2**16
     assert set(numpy.unique(mask)) == {numpy.float32(0), numpy.float32(1 / (1 - drop))}
     dropped = mask == 0
     deviation = numpy.sqrt(drop * (1 - drop) / n)
@@ -75,12 +74,17 @@ def test_statistics(ops: Any, drop: float) -> None:
     assert abs(both - drop**2).max() < 5 * numpy.sqrt(drop**2 * (1 - drop**2) / n)
 
 
-@pytest.mark.parametrize("drop, zeros", [(1e-9, 0), (2**-16, 1), (0.1, 6554), (0.5, 32768), (0.999999999, 65535)])
-def test_mean_is_one(ops: Any, drop: float, zeros: int) -> None:
-    """Over all 16-bit numbers, which come with equal probability: so many zeros, and a mean of 1."""
+@pytest.mark.parametrize("drop, zeros", [(1e-9, 0), (2**-16, 1), (0.1, 6554), (0.5, 32768), (0.99999, 65535)])
+def test_probability(ops: Any, drop: float, zeros: int) -> None:
+    """Of all 16-bit numbers, which come with equal probability, so many drop an element."""
     threshold, kept = ops._dropout_values(drop)
-    assert threshold == zeros
-    assert kept * (2**16 - threshold) == pytest.approx(2**16, rel=1e-15)
+    assert (threshold, kept) == (zeros, 1 / (1 - drop))
+    assert abs(kept * (1 - threshold / 2**16) - 1) <= 2**-17 / (1 - drop)
+
+
+@pytest.mark.parametrize("drop", [1 - 2**-18, 0.999999999, 1.0, 7])
+def test_all_are_dropped(ops: Any, drop: float) -> None:
+    assert not ops.to_numpy(ops.get_dropout_mask((100, 100), drop)).any()
 
 
 def test_generator_has_the_published_outputs() -> None:

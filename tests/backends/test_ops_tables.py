@@ -276,3 +276,15 @@ def test_threads_change_no_bit(dtype: str, isa: str) -> None:
                     numpy.testing.assert_array_equal(a, b)
     finally:
         set_num_threads(before)
+
+
+@pytest.mark.parametrize("V", [1, 2, 3, 7, 1000, 65_537, 2**20 + 1])
+def test_hashes_are_taken_modulo_the_rows(ops: Any, V: int) -> None:
+    """Small hashes too, the quotient of which is 0: that of id 0 with seed 8 is 0 in every word."""
+    table = numpy.arange(V, dtype="float64")[:, None]
+    ids = numpy.random.default_rng(V).integers(0, 2**64, 60_000, dtype="uint64")
+    ids[:3] = 0
+    words = NumpyOps().hash(ids, 8)
+    assert not words[0].any()
+    expected = (words % numpy.uint32(V)).astype("float64").sum(axis=1, keepdims=True)
+    numpy.testing.assert_array_equal(ops.to_numpy(ops.hash_embed(ops.asarray(table), ops.asarray(ids), 8)), expected)

@@ -4,7 +4,7 @@ class NativeOptim(Ops):
 
     def get_dropout_mask(self, shape, drop):
         cdef double share = 0
-        if not _number(drop, &share) or not 0 < share < 1:
+        if not _number(drop, &share) or not 0 < share < 1 - 2.0 ** -17:  # beyond, all are dropped
             return Ops.get_dropout_mask(self, shape, drop)
         cdef np.ndarray mask = self.alloc(shape, zeros=False)
         cdef uint32_t threshold

@@ -36,7 +36,7 @@ std::atomic<size_t> wanted{1};
 
 // A worker that is late may still read the job of before; it takes a part only if the ticket has not changed since.
 struct Pool {
-  std::atomic<uint64_t> ticket{0};   // number of the job << 32 | parts not yet taken
+  std::atomic<uint64_t> ticket{0};  // number of the job << 32 | parts not yet taken
   std::atomic<size_t> unfinished{0};
   std::atomic<PartOfWork> part{nullptr};
   std::atomic<void*> work{nullptr};
@@ -134,7 +134,9 @@ Pool& the_pool() {
 
 // Whoever was about to sleep has looked once more, or is asleep, when the lock has been free.
 void call_sleepers(Pool& pool) {
-  { std::lock_guard<std::mutex> lock(pool.mutex); }
+  {
+    std::lock_guard<std::mutex> lock(pool.mutex);
+  }
   pool.wake.notify_all();
 }
 

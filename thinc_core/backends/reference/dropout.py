@@ -20,12 +20,12 @@ STEPS = 2**16  # of the probability
 
 class Dropout(Base):
     def get_dropout_mask(self, shape: Union[int, Tuple[int, ...]], drop: Optional[float]) -> FloatsXd:
-        """Mask to multiply with: 0 with a probability of about drop, else the number that makes the mean 1.
+        """Mask to multiply with: 0 with probability drop, else 1 / (1 - drop).
 
         shape: of the mask.  drop: probability in [0, 1]; None or <= 0 gives ones, >= 1 gives zeros.
         RETURNS: shape, float32.
-        NUMERICS: an element is 0 with probability p, the multiple of 2^-16 nearest to drop but less than 1, else
-            1 / (1 - p). The generator, Philox4x32-10, is seeded by one draw from NumPy's global generator, so
+        NUMERICS: the probability is the multiple of 2^-16 nearest to drop, so the mean differs from 1 by at most
+            2^-17 / (1 - drop). The generator, Philox4x32-10, is seeded by one draw from NumPy's global generator, so
             numpy.random.seed and fix_random_seed govern it. Which 16 of its bits decide about element i depends on i
             alone: the same mask on every backend, instruction set and number of threads.
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
@@ -33,7 +33,7 @@ class Dropout(Base):
         drop = 0.0 if drop is None else checks.number("get_dropout_mask", "drop", drop)
         if drop <= 0:
             return self.xp.ones(shape, dtype="float32")
-        if drop >= 1:
+        if round(drop * STEPS) >= STEPS:
             return self.xp.zeros(shape, dtype="float32")
         mask = self.xp.empty(shape, dtype="float32")
         threshold, kept = self._dropout_values(drop)
@@ -43,9 +43,8 @@ class Dropout(Base):
         return mask
 
     def _dropout_values(self, drop: float) -> Tuple[int, float]:
-        """p * 2^16, below which 16 random bits drop an element, and 1 / (1 - p)."""
-        threshold = min(round(drop * STEPS), STEPS - 1)
-        return threshold, STEPS / (STEPS - threshold)
+        """The number below which 16 random bits drop an element, and what the others become. 0 < drop < 1."""
+        return round(drop * STEPS), 1 / (1 - drop)
 
     def _dropout_seed(self) -> int:
         """53 random bits in one draw from NumPy's global generator."""
