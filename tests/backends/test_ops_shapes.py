@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from running import check
 from strategies import index_tables, matrices, ragged, values
 
-from thinc_core.backends import NumpyOps, Ops, get_num_threads, set_num_threads
+from thinc_core.backends import NumpyOps, get_num_threads, numpy_ops, set_num_threads
 
 OPS = NumpyOps()
 ROWS = {case.op: case for case in reversed(CASES)}  # the first row of each op
@@ -132,5 +132,5 @@ def test_one_long_sequence_on_two_threads(width: int) -> None:
 def test_more_rows_than_int32_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """They go to the reference, which counts in 64 bits."""
     for op in ("seq2col", "backprop_seq2col"):
-        monkeypatch.setattr(Ops, op, lambda *args, **kwargs: "reference")
+        monkeypatch.setattr(numpy_ops.Ops, op, lambda *args, **kwargs: "reference")
         assert getattr(OPS, op)(numpy.empty((2**31, 0), dtype="float32"), 1) == "reference"
