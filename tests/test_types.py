@@ -299,6 +299,9 @@ def test_more_sequences_than_a_byte_counts():
 
 
 def test_columns_of_one_length_stay_in_the_order_asked_for():
-    padded = NumpyOps().list2padded([numpy.zeros((1, 1), dtype="float32") for _ in range(100)])
-    picked = numpy.random.default_rng(0).permutation(100)
-    assert (padded[picked].indices == 99 - picked).all()
+    padded = NumpyOps().list2padded([numpy.zeros((1 + i % 3, 1), dtype="float32") for i in range(999)])
+    picked = numpy.random.default_rng(0).permutation(999)
+    chosen = padded[picked]
+    for length in (1, 2, 3):
+        asked_for = padded.indices[picked][padded.lengths[picked] == length]
+        assert (chosen.indices[chosen.lengths == length] == asked_for).all()

@@ -122,6 +122,8 @@ def __getattr__(name: str) -> Any:
         from . import compat
 
         return getattr(compat, _FROM_COMPAT[name])
+    if name in ("Schema", "ValidationError", "validate_type"):  # of the package that configs are read with
+        return getattr(importlib.import_module("confection.validation"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
