@@ -65,7 +65,7 @@ class Optim(Base):
         gradient: any shape.  threshold: largest allowed root of the sum of squares.
         RETURNS: the same object.
         RAISES: ValueError when the gradient is read-only.
-        NUMERICS: the norm is taken in float64 at least; a zero gradient stays zero.
+        NUMERICS: the norm is exact to 2^-21 of itself for float32, and does not overflow; a zero gradient stays zero.
         """
         self._in_place("clip_gradient", gradient=gradient)
         threshold = checks.number("clip_gradient", "threshold", threshold)
