@@ -98,7 +98,8 @@ def run(arguments: Sequence[str]) -> int:
     failed = [name for name in names if not passes(name, arguments, settings)]
     if not arguments and leaks(settings):
         failed.append("leaks")
-    say(f"check --asan: {', '.join(names)} and leaks in {time.perf_counter() - started:.0f} s")
+    ran = ", ".join(names if arguments else [*names, "leaks"])
+    say(f"check --asan: {ran} in {time.perf_counter() - started:.0f} s")
     print(f"FAILED  {', '.join(failed)}: see above" if failed else "ok      no fault found", flush=True)
     return 1 if failed else 0
 
