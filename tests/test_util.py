@@ -43,7 +43,8 @@ def test_names_that_dependants_import():
         has_torch has_torch_cuda_gpu has_torch_mps is_mxnet_array is_mxnet_gpu_array is_tensorflow_array
         is_tensorflow_gpu_array is_torch_array is_torch_cuda_array is_torch_gpu_array is_torch_mps_array is_xp_array
         mxnet2xp partial tensorflow2xp torch torch2xp use_nvtx_range xp2mxnet xp2tensorflow xp2torch cupy mx tf
-        DATA_VALIDATION Schema ValidationError validate_type Padded Ragged ArgsKwargs numpy os platform random tempfile threading Tuple
+        DATA_VALIDATION Schema ValidationError validate_type Padded Ragged ArgsKwargs numpy os
+        platform random tempfile threading Tuple
     """
     assert [name for name in [*names.split(), *util.__all__] if not hasattr(util, name)] == []
 

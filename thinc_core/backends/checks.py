@@ -13,6 +13,9 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 import numpy
 
 
+MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
+
+
 class KindError(TypeError, ValueError):
     """An argument of the wrong kind, device or dtype. A ValueError too, because callers of typed buffers expect one."""
 
@@ -210,7 +213,7 @@ def _share_memory(X: Any, Y: Any) -> bool:
     if not numpy.may_share_memory(X, Y):
         return False
     try:
-        return bool(numpy.shares_memory(X, Y, max_work=100_000))
+        return bool(numpy.shares_memory(X, Y, max_work=MOST_WORK))
     except RuntimeError:  # too intricate to tell
         return True
 

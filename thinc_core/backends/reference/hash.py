@@ -92,14 +92,16 @@ class Hash(Base):
         SOURCE: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
         """
         N, D = checks.integer("position_encode", "N", N), checks.integer("position_encode", "D", D)
-        period = checks.number("position_encode", "period", period)
         if out is not None:
             self._arrays("position_encode", out=out)
             checks.shape("position_encode", "out", out, (N, D))
             checks.floats("position_encode", "out", out)
             checks.writable("position_encode", "out", out)
         columns = self.xp.arange(D)
-        angles = self.xp.arange(N)[:, None] / self.xp.repeat(self._periods(D, period), 2)[:D]
+        angles = (
+            self.xp.arange(N)[:, None]
+            / self.xp.repeat(self._periods(D, checks.number("position_encode", "period", period)), 2)[:D]
+        )
         codes = self.xp.where(columns % 2 == 0, self.xp.sin(angles), self.xp.cos(angles))
         if out is None:
             return codes.astype("float32")

@@ -86,11 +86,11 @@ class Optim(Base):
         checks.same_shape("update_averages", "ema, weights", ema, weights)
         checks.floats("update_averages", "ema", ema)
         checks.writable("update_averages", "ema", ema)
-        t, max_decay = (
+        step, max_decay = (
             checks.number("update_averages", "t", t),
             checks.number("update_averages", "max_decay", max_decay),
         )
-        decay = min((1.0 + t) / (10.0 + t), max_decay)
+        decay = min((1.0 + step) / (10.0 + step), max_decay)
         ema -= (1 - decay) * (ema - weights)
 
     def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT) -> FloatsXdT:
