@@ -12,7 +12,6 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 
 import numpy
 
-
 MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
 
 
