@@ -14,7 +14,9 @@ from thinc_core.layers import (
     Linear,
     Maxout,
     Relu,
-    _fusion,
+    _hash_tables,
+    _mixed_tables,
+    _normalized_maxout,
     chain,
     concatenate,
     noop,
@@ -36,7 +38,7 @@ def batch(n_rows=200, n_ids=9, dtype="uint64"):
 
 def run(model, X, fuse, monkeypatch):
     """Everything a step computes."""
-    monkeypatch.setattr(_fusion, "MIN_ROWS", 0 if fuse else 10**9)
+    monkeypatch.setattr(_mixed_tables, "MIN_ROWS", 0 if fuse else 10**9)
     for node in model.walk():
         for name in node.grad_names:
             node.get_grad(name).fill(0)
@@ -53,7 +55,7 @@ def run(model, X, fuse, monkeypatch):
 
 
 def is_fused(model, X):
-    return isinstance(_fusion.fused(model, X)[0], _fusion.MixedTables)
+    return isinstance(_mixed_tables.fused(model, X)[0], _mixed_tables.MixedTables)
 
 
 @pytest.mark.parametrize("ops, dtype", [(Ops(), "float64"), (None, "float32")])
@@ -154,12 +156,12 @@ def test_maxout_and_layernorm(ops, dtype, dropout, n_rows, monkeypatch):
 
 def test_when_maxout_and_layernorm():
     layers = normalized_maxout().layers[0].layers
-    assert isinstance(_fusion.normalized(layers)[0], _fusion.NormalizedMaxout)
-    assert _fusion.normalized(layers[:1]) == layers[:1]
+    assert isinstance(_normalized_maxout.normalized(layers)[0], _normalized_maxout.NormalizedMaxout)
+    assert _normalized_maxout.normalized(layers[:1]) == layers[:1]
     for others in ([layers[0], Relu(30, 30)], [layers[0], LayerNorm(30)], [layers[0], LayerNorm(7).initialize()]):
-        assert _fusion.normalized(others) is others
+        assert _normalized_maxout.normalized(others) is others
     layers[1].replace_callbacks(lambda *args: None)
-    assert _fusion.normalized(layers) is layers
+    assert _normalized_maxout.normalized(layers) is layers
 
 
 def test_errors_name_the_node():
@@ -195,7 +197,7 @@ def test_tables_side_by_side(ops, dtype, ids, dropout, n_rows, monkeypatch):
         for name in node.param_names:
             node.set_param(name, node.get_param(name).astype(dtype))
     X = batch(n_rows, n_ids=1000, dtype=ids)
-    assert _fusion.hash_tables(model, X) is not None
+    assert _hash_tables.hash_tables(model, X) is not None
     together = run(model, X, True, monkeypatch)
     with monkeypatch.context() as patch:
         apart = looked_up_apart(model, X, patch)
@@ -218,7 +220,7 @@ def test_a_table_in_two_branches_gets_both_gradients(monkeypatch):
     fix_random_seed(0)
     table = HashEmbed(5, 40, seed=1)
     model = concatenate(*[chain(ints_getitem((slice(0, None), c)), table) for c in (0, 1)]).initialize()
-    assert _fusion.hash_tables(model, batch()) is not None
+    assert _hash_tables.hash_tables(model, batch()) is not None
     together = run(model, batch(), True, monkeypatch)
     with monkeypatch.context() as patch:
         apart = looked_up_apart(model, batch(), patch)
@@ -242,12 +244,12 @@ def test_a_table_in_two_branches_gets_both_gradients(monkeypatch):
 def test_tables_are_looked_up_apart_when_changed(change):
     model = side_by_side()
     change(model)
-    assert _fusion.hash_tables(model, batch()) is None
+    assert _hash_tables.hash_tables(model, batch()) is None
 
 
 def test_tables_are_looked_up_apart_in_other_inputs():
     model = side_by_side()
-    assert _fusion.hash_tables(model, [batch()]) is None
-    assert _fusion.hash_tables(model, batch()[0]) is None
-    assert _fusion.hash_tables(model, batch(dtype="float32")) is None
-    assert _fusion.hash_tables(model, numpy.zeros((0, 0), "uint64")) is None
+    assert _hash_tables.hash_tables(model, [batch()]) is None
+    assert _hash_tables.hash_tables(model, batch()[0]) is None
+    assert _hash_tables.hash_tables(model, batch(dtype="float32")) is None
+    assert _hash_tables.hash_tables(model, numpy.zeros((0, 0), "uint64")) is None

@@ -5,7 +5,9 @@ from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 from ..config import registry
 from ..errors import add_node_to_error
 from ..model import Model
-from ._fusion import fused, is_part, normalized, part
+from ._fusion import is_part, part
+from ._mixed_tables import fused
+from ._normalized_maxout import normalized
 from ._widths import init_in_turn
 from .concatenate import forward as concatenate_forward
 

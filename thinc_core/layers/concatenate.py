@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
-from ._fusion import forward_hashed, hash_tables
+from ._hash_tables import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
 from ._widths import sample_width
 from .add import branch_dims, flat, set_widths
