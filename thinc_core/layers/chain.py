@@ -74,7 +74,6 @@ def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[A
 
 
 def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:
-    layers = model._layers
-    if layers and layers[0]._func is concatenate_forward:
+    if model._layers and model._layers[0]._func is concatenate_forward:
         return fused(model, X)
-    return normalized(layers) if layers and is_part(layers[0], "maxout") else layers
+    return normalized(model._layers) if model._layers and is_part(model._layers[0], "maxout") else model._layers
