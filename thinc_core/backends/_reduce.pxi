@@ -2,6 +2,9 @@
 ctypedef void (*ragged_f32)(float*, const float*, const int32_t*, size_t, size_t) noexcept nogil
 ctypedef void (*ragged_f64)(double*, const double*, const int32_t*, size_t, size_t) noexcept nogil
 
+ctypedef void (*at_rows_f32)(float*, const float*, const int32_t*, size_t, size_t, size_t) noexcept nogil
+ctypedef void (*at_rows_f64)(double*, const double*, const int32_t*, size_t, size_t, size_t) noexcept nogil
+
 
 cdef object _reduce(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, X, lengths):
     """One row for each sequence of rows."""
@@ -54,6 +57,37 @@ cdef bint _within(np.ndarray which, np.ndarray lengths) noexcept:
         K.common.largest_index(&largest, <uint32_t*>i32(which) + b * O, O)
         if O > 0 and largest >= <uint32_t>i32(lengths)[b]:
             return False
+    return True
+
+
+cdef object _at_rows(ops, str name, at_rows_f32 kernel32, at_rows_f64 kernel64, dY, bounds, bint with_end):
+    """Zeros with the rows of dY at those that bounds names; its last entry is their end, or the last row."""
+    cdef int t = real(dY)
+    if t < 0 or not is_2d(dY) or not integral(bounds) or np.PyArray_NDIM(<np.ndarray>bounds) != 1:
+        return getattr(Ops, name)(ops, dY, bounds)
+    cdef np.ndarray rows = narrow(bounds)
+    cdef size_t n = size(rows)
+    if n < <size_t>1 + with_end or dim(dY, 0) != <np.npy_intp>(n - with_end) or not _increases(rows):
+        return getattr(Ops, name)(ops, dY, bounds)
+    cdef np.npy_intp T = <np.npy_intp>i32(rows)[n - 1] + (not with_end)
+    cdef np.ndarray dy = contig(dY), dx = empty2(T, dim(dY, 1), t)
+    state = release(size(dx))
+    if t == np.NPY_FLOAT:
+        kernel32(f32(dx), f32(dy), i32(rows), n - with_end, T, dim(dy, 1))
+    else:
+        kernel64(f64(dx), f64(dy), i32(rows), n - with_end, T, dim(dy, 1))
+    acquire(state)
+    return dx
+
+
+cdef bint _increases(np.ndarray rows) noexcept:
+    """Whether int32 rows are >= 0 and each is larger than the one before it."""
+    cdef size_t i
+    cdef int32_t last = -1
+    for i in range(size(rows)):
+        if i32(rows)[i] <= last:
+            return False
+        last = i32(rows)[i]
     return True
 
 
@@ -145,3 +179,46 @@ class NativeReduce(Ops):
             K.f64.backprop_reduce_max(f64(dX), f64(dy), i32(chosen), i32(rows), size(rows), dim(dy, 1))
         acquire(state)
         return dX
+
+    def reduce_first(self, X, lengths):
+        cdef int64_t total = 0
+        cdef int t = real(X)
+        cdef np.ndarray rows = lengths_of(lengths, 1, &total)
+        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or total > 0x7FFFFFFF or size(rows) == 0:
+            return Ops.reduce_first(self, X, lengths)
+        cdef np.ndarray x = contig(X), Y = empty2(size(rows), dim(X, 1), t)
+        cdef np.ndarray starts_ends = empty1(size(rows) + 1, np.NPY_INT32)
+        state = release(size(Y))
+        if t == np.NPY_FLOAT:
+            K.f32.reduce_first(f32(Y), i32(starts_ends), f32(x), i32(rows), size(rows), dim(x, 1))
+        else:
+            K.f64.reduce_first(f64(Y), i32(starts_ends), f64(x), i32(rows), size(rows), dim(x, 1))
+        acquire(state)
+        return Y, starts_ends
+
+    def backprop_reduce_first(self, d_firsts, starts_ends):
+        return _at_rows(
+            self, "backprop_reduce_first", K.f32.backprop_reduce_first, K.f64.backprop_reduce_first,
+            d_firsts, starts_ends, True
+        )
+
+    def reduce_last(self, X, lengths):
+        cdef int64_t total = 0
+        cdef int t = real(X)
+        cdef np.ndarray rows = lengths_of(lengths, 1, &total)
+        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or size(rows) == 0:
+            return Ops.reduce_last(self, X, lengths)
+        cdef np.ndarray x = contig(X), Y = empty2(size(rows), dim(X, 1), t)
+        cdef np.ndarray lasts = empty1(size(rows), np.NPY_INT64)
+        state = release(size(Y))
+        if t == np.NPY_FLOAT:
+            K.f32.reduce_last(f32(Y), <int64_t*>np.PyArray_DATA(lasts), f32(x), i32(rows), size(rows), dim(x, 1))
+        else:
+            K.f64.reduce_last(f64(Y), <int64_t*>np.PyArray_DATA(lasts), f64(x), i32(rows), size(rows), dim(x, 1))
+        acquire(state)
+        return Y, lasts
+
+    def backprop_reduce_last(self, d_lasts, lasts):
+        return _at_rows(
+            self, "backprop_reduce_last", K.f32.backprop_reduce_last, K.f64.backprop_reduce_last, d_lasts, lasts, False
+        )

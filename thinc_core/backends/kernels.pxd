@@ -1,5 +1,5 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
@@ -57,6 +57,14 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*reduce_mean)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*reduce_max)(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O
                 ) noexcept nogil
+        void (*reduce_first)(T* Y_bo, int32_t* starts_ends, const T* X_to, const int32_t* lengths_b, size_t B,
+                             size_t O) noexcept nogil
+        void (*reduce_last)(T* Y_bo, int64_t* lasts_b, const T* X_to, const int32_t* lengths_b, size_t B,
+                            size_t O) noexcept nogil
+        void (*backprop_reduce_first)(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, size_t rows,
+                                      size_t O) noexcept nogil
+        void (*backprop_reduce_last)(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, size_t rows,
+                                     size_t O) noexcept nogil
         void (*backprop_reduce_sum)(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O
                 ) noexcept nogil
         void (*backprop_reduce_mean)(T* dX_to, const T* dY_bo, const int32_t* lengths_b, size_t B, size_t O

@@ -136,3 +136,52 @@ static void backprop_reduce_max(T* dX_to, const T* dY_bo, const int32_t* which_b
     });
   });
 }
+
+// rows_b[b] = what(start, length) of sequence b, and its row copied to row b of Y.
+template <typename T, typename I, typename F>
+static void copy_rows_(T* Y_bo, I* rows_b, const T* X_to, const int32_t* lengths_b, size_t B, size_t O, F row_of) {
+  size_t start = 0;
+  for (size_t b = 0; b < B; start += (size_t)lengths_b[b++]) rows_b[b] = (I)row_of(start, (size_t)lengths_b[b]);
+  in_parts_(B, O, 1, [=](size_t b, size_t end) {
+    for (; b < end; ++b) memcpy(Y_bo + b * O, X_to + (size_t)rows_b[b] * O, O * sizeof(T));
+  });
+}
+
+template <typename T>
+static void reduce_first(T* Y_bo, int32_t* starts_ends, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
+  copy_rows_(Y_bo, starts_ends, X_to, lengths_b, B, O, [](size_t start, size_t) { return start; });
+  starts_ends[B] = B ? starts_ends[B - 1] + lengths_b[B - 1] : 0;
+}
+
+template <typename T>
+static void reduce_last(T* Y_bo, int64_t* lasts_b, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) {
+  copy_rows_(Y_bo, lasts_b, X_to, lengths_b, B, O, [](size_t start, size_t length) { return start + length - 1; });
+}
+
+// Zeros between the rows, each written once. A part of the rows of dX begins at the first of rows_b that lies in it.
+template <typename T>
+static void at_rows_(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, size_t rows, size_t O) {
+  in_parts_(rows, O, 1, [=](size_t row, size_t end) {
+    size_t b = 0, above = B;
+    while (b < above) {
+      const size_t middle = b + (above - b) / 2;
+      if ((size_t)rows_b[middle] < row) b = middle + 1;
+      else above = middle;
+    }
+    for (; b < B && (size_t)rows_b[b] < end; row = (size_t)rows_b[b++] + 1) {
+      memset(dX_to + row * O, 0, ((size_t)rows_b[b] - row) * O * sizeof(T));
+      memcpy(dX_to + (size_t)rows_b[b] * O, dY_bo + b * O, O * sizeof(T));
+    }
+    memset(dX_to + row * O, 0, (end - row) * O * sizeof(T));
+  });
+}
+
+template <typename T>
+static void backprop_reduce_first(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, size_t rows, size_t O) {
+  at_rows_(dX_to, dY_bo, rows_b, B, rows, O);
+}
+
+template <typename T>
+static void backprop_reduce_last(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, size_t rows, size_t O) {
+  at_rows_(dX_to, dY_bo, rows_b, B, rows, O);
+}
