@@ -41,6 +41,12 @@ using namespace plain;
 #define GEMM_INLINE inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #define GEMM_OPAQUE(x) asm("" : "+r"(x))
+// x stays in a register: the compiler would load it anew for each use.
+#if defined(__aarch64__)
+#define GEMM_HOLD(x) asm("" : "+w"(x))
+#else
+#define GEMM_HOLD(x) asm("" : "+v"(x))
+#endif
 
 // C (M, N) = start + op(A) op(B), then max(., 0) if relu. start: null for zeros; ldi 0: one row for all.
 template <typename T>
@@ -207,6 +213,8 @@ static void product(Product<T> p, F done) {
   } else if (thin) {
     product(columns_of(p, 0, p.N - thin), Nothing());
     rows_in_parts(columns_of(p, p.N - thin, p.N), [](const Product<T>& part, size_t) { thin_product(part); });
+  } else if (few_tiles_pay(p)) {
+    whole_columns_in_parts(p, &few_tiles_product<T>);
   } else if (in_long_rows(p)) {
     const auto multiply = [](const Product<T>& part, size_t) {
       part.N < size_t(Simd<T>::L) ? packed_product(part, Nothing()) : row_product(part);  // in the same order
@@ -258,6 +266,7 @@ static void affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B,
 #undef GEMM_INLINE
 #undef GEMM_UNROLL
 #undef GEMM_OPAQUE
+#undef GEMM_HOLD
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #else

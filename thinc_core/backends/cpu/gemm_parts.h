@@ -51,3 +51,14 @@ static void columns_in_parts(const Product<T>& p, F f) {
       p.N, product_cost<T>(p.M, p.K), Simd<T>::NR, [&](size_t first, size_t last) { f(columns_of(p, first, last)); },
       most_parts(p.N));
 }
+
+// The same for a product whose parts must have at least NR columns.
+template <typename T, typename F>
+static void whole_columns_in_parts(const Product<T>& p, F f) {
+  constexpr size_t NR = Simd<T>::NR;
+  const size_t tiles = p.N / NR + !(p.N / NR);
+  in_parts_(
+      tiles, product_cost<T>(p.M, p.K) * NR, 1,
+      [&](size_t first, size_t last) { f(columns_of(p, first * NR, last == tiles ? p.N : last * NR)); },
+      most_parts(p.N));
+}

@@ -62,7 +62,10 @@ static GEMM_INLINE void tile_sums(typename Simd<T>::vec (&sum)[MR][NV], const T*
     GEMM_OPAQUE(row[i]);
   }
   for (size_t k = 0; k < K; ++k) {
-    GEMM_UNROLL for (int j = 0; j < NV; ++j) b[j] = load<vec>(B + j * L);
+    GEMM_UNROLL for (int j = 0; j < NV; ++j) {
+      b[j] = load<vec>(B + j * L);
+      if (MR > 1) GEMM_HOLD(b[j]);
+    }
     GEMM_UNROLL for (int i = 0; i < MR; ++i) {
       const vec a = splat<vec>(COLS ? A[i] : row[i / 3][k + i % 3 * lda]);
       GEMM_UNROLL for (int j = 0; j < NV; ++j) sum[i][j] += a * b[j];
