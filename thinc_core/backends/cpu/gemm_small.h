@@ -113,20 +113,20 @@ static void dot_product(const Product<T>& p) {
   }
 }
 
-// Columns at the end of C that are dot products rather than most of a vector of zeros: of 17 columns the last, which
-// takes 512 x 96 x 17 from 32 to 17 us.
+// Columns at the end of C that are dot products rather than a vector with many zeros: of 17 columns the last, which
+// takes 512 x 96 x 17 from 32 to 17 us, and all of ten: 100 x 300 x 10 from 9.6 to 6.5 us.
 template <typename T>
 static inline size_t thin_columns(const Product<T>& p) {
-  constexpr size_t L = Simd<T>::L;
-  const size_t n = p.N % L;
-  return n <= L / 4 && p.K >= 2 * L && p.M >= 16 && !p.trans1 ? n : 0;
+  constexpr size_t L = Simd<T>::L, DEEP = THINC_VECTOR_REGISTERS == 32 ? 6 * L : 16 * L, LESS = DEEP / 4;
+  const size_t n = p.N % L, most = p.K >= DEEP ? 3 * L / 4 : p.K >= LESS ? L / 2 : L / 4;
+  return n <= most && p.K >= 2 * L && p.M >= 16 && !p.trans1 ? n : 0;
 }
 
-// Up to four columns of C: its transpose, some columns of that at a time, in steps of the depth that the stack holds.
+// Few columns of C: its transpose, some columns of that at a time, in steps of the depth that the stack holds.
 template <typename T>
 static void thin_product(const Product<T>& p) {
-  constexpr size_t ROWS = 64, DEPTH = 1024;
-  alignas(64) T right[4 * DEPTH], out[4 * ROWS];
+  constexpr size_t ROWS = 64, DEPTH = 512, MOST = 3 * Simd<T>::L / 4;
+  alignas(64) T right[MOST * DEPTH], out[MOST * ROWS];
   const size_t parts = (p.K + DEPTH - 1) / DEPTH, most = (p.K + parts - 1) / parts;
   for (size_t k0 = 0; k0 < p.K; k0 += most) {
     const size_t depth = smaller(p.K - k0, most);
@@ -292,7 +292,7 @@ static void few_tiles(const Product<T>& p) {
 }
 
 // Measured in GFLOP/s (one core of an AVX-512 EPYC, float32) this way / by row_product / by OpenBLAS, C = A B:
-//   1 x 96 x 768: 55 / 35 / 40    2 x 96 x 768: 103 / 48 / 75    4 x 96 x 768: 116 / 81 / 92    4 x 16 x 768: 114 / 36 / 59
+//   1 x 96 x 768: 55 / 35 / 40    2 x 96 x 768: 103 / 48 / 75    4 x 96 x 768: 116 / 81 / 92
 //   1 x 1536 x 288: 37 / 40 / 30  2 x 1536 x 288: 65 / 56 / 62   4 x 8000 x 768: 26 / 46 / 21
 
 // Whether few rows of C should be computed tile by tile, with B read in columns of tiles: not when the columns of B are
@@ -300,6 +300,7 @@ static void few_tiles(const Product<T>& p) {
 template <typename T>
 static inline bool few_tiles_pay(const Product<T>& p) {
   if (p.trans2 || p.M > FEW_ROWS || p.N < size_t(Simd<T>::L)) return false;
+  if (THINC_VECTOR_REGISTERS == 16) return p.N * sizeof(T) <= 512;  // fewer columns at a time
   return p.M == 1 ? p.N * sizeof(T) <= 4096 : p.N <= 64 * p.K && p.N * p.K * sizeof(T) <= 16 * 1024 * 1024;
 }
 

@@ -53,8 +53,8 @@ static void ngrams(uint64_t* out, const uint64_t* keys, size_t n_keys, size_t n)
 
 // x mod V for 32-bit x and V >= 1, as x - V floor(x / V), of which the compiler makes vectors. The quotient is exact:
 // (x + 1/2) / V is no nearer to an integer than 1 / (2 V), and the product with 1 / V is not that wrong. Numbers up to
-// 2^32 become doubles in the low bits of 2^52, and are rounded in those of 1.5 times as much: just below 2^52 itself, where
-// the quotient 0 may lie, there would be halves.
+// 2^32 become doubles in the low bits of 2^52, and are rounded in those of 1.5 times as much: just below 2^52 itself,
+// where the quotient 0 may lie, there would be halves.
 static inline uint32_t modulo_(uint32_t x, uint32_t V, double inverse) {
   constexpr double SHIFT = 4503599627370496.0, ROUND = 1.5 * SHIFT;
   uint64_t bits = x | 0x4330000000000000ull;

@@ -165,8 +165,10 @@ static void at_rows_(T* dX_to, const T* dY_bo, const int32_t* rows_b, size_t B, 
     size_t b = 0, above = B;
     while (b < above) {
       const size_t middle = b + (above - b) / 2;
-      if ((size_t)rows_b[middle] < row) b = middle + 1;
-      else above = middle;
+      if ((size_t)rows_b[middle] < row)
+        b = middle + 1;
+      else
+        above = middle;
     }
     for (; b < B && (size_t)rows_b[b] < end; row = (size_t)rows_b[b++] + 1) {
       memset(dX_to + row * O, 0, ((size_t)rows_b[b] - row) * O * sizeof(T));
