@@ -73,14 +73,13 @@ class Batching(Arrays):
 
     def _orders(self, op: str, n_items: int, shuffle: bool, rng: Any) -> Callable[[], Any]:
         """What gives the order of the items, anew for each epoch; None when they stay as they are."""
-        if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
-            raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+        source = checks.generator(op, rng)
         shuffle = checks.flag(op, "shuffle", shuffle)
         order = numpy.arange(n_items) if shuffle else None
 
         def draw() -> Any:
             if order is not None:
-                (rng or numpy.random).shuffle(order)  # in place: one epoch shuffles the order of the last
+                source.shuffle(order)  # in place: one epoch shuffles the order of the last
             return order
 
         return draw
