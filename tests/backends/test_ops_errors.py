@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import Any, Dict
 
 import numpy
 import pytest
+from cases import ELEMENTWISE
 from fake_cupy import pretend_installed
 from running import copied, on_backend
 
@@ -222,6 +224,20 @@ def test_error(ops: Any, op: str, args: Dict[str, Any], error: Any, text: str) -
         for old, new in zip(*(each if isinstance(each, list) else [each] for each in (value, moved[name]))):
             if isinstance(old, numpy.ndarray):
                 numpy.testing.assert_array_equal(ops.to_numpy(new), old, err_msg=f"{name} was changed before the error")
+
+
+GRADIENTS = sorted({case.op for case in ELEMENTWISE if case.op.startswith("backprop_")} | {"backprop_relu_k"})
+
+
+@pytest.mark.parametrize("op", GRADIENTS)
+def test_gradients_do_not_broadcast(ops: Any, op: str) -> None:
+    saved = [name for name in inspect.signature(getattr(ops, op)).parameters if name in ("X", "Y")]
+    for name in saved:
+        for shape in ((1, 3), (3,), (2, 1), ()):
+            args = {each: ops.asarray(f((2, 3), "f")) for each in ["dY", *saved]}
+            args[name] = ops.asarray(f(shape, "f"))
+            with pytest.raises(ValueError, match=r"must have the same shape; got \(2, 3\) and "):
+                getattr(ops, op)(**args)
 
 
 def test_errors_can_be_caught_as_callers_learnt_to(ops: Any) -> None:
