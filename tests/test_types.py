@@ -172,6 +172,15 @@ def test_ragged_indexing_agrees_with_lists(lengths, key):
     assert len(picked) == len(expected)
 
 
+def test_ragged_gathers_all_sequences_at_once(monkeypatch):
+    """Without an object for each of them."""
+    ragged, made = Ragged(numpy.arange(400.0).reshape(400, 1), numpy.ones(400, dtype="i")), []
+    init = Ragged.__init__
+    monkeypatch.setattr(Ragged, "__init__", lambda self, *args: made.append(self) or init(self, *args))
+    assert ragged[numpy.arange(399, -1, -1)].data[0, 0] == 399
+    assert len(made) == 1
+
+
 def test_ragged_indexing_keeps_the_number_of_axes():
     ragged = Ragged(numpy.zeros((4, 2, 3), dtype="f"), numpy.array([1, 3]))
     for key in (0, slice(1), [1], -1):

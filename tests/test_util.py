@@ -2,12 +2,14 @@
 
 import os
 import random
+import tracemalloc
+import types
 from typing import Callable, List, Tuple
 
 import numpy
 import pytest
 
-from thinc_core import util
+from thinc_core import compat, util
 from thinc_core.backends import NumpyOps, get_current_ops, set_current_ops
 from thinc_core.types import ArgsKwargs, Floats1d, Floats2d, Padded, Ragged
 from thinc_core.util import (
@@ -43,8 +45,10 @@ def test_names_that_dependants_import():
         has_torch has_torch_cuda_gpu has_torch_mps is_mxnet_array is_mxnet_gpu_array is_tensorflow_array
         is_tensorflow_gpu_array is_torch_array is_torch_cuda_array is_torch_gpu_array is_torch_mps_array is_xp_array
         mxnet2xp partial tensorflow2xp torch torch2xp use_nvtx_range xp2mxnet xp2tensorflow xp2torch cupy mx tf
-        DATA_VALIDATION Schema ValidationError validate_type Padded Ragged ArgsKwargs numpy os
-        platform random tempfile threading Tuple
+        DATA_VALIDATION Schema ValidationError validate_type Padded Ragged ArgsKwargs ArrayXd FloatsXd IntsXd
+        PartialT ContextVar Version cupy_from_dlpack has_mxnet types numpy os platform random tempfile threading
+        contextlib functools inspect dataclass cast Any Callable Dict List Mapping Optional Sequence TYPE_CHECKING
+        Tuple TypeVar Union
     """
     assert [name for name in [*names.split(), *util.__all__] if not hasattr(util, name)] == []
 
@@ -114,6 +118,19 @@ def test_to_categorical():
     smooth = to_categorical(numpy.array([1]), 3, label_smoothing=0.2)
     numpy.testing.assert_allclose(smooth, [[0.1, 0.8, 0.1]], rtol=1e-6)
     assert to_categorical(numpy.zeros(0, dtype="i"), 3).shape == (0, 3)
+    two = to_categorical(numpy.array([0, 1]), 3, label_smoothing=0.1)
+    numpy.testing.assert_allclose(two, [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05]], rtol=1e-6)
+
+
+def test_to_categorical_of_many_classes():
+    """Memory for the result, not for a table of all pairs of classes."""
+    tracemalloc.start()
+    try:
+        rows = to_categorical(numpy.array([3, 49_999]), 50_000, label_smoothing=0.1)
+        assert tracemalloc.get_traced_memory()[1] < 2 * rows.nbytes
+    finally:
+        tracemalloc.stop()
+    assert rows.argmax(axis=1).tolist() == [3, 49_999]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +208,16 @@ def test_nvtx_range_is_harmless():
         pass
 
 
+def test_nvtx_range_ends_with_an_error_too(monkeypatch):
+    calls = []
+    nvtx = types.SimpleNamespace(RangePush=lambda *args: calls.append(args), RangePop=lambda: calls.append("pop"))
+    monkeypatch.setitem(vars(compat), "has_cupy", True)
+    monkeypatch.setitem(vars(compat), "cupy", types.SimpleNamespace(cuda=types.SimpleNamespace(nvtx=nvtx)))
+    with pytest.raises(KeyError), use_nvtx_range("x", 3):
+        raise KeyError
+    assert calls == [("x", 3), "pop"]
+
+
 def test_frameworks_that_are_absent_say_how_to_get_them():
     if not util.has_torch:
         with pytest.raises(ImportError, match="pip install torch"):
@@ -209,7 +236,8 @@ def test_torch_conversions():
     tensor = util.xp2torch(array)
     tensor[0, 0] = 9
     assert array[0, 0] == 9
-    assert util.xp2torch(array[::-1]).tolist() == array[::-1].tolist()
+    for odd in (array[::-1], array.astype(array.dtype.newbyteorder())):
+        assert util.xp2torch(odd).tolist() == odd.tolist()
     assert util.xp2torch(array, requires_grad=True).requires_grad
     back = util.torch2xp(util.xp2torch(array, requires_grad=True))
     assert numpy.shares_memory(back, array)

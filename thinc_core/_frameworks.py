@@ -151,9 +151,9 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
     if device is None:
         device = get_torch_default_device()
     if isinstance(xp_tensor, numpy.ndarray):
-        # PyTorch has no negative strides, and aborts the process when it is handed some.
-        if any(stride < 0 for stride in xp_tensor.strides):
-            xp_tensor = xp_tensor.copy()
+        # PyTorch has no negative strides, and aborts the process when it is handed some. It knows one order of bytes.
+        if any(stride < 0 for stride in xp_tensor.strides) or not xp_tensor.dtype.isnative:
+            xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
         tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
     elif hasattr(xp_tensor, "__dlpack__"):
         tensor = torch.utils.dlpack.from_dlpack(xp_tensor)

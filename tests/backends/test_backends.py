@@ -21,6 +21,7 @@ from thinc_core.backends import (
     Ops,
     ParamServer,
     _gpu,
+    context_pools,
     contextvars_eq_thread_ops,
     get_array_ops,
     get_current_ops,
@@ -29,6 +30,8 @@ from thinc_core.backends import (
     set_current_ops,
     set_gpu_allocator,
     use_ops,
+    use_pytorch_for_gpu_memory,
+    use_tensorflow_for_gpu_memory,
 )
 
 
@@ -283,6 +286,21 @@ def test_gpu_allocator_needs_its_library() -> None:
         if backends._gpu.importlib.util.find_spec(library) is None:
             with pytest.raises(ImportError):
                 set_gpu_allocator(name)
+
+
+def test_memory_pools_are_those_of_the_process() -> None:
+    """Whatever context they are asked for in; nothing is pooled for what does not run on a GPU."""
+    pools = context_pools.get()
+    assert in_new_context(context_pools.get) is pools
+    assert in_thread(context_pools.get) is pools
+    before = dict(pools)
+    if backends._gpu.importlib.util.find_spec("torch"):
+        with use_ops("numpy"):
+            use_pytorch_for_gpu_memory()
+            set_gpu_allocator("pytorch")
+    with pytest.raises(ImportError, match="enable_tensorflow"):
+        use_tensorflow_for_gpu_memory()
+    assert pools == before
 
 
 # ParamServer

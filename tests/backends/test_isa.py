@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Dict, Set
 
 import numpy
 import pytest
 from cases import CASES, Case, Draw
 from running import call, copied, outputs
 
-from thinc_core.backends import NumpyOps, active_isa, set_isa, supported_isas
+from thinc_core.backends import NumpyOps, active_isa, numpy_ops, set_isa, supported_isas
 
 BASELINE = supported_isas()[-1]
 OPS = NumpyOps()
@@ -83,3 +86,29 @@ def test_environment_variable_that_cannot_be_honoured() -> None:
     assert "THINC_CORE_ISA" in done.stderr
     assert BASELINE in done.stderr
     assert "avx9000" in done.stderr
+
+
+ON_X86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86-64")
+FEATURES: Dict[str, Set[str]] = {
+    "avx2": {"avx2", "fma", "bmi2"},
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"},
+}
+
+
+@ON_X86
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="reads the features of the processor in /proc")
+def test_whatever_the_processor_has_is_used() -> None:
+    flags = set(Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split())
+    expected = [name for name in ("avx512", "avx2") if FEATURES[name] <= flags]
+    assert supported_isas() == [*expected, "baseline"]
+
+
+@ON_X86
+def test_kernels_use_wide_registers() -> None:
+    """In the compiled module, whatever this processor has: registers of 32 and of 64 bytes, and fused products."""
+    objdump = shutil.which("objdump")
+    if objdump is None or sys.platform != "linux":
+        pytest.skip("reads the module with objdump")
+    code = subprocess.run([objdump, "-d", "--no-show-raw-insn", numpy_ops.__file__], capture_output=True, text=True)
+    for what in ("%ymm", "%zmm", "vfmadd"):
+        assert code.stdout.count(what) > 1000, f"{what} {code.stderr}"

@@ -105,19 +105,26 @@ def test_forward_is_the_equations(ops: Any, dtype: str) -> None:
         close(ops.to_numpy(example.inference(ops)), expected, dtype)
 
 
-def test_known_values(ops: Any) -> None:
-    X, sizes = ops.asarray2f([[1], [2], [3]]), ops.asarray1i([2, 1])
-    for dirs, params, expected in (
-        (1, 0.1 * numpy.arange(1, 17), [[0.65907496], [0.6815021], [0.9265568]]),
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_known_values(ops: Any, dtype: str) -> None:
+    X, sizes = ops.asarray([[1], [2], [3]], dtype=dtype), ops.asarray1i([2, 1])
+    for dirs, params, outputs, cells in (
+        (1, 0.1 * numpy.arange(1, 17), [[0.65907496], [0.6815021], [0.9265568]], [0.893616, 0.91378564, 1.7996829]),
         (
             2,
             0.1 * (numpy.arange(32) % 7 - 3),
             [[-0.12321807, 0.05893316], [-0.10711782, 0.05203427], [-0.13213925, 0.08635955]],
+            None,
         ),
     ):
-        zeros = ops.alloc3f(1, dirs, 1)
-        Y = ops.lstm_forward_inference(ops.asarray1f(params), zeros, zeros, X, sizes)
-        numpy.testing.assert_allclose(ops.to_numpy(Y), expected, rtol=1e-6)
+        zeros = ops.alloc3f(1, dirs, 1, dtype=dtype)
+        arguments = (ops.asarray(params, dtype=dtype), zeros, zeros, X, sizes)
+        Y, state = ops.lstm_forward_training(*arguments)
+        for actual in (Y, ops.lstm_forward_inference(*arguments)):
+            assert actual.dtype == dtype
+            numpy.testing.assert_allclose(ops.to_numpy(actual), outputs, rtol=1e-6)
+        if cells:
+            numpy.testing.assert_allclose(ops.to_numpy(state.units[0, 0, :, 4, 0]), cells, rtol=1e-6)
 
 
 def test_names_of_the_initial_states(ops: Any) -> None:

@@ -116,6 +116,19 @@ def test_asarray_takes_tensors_without_a_copy(ops: Any) -> None:
     assert ops.asarray(Tensor(data), dtype="float64").dtype == "float64"
 
 
+@pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
+def test_asarray_takes_tensors_of_pytorch(ops: Any) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+    tensor = torch.tensor([1.0, 2.5], requires_grad=True)
+    array = ops.asarray(tensor)
+    assert (array.dtype, array.tolist()) == ("float32", [1.0, 2.5])
+    array[0] = 7
+    assert tensor.tolist() == [7.0, 2.5]
+    for dtype, expected in ((None, "float32"), ("float64", "float64")):
+        array = ops.asarray(tensor.bfloat16(), dtype=dtype)
+        assert (array.dtype, array.tolist()) == (expected, [7.0, 2.5])
+
+
 def test_as_contig(ops: Any) -> None:
     array = ops.asarray2f([[1, 2], [3, 4]])
     assert ops.as_contig(array) is array

@@ -8,6 +8,7 @@ from typing import Any, List
 import numpy
 import pytest
 
+from thinc_core.backends import NumpyOps
 from thinc_core.types import Pairs, Ragged
 
 
@@ -23,9 +24,46 @@ def test_sizes_and_kinds(ops: Any) -> None:
     assert listed(batches) == [[[1], [2]], [[3]]]
     assert all(isinstance(b, ops.xp.ndarray) for b in batches)
     assert not ops.xp.shares_memory(batches[0], array)
+    assert all(b.flags["C_CONTIGUOUS"] for b in ops.minibatch(2, ops.asarray2f([[1, 2, 3], [4, 5, 6]]).T))
     assert [len(ops.minibatch(size, range(5))) for size in (1, 2, 5, 99)] == [5, 3, 1, 1]
     assert len(ops.minibatch(3, [])) == 0
     assert list(ops.minibatch(3, [])) == []
+
+
+def test_items_in_their_own_order_are_cut_out(ops: Any, monkeypatch: Any) -> None:
+    """Items are gathered one by one only when they are shuffled."""
+    cut: List[Any] = []
+    monkeypatch.setattr(type(ops), "_cut", lambda self, op, sequence, rows: cut.append(rows) or sequence[rows])
+    for sequence in ([1, 2, 3], (1, 2, 3), ops.asarray1i([1, 2, 3])):
+        for shuffle in (False, True):
+            batches = listed(ops.minibatch(2, sequence, shuffle=shuffle))
+            assert sorted(item for batch in batches for item in batch) == [1, 2, 3]
+        assert cut == [slice(0, 2), slice(2, 3)]
+        cut.clear()
+
+
+def test_of_a_file(tmp_path: Any) -> None:
+    items = numpy.memmap(tmp_path / "items", mode="w+", dtype="float32", shape=(5, 2))
+    items[:] = numpy.arange(10).reshape(5, 2)
+    for shuffle in (False, True):
+        for batch in NumpyOps().minibatch(2, items, shuffle=shuffle):
+            assert type(batch) is numpy.ndarray
+            assert not numpy.shares_memory(batch, items)
+
+
+def test_of_padded(ops: Any) -> None:
+    """Every column is in one batch, with its own rows, length and place."""
+    seqs = [ops.asarray2f([[10 * i + t] for t in range(n)]) for i, n in enumerate((2, 3, 1, 3, 2))]
+    padded = ops.list2padded(seqs)
+    for shuffle in (False, True):
+        seen = {}
+        for batch in ops.minibatch(2, padded, shuffle=shuffle):
+            lengths = batch.lengths.tolist()
+            assert lengths == sorted(lengths, reverse=True)
+            assert batch.size_at_t.tolist() == [sum(n > t for n in lengths) for t in range(3)]
+            for column, (i, n) in enumerate(zip(batch.indices.tolist(), lengths)):
+                seen[i] = batch.data[:n, column].tolist()
+        assert seen == {i: seq.tolist() for i, seq in enumerate(seqs)}
 
 
 def test_of_ragged_and_pairs(ops: Any) -> None:
@@ -34,6 +72,14 @@ def test_of_ragged_and_pairs(ops: Any) -> None:
     assert [batch.data.tolist() for batch in batches] == [[[1], [2], [3]], [[4]]]
     pairs = Pairs(ops.asarray1f([1, 2, 3]), ops.asarray1f([4, 5, 6]))
     assert [batch.two.tolist() for batch in ops.minibatch(2, pairs)] == [[4, 5], [6]]
+    assert list(ops.minibatch(2, Pairs(["a", "b", "c"], (4, 5, 6)))) == [Pairs(["a", "b"], (4, 5)), Pairs(["c"], (6,))]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("sequence", ["abc", {0: 1, 1: 2, 2: 3}], ids=repr)
+def test_of_what_is_no_list_or_array(ops: Any, sequence: Any, shuffle: bool) -> None:
+    with pytest.raises(TypeError, match="minibatch: a sequence must be a list, tuple, array or batch of them; got"):
+        list(ops.minibatch(2, sequence, shuffle=shuffle))
 
 
 @pytest.mark.parametrize(
@@ -110,6 +156,10 @@ def test_multibatch(ops: Any) -> None:
     assert [type(batch) for batch in batches] == [list] * 3
     with pytest.raises(IndexError):
         list(ops.multibatch(2, X, Y[:3]))
+    for shorter in (X[:3], tuple(X[:3]), Y[:3]):
+        with pytest.raises(IndexError, match=r"^multibatch: sequences must be as long as the first, 4 or more; got 3$"):
+            list(ops.multibatch(2, X, shorter))
+    assert list(ops.multibatch(9, X, X)) == [[X, X]]
 
 
 def test_a_generator_governs_the_order(ops: Any) -> None:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
 from typing import Any, Dict
 
 import numpy
 import pytest
+from cases import ELEMENTWISE
 from fake_cupy import pretend_installed
 from running import copied, on_backend
 
@@ -143,6 +147,8 @@ ERRORS = [
     ("backprop_reduce_mean", {"d_means": f((2, 3), "f"), "lengths": ints(1, 2, 3)}, ValueError, "backprop_reduce_mean: d_means must have one row per length; got 2 rows and 3 lengths"),
     ("backprop_reduce_max", {"d_maxes": f((2, 1), "f"), "which": ints([0], [2]), "lengths": ints(3, 2)}, IndexError, "backprop_reduce_max: which must be in [0, 2) for the sequence at position 1; got 2 at [1, 0]"),
     ("backprop_reduce_max", {"d_maxes": f((2, 1), "f"), "which": ints([-1], [0]), "lengths": ints(3, 2)}, IndexError, "backprop_reduce_max: which must be in [0, 3) for the sequence at position 0; got -1 at [0, 0]"),
+    ("backprop_reduce_max", {"d_maxes": f((2, 3), "f"), "which": i((2, 2), "i"), "lengths": ints(3, 2)}, ValueError, "backprop_reduce_max: d_maxes and which must have the same shape; got (2, 3) and (2, 2)"),
+    ("backprop_reduce_max", {"d_maxes": f((2, 3), "f"), "which": i((2, 3), "i"), "lengths": ints(3)}, ValueError, "backprop_reduce_max: d_maxes must have one row per length; got 2 rows and 1 lengths"),
     ("backprop_reduce_max", {"d_maxes": f((2, 1), "f"), "which": ints([0], [0]), "lengths": ints(3, 0)}, ValueError, "backprop_reduce_max: all sequence lengths must be > 0; got 0 at position 1"),
     ("backprop_reduce_first", {"d_firsts": f((0, 3), "f"), "starts_ends": ints(0)}, ValueError, "backprop_reduce_first: starts_ends must have size 0 or at least 2; got size 1"),
     ("backprop_reduce_first", {"d_firsts": f((2, 3), "f"), "starts_ends": ints(0, 3, 2)}, ValueError, "backprop_reduce_first: starts_ends must be >= 0 and increase; got [0, 3, 2]"),
@@ -220,6 +226,20 @@ def test_error(ops: Any, op: str, args: Dict[str, Any], error: Any, text: str) -
                 numpy.testing.assert_array_equal(ops.to_numpy(new), old, err_msg=f"{name} was changed before the error")
 
 
+GRADIENTS = sorted({case.op for case in ELEMENTWISE if case.op.startswith("backprop_")} | {"backprop_relu_k"})
+
+
+@pytest.mark.parametrize("op", GRADIENTS)
+def test_gradients_do_not_broadcast(ops: Any, op: str) -> None:
+    saved = [name for name in inspect.signature(getattr(ops, op)).parameters if name in ("X", "Y")]
+    for name in saved:
+        for shape in ((1, 3), (3,), (2, 1), ()):
+            args = {each: ops.asarray(f((2, 3), "f")) for each in ["dY", *saved]}
+            args[name] = ops.asarray(f(shape, "f"))
+            with pytest.raises(ValueError, match=r"must have the same shape; got \(2, 3\) and "):
+                getattr(ops, op)(**args)
+
+
 def test_errors_can_be_caught_as_callers_learnt_to(ops: Any) -> None:
     """Typed buffers used to raise ValueError for a wrong dtype, and some checks were assertions."""
     with pytest.raises(ValueError):
@@ -229,6 +249,32 @@ def test_errors_can_be_caught_as_callers_learnt_to(ops: Any) -> None:
             ops.seq2col(ops.alloc2f(2, 2), 1, lengths=ops.asarray1i(lengths))
     with pytest.raises(AssertionError):
         ops.position_encode(2, 3, out=ops.alloc2f(2, 4))
+
+
+def test_checks_are_no_assertions() -> None:
+    """Python -O drops assert statements; what protects memory stays."""
+    code = """
+import numpy
+from thinc_core.backends import NumpyOps, Ops
+X, two, minus = numpy.zeros((3, 2), "f"), numpy.array([2]), numpy.array([-1])
+assert False, "this is dropped"
+for ops in (NumpyOps(), Ops()):
+    for call, error in (
+        (lambda: ops.seq2col(X, 1, lengths=two), IndexError),
+        (lambda: ops.seq2col(X, 1, lengths=minus), ValueError),
+        (lambda: ops.reduce_sum(X, two), IndexError),
+        (lambda: ops.gather_add(X, numpy.array([[3]])), IndexError),
+        (lambda: ops.position_encode(2, 2, out=X), ValueError),
+        (lambda: ops.gemm(X, X.T, out=X), ValueError),
+        (lambda: ops.backprop_maxout(X, numpy.full((3, 2), -1), 2), IndexError),
+    ):
+        try:
+            call()
+        except error:
+            print("refused")
+"""
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, encoding="utf-8")
+    assert done.stdout.split() == ["refused"] * 14, done.stderr
 
 
 class FakeCupy:

@@ -67,6 +67,21 @@ def test_what_is_overwritten_has_a_place_for_each_element(ops: Any, case: Case, 
 
 
 @CPU
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("case", CHANGING, ids=ids)
+def test_what_is_overwritten_is_writable(ops: Any, case: Case, dtype: str) -> None:
+    for name in changed_names(case):
+        args = arguments(case, dtype)
+        several = isinstance(args[name], list)
+        frozen = args[name][-1] if several else args[name]
+        frozen.flags.writeable = False
+        before = frozen.copy()
+        with pytest.raises(ValueError, match=rf"^{named_as(case.op)}: .* must be writable; got a read-only array"):
+            call(ops, case, args)
+        numpy.testing.assert_array_equal(frozen, before)
+
+
+@CPU
 def test_axes_may_be_threaded_through_each_other(ops: Any) -> None:
     """Addresses 0 2 4, 3 5 7: no axis lies within a step of the other, yet all elements are apart."""
     holder = numpy.arange(-4, 4, dtype="float32")

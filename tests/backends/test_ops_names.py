@@ -129,7 +129,7 @@ update_averages(ema, weights, t, max_decay=0.9999)
 xp
 """
 # Ours may have more, for those who ask by name.
-ADDED = {"gemm": ["accumulate"], "minibatch": ["rng"], "multibatch": ["rng"]}
+ADDED = {"gemm": ["accumulate"], "minibatch": ["rng"], "multibatch": ["rng"], "get_dropout_mask": ["rng"]}
 CLASSES = [cls for cls in (Ops, NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not None]
 
 

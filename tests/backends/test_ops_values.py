@@ -87,6 +87,14 @@ LAYOUTS = {
 }
 
 
+@ALL
+def test_layouts_that_differ(ops: Any, case: Case) -> None:
+    """One argument in column order, the others in C order: elements are matched by place, not by address."""
+    for name, array in arrays_of(drawn(case, 5, 17, "float32")).items():
+        if array.ndim > 1:
+            check(ops, case, {**drawn(case, 5, 17, "float32"), name: numpy.asfortranarray(array)})
+
+
 READ_ONLY = ("read-only", "repeated")
 SUMS = ("lengths", "size_at_t", "starts_ends", "lasts")  # say how many rows there are: they cannot all be one
 

@@ -65,6 +65,7 @@ def test_like_the_plain_search(toy: Any, example: Example) -> None:
     oracle.check_done()
     for step in range(len(scores)):
         toy.set_table(beam, scores[step], valid[step], costs[step])
+        assert toy.steps(beam) == [(float(score), index) for score, index in oracle.steps(scores[step], valid[step])]
         if not oracle.advance(scores[step], valid[step], costs[step], hashing):
             with pytest.raises(AssertionError, match=r"Beam\.advance: a state must have a valid class; got none"):
                 toy.advance(beam, arithmetic)

@@ -64,7 +64,10 @@ class NativeGather(Ops):
         if keys is None or _word(seed) < 0:
             return Ops.hash(self, ids, seed)
         cdef np.ndarray words = empty2(size(keys), 4, np.NPY_UINT32)
-        K.common.hash(<uint32_t*>i32(words), <uint64_t*>np.PyArray_DATA(keys), size(keys), seed)
+        cdef uint32_t start = seed
+        state = release(size(keys))
+        K.common.hash(<uint32_t*>i32(words), <uint64_t*>np.PyArray_DATA(keys), size(keys), start)
+        acquire(state)
         return words
 
     def ngrams(self, n, keys):
@@ -72,7 +75,10 @@ class NativeGather(Ops):
         if wide is None or _count(n) < 1 or n > <np.npy_intp>size(wide):
             return Ops.ngrams(self, n, keys)
         cdef np.ndarray hashes = empty1(size(wide) - <size_t>n + 1, np.NPY_UINT64)
-        K.common.ngrams(<uint64_t*>np.PyArray_DATA(hashes), <uint64_t*>np.PyArray_DATA(wide), size(wide), n)
+        cdef size_t together = n
+        state = release(size(wide))
+        K.common.ngrams(<uint64_t*>np.PyArray_DATA(hashes), <uint64_t*>np.PyArray_DATA(wide), size(wide), together)
+        acquire(state)
         return hashes
 
     def gather_add(self, table, indices):

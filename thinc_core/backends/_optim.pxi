@@ -2,15 +2,15 @@
 class NativeOptim(Ops):
     """Dropout masks, optimizer steps, averages."""
 
-    def get_dropout_mask(self, shape, drop):
+    def get_dropout_mask(self, shape, drop, *, rng=None):
         cdef double share = 0
         if not _number(drop, &share) or not 0 < share < 1 - 2.0 ** -17:  # beyond, all are dropped
-            return Ops.get_dropout_mask(self, shape, drop)
+            return Ops.get_dropout_mask(self, shape, drop, rng=rng)
         cdef np.ndarray mask = self.alloc(shape, zeros=False)
         cdef uint32_t threshold
         cdef float kept
         threshold, kept = self._dropout_values(share)
-        cdef uint64_t seed = self._dropout_seed()
+        cdef uint64_t seed = self._dropout_seed(rng)
         state = release(size(mask))
         K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
         acquire(state)

@@ -145,6 +145,13 @@ def flag(op: str, name: str, value: Any) -> bool:
         raise KindError(f"{op}: {name} must be true or false; got {_shown(value)}") from None
 
 
+def generator(op: str, rng: Any) -> Any:
+    """What random numbers are drawn from: a generator of NumPy's, or the global one for None."""
+    if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
+        raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+    return numpy.random if rng is None else rng
+
+
 def _shown(value: Any) -> str:
     """value in an error message; arrays, lists and the like by what they are."""
     plain = value is None or isinstance(value, (bool, int, float, numpy.generic))

@@ -3,7 +3,10 @@ from cymem.cymem cimport Pool
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
-from thinc_core.extra.search cimport Beam, MaxViolation, class_t, hash_func_t, hash_t, weight_t
+from thinc_core.extra.search cimport (
+    Beam, Entry, MaxViolation, Queue, _State, class_t, del_func_t, finish_func_t, hash_func_t, hash_t, init_func_t,
+    trans_func_t, weight_t,
+)
 
 deleted = []  # values of states as they were let go of
 
@@ -75,7 +78,9 @@ cdef int finish(void* state, void* extra) except -1:
 
 
 def initialize(Beam beam, Toy toy, int n=0):
-    beam.initialize(init, delete, n, <void*>toy)
+    cdef init_func_t make = init
+    cdef del_func_t let_go = delete
+    beam.initialize(make, let_go, n, <void*>toy)
 
 
 def advance(Beam beam, Toy toy, str hashing="value"):
@@ -84,11 +89,26 @@ def advance(Beam beam, Toy toy, str hashing="value"):
         function = NULL
     elif hashing == "zero":
         function = <hash_func_t>zero_hash
-    beam.advance(transition, function, <void*>toy)
+    cdef trans_func_t take = transition
+    beam.advance(take, function, <void*>toy)
 
 
 def check_done(Beam beam, Toy toy):
-    beam.check_done(finish, <void*>toy)
+    cdef finish_func_t finished = finish
+    beam.check_done(finished, <void*>toy)
+
+
+def steps(Beam beam):
+    """(score, place * nr_class + class) of every step that the tables allow, best first."""
+    cdef Queue queue
+    cdef Entry entry
+    beam._fill(&queue, beam.scores, beam.is_valid)
+    found = []
+    while not queue.empty():
+        entry = queue.top()
+        queue.pop()
+        found.append((entry.first, entry.second))
+    return found
 
 
 def set_cell(Beam beam, int i, int j, weight_t score, int is_valid, weight_t cost):
@@ -132,6 +152,7 @@ def tables(Beam beam):
 def states(Beam beam):
     """(score, loss, is_done, value, steps) of every state, best first."""
     found = []
+    cdef _State* state
     for i in range(<int>beam.size):
         state, number = &beam._states[i], <Number*>beam.at(i)
         found.append((state.score, state.loss, bool(state.is_done), number.value, number.steps))
@@ -154,3 +175,8 @@ def step_count(Beam beam):
 
 def violation(MaxViolation worst):
     return worst.cost, worst.delta
+
+
+def check(MaxViolation worst, str method, Beam pred, Beam gold):
+    """Through the table of C methods."""
+    return worst.check(pred, gold) if method == "check" else worst.check_crf(pred, gold)

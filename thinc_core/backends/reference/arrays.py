@@ -174,7 +174,7 @@ class Arrays(Base):
         """Anything array-like as an array of this backend, without a copy where possible.
 
         data: array of any library (a tensor with gradients is detached), number or nested sequence.
-        dtype: of the result; None: what the data has, for Python numbers int64 or float64.
+        dtype: of the result; None: what the data has, for Python numbers int64 or float64, for bfloat16 float32.
         RETURNS: an array; not necessarily contiguous.
         RAISES: TypeError for None, dictionaries and other objects without numbers.
         """
@@ -192,7 +192,9 @@ class Arrays(Base):
         if checks.is_cupy(data):
             return data.get()
         if hasattr(data, "detach") and hasattr(data, "cpu"):
-            return data.detach().cpu().numpy()
+            host = data.detach().cpu()
+            # NumPy has no bfloat16: float32 holds its values, as in torch2xp.
+            return (host.float() if str(getattr(data, "dtype", "")) == "torch.bfloat16" else host).numpy()
         if hasattr(data, "numpy"):
             return data.numpy()
         host = numpy.array(data, dtype=dtype)

@@ -40,7 +40,7 @@ class Batching(Arrays):
         sizes = _batch_sizes("minibatch", size, len(sequence))
         orders = self._orders("minibatch", len(sequence), shuffle, rng)
         buffer = checks.integer("minibatch", "buffer", buffer)
-        return self._batches(sizes, orders, lambda rows: self._take("minibatch", sequence, rows), buffer)
+        return self._batches(sizes, len(sequence), orders, lambda rows: self._take("minibatch", sequence, rows), buffer)
 
     def multibatch(
         self,
@@ -69,24 +69,23 @@ class Batching(Arrays):
             return [self._take("multibatch", each, rows) for each in sequences]
 
         orders = self._orders("multibatch", len(sequence), shuffle, rng)
-        return self._batches(sizes, orders, take_all, checks.integer("multibatch", "buffer", buffer))
+        return self._batches(sizes, len(sequence), orders, take_all, checks.integer("multibatch", "buffer", buffer))
 
     def _orders(self, op: str, n_items: int, shuffle: bool, rng: Any) -> Callable[[], Any]:
-        """What gives the order of the items, anew for each epoch."""
-        if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
-            raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+        """What gives the order of the items, anew for each epoch; None when they stay as they are."""
+        source = checks.generator(op, rng)
         shuffle = checks.flag(op, "shuffle", shuffle)
-        order = numpy.arange(n_items)
+        order = numpy.arange(n_items) if shuffle else None
 
         def draw() -> Any:
-            if shuffle:
-                (rng or numpy.random).shuffle(order)  # in place: one epoch shuffles the order of the last
+            if order is not None:
+                source.shuffle(order)  # in place: one epoch shuffles the order of the last
             return order
 
         return draw
 
     def _batches(
-        self, sizes: List[int], orders: Callable[[], Any], take: Callable[[Any], Any], buffer: int
+        self, sizes: List[int], n_items: int, orders: Callable[[], Any], take: Callable[[Any], Any], buffer: int
     ) -> SizedGenerator:
         from ...types import SizedGenerator
 
@@ -95,7 +94,8 @@ class Batching(Arrays):
             waiting = []
             start = 0
             for n in sizes:
-                waiting.append(take(order[start : start + n]))
+                rows = slice(start, min(start + n, n_items))
+                waiting.append(take(rows if order is None else order[rows]))
                 start += n
                 if len(waiting) >= buffer:
                     yield from waiting
@@ -105,11 +105,15 @@ class Batching(Arrays):
         return SizedGenerator(iterate, len(sizes))
 
     def _take(self, op: str, sequence: Any, rows: Any) -> Any:
-        """The items at the given rows (int64, on the host), as a container of the same kind."""
+        """The items at the given rows, as a container of the same kind. rows: a slice, or int64 on the host."""
+        if isinstance(rows, slice):
+            if type(sequence) in (list, tuple, self.xp.ndarray, numpy.memmap):
+                return self._cut(op, sequence, rows)
+            rows = numpy.arange(rows.start, rows.stop)
         if isinstance(sequence, list):
-            return [sequence[i] for i in rows]
+            return [sequence[i] for i in rows.tolist()]
         if isinstance(sequence, tuple):
-            return tuple(sequence[i] for i in rows)
+            return tuple([sequence[i] for i in rows.tolist()])
         try:
             batch = sequence[rows]
         except TypeError:
@@ -118,6 +122,13 @@ class Batching(Arrays):
                 f"{op}: a sequence must be a list, tuple, array or batch of them; got {found}"
             ) from None
         return self.as_contig(self.asarray(batch)) if hasattr(batch, "dtype") else batch
+
+    def _cut(self, op: str, sequence: Any, rows: slice) -> Any:
+        """The same of items that follow each other, copied in one go."""
+        if rows.stop > len(sequence):
+            raise IndexError(f"{op}: sequences must be as long as the first, {rows.stop} or more; got {len(sequence)}")
+        batch = sequence[rows]
+        return batch if isinstance(batch, (list, tuple)) else self.xp.array(batch, order="C")
 
 
 def _batch_sizes(op: str, size: Any, n_items: int) -> List[int]:
