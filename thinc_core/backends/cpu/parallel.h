@@ -35,14 +35,27 @@ static void in_parts_(size_t n, size_t cost, size_t step, F f, size_t most = PAR
   run_parts(&run_part_<F>, &parts, (n + parts.size - 1) / parts.size);
 }
 
+// How many values come before the first in Y that begins a cache line: stores that cross lines cost a tenth of a long,
+// simple loop (relu of 384,000 values: 36 us, from there on 32). None when there are few values.
+template <typename T>
+static inline size_t before_line_(const T* Y, size_t n) {
+  return n < 4096 ? 0 : (0 - (uintptr_t)Y / sizeof(T)) % (64 / sizeof(T));
+}
+
 // Y = f(X, ...) as map_ does, and Y[i] = f(i) as fill_ does, in parts. COST of an f32; most functions need exp.
 template <size_t COST = 5, typename T, typename F, typename... Inputs>
 static THINC_INLINE void map_parts_(T* Y, size_t n, F f, const Inputs*... X) {
-  in_parts_(n, COST * sizeof(T) / 4, 1024,
-            [=](size_t first, size_t last) { map_(Y + first, last - first, f, (X + first)...); });
+  in_parts_(n, COST * sizeof(T) / 4, 1024, [=](size_t first, size_t last) {
+    const size_t line = first + before_line_(Y + first, last - first);
+    map_(Y + first, line - first, f, (X + first)...);
+    map_(Y + line, last - line, f, (X + line)...);
+  });
 }
 template <typename T, typename F>
 static THINC_INLINE void fill_parts_(T* Y, size_t n, F f) {
-  in_parts_(n, sizeof(T) / 4, 1024,
-            [=](size_t first, size_t last) { fill_(Y + first, last - first, [=](size_t i) { return f(first + i); }); });
+  in_parts_(n, sizeof(T) / 4, 1024, [=](size_t first, size_t last) {
+    const size_t line = first + before_line_(Y + first, last - first);
+    fill_(Y + first, line - first, [=](size_t i) { return f(first + i); });
+    fill_(Y + line, last - line, [=](size_t i) { return f(line + i); });
+  });
 }
