@@ -309,12 +309,26 @@ def affine(op: str, X: Any, W: Any, b: Any) -> None:
     shape(op, "b", b, W.shape[:-1])
 
 
-def out(op: str, out: Any, want: Tuple[int, ...], dtype: Any) -> None:
-    """The caller's result array must be writable and of the right shape and dtype."""
-    shape(op, "out", out, want)
-    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        raise KindError(f"{op}: out must have dtype {dtype}; got {out.dtype}")
-    writable(op, "out", out)
+def out(op: str, name: str, out: Any, xp: Any, want: Tuple[int, ...], dtype: Any) -> None:
+    """The caller's array for a result must be writable and of the result's shape and dtype (None: any floats)."""
+    array(op, name, out, xp)
+    shape(op, name, out, want)
+    if dtype is None:
+        floats(op, name, out)
+    elif out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise KindError(f"{op}: {name} must have dtype {dtype}; got {out.dtype}")
+    writable(op, name, out)
+
+
+def outs(op: str, out: Any, n: int) -> None:
+    """For n results there must be a tuple of as many arrays, which share no memory with each other, or None in it."""
+    if type(out) is not tuple or len(out) != n:
+        found = f"one of {len(out)}" if type(out) is tuple else kind_of(out)
+        raise KindError(f"{op}: out must be a tuple of {n} arrays; got {found}")
+    for i, each in enumerate(out):
+        for j in range(i):
+            if hasattr(each, "dtype") and hasattr(out[j], "dtype"):
+                apart(op, f"out[{j}]", out[j], **{f"out[{i}]": each})
 
 
 def divisible(op: str, width: int, windows: int) -> None:
@@ -339,6 +353,12 @@ def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
         if not hasattr(value, "__index__") or isinstance(value, (bool, numpy.bool_)):
             raise KindError(f"{op}: {name} must be integers; got {value!r}")
     return numpy.array([operator.index(value) for value in values], dtype=object)
+
+
+def rng(op: str, value: Any) -> None:
+    """Where random numbers are drawn from: one of NumPy's generators, or None for its global one."""
+    if value is not None and not isinstance(value, (numpy.random.Generator, numpy.random.RandomState)):
+        raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(value).__name__}")
 
 
 def seed(op: str, value: int) -> None:

@@ -9,8 +9,9 @@ from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
-    acquire, cast, changeable, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32,
-    integral, is_2d, lengths_of, narrow, ordinary, overlap, plain, real, reals, release, same_shape, size,
+    acquire, all_apart, apart, cast, changeable, contig, dim, empty1, empty2, empty_like, f32, f64, fits, fits1,
+    fits2, fits3, fits_like, has_shape1, has_shape2, i32, integral, is_2d, lengths_of, narrow, ordinary, over,
+    overlap, plain, real, reals, release, same_shape, size, target1, target2, target3, target_like,
 )
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_count
@@ -66,8 +67,8 @@ def get_num_threads():
 def set_num_threads(n):
     """Let large ops run on n threads, the caller's among them; 1, the default, starts none.
 
-    The setting is the process's. Results are the same bits for any n. Small ops stay on the calling thread, and one op at
-    a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps the
+    The setting is the process's. Results are the same bits for any n. Small ops stay on the calling thread, and one op
+    at a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps the
     setting and starts threads of its own.
 
     n: 1 to 1024; more than there are processors makes ops slower.
@@ -105,6 +106,16 @@ cdef object _settled(np.ndarray result, target):
     if result is not target:
         target[...] = result
     return target
+
+
+cdef list NO_OUTS = [(None,) * n for n in range(6)]
+
+
+cdef inline tuple _outs(out, int n):
+    """out of an op with n results: a tuple with None for each that is to be new; None when it is no such tuple."""
+    if out is None:
+        return NO_OUTS[n]
+    return out if type(out) is tuple and len(out) == n else None
 
 
 cdef np.ndarray _indices(values, np.npy_intp limit):
@@ -171,7 +182,7 @@ class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
     NativeLists, NativeGather, NativeOptim, NativeLstm
 ):
-    """CPU backend: native kernels for float32 and float64, through them float16, and the reference for all other dtypes.
+    """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 
     use_blis: False makes gemm, though not what is fused to it, go through NumPy. Which library multiplies otherwise is
         the choice of backends.cblas (THINC_CORE_BLAS).

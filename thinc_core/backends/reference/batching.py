@@ -73,8 +73,7 @@ class Batching(Arrays):
 
     def _orders(self, op: str, n_items: int, shuffle: bool, rng: Any) -> Callable[[], Any]:
         """What gives the order of the items, anew for each epoch."""
-        if rng is not None and not isinstance(rng, (numpy.random.Generator, numpy.random.RandomState)):
-            raise TypeError(f"{op}: rng must be a numpy.random.Generator; got {type(rng).__name__}")
+        checks.rng(op, rng)
         shuffle = checks.flag(op, "shuffle", shuffle)
         order = numpy.arange(n_items)
 
