@@ -68,8 +68,8 @@ def set_num_threads(n):
     """Let large ops run on n threads, the caller's among them; 1, the default, starts none.
 
     The setting is the process's. Results are the same bits for any n. Small ops stay on the calling thread, and one op
-    at a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps the
-    setting and starts threads of its own.
+    at a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps
+    the setting and starts threads of its own.
 
     n: 1 to 1024; more than there are processors makes ops slower.
     RAISES: ValueError when n is out of range, TypeError when it is no integer.
