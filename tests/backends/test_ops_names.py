@@ -129,7 +129,7 @@ update_averages(ema, weights, t, max_decay=0.9999)
 xp
 """
 # Ours may have more, for those who ask by name.
-ADDED = {"gemm": ["accumulate"], "minibatch": ["rng"], "multibatch": ["rng"]}
+ADDED = {"gemm": ["accumulate"], "minibatch": ["rng"], "multibatch": ["rng"], "get_dropout_mask": ["rng"]}
 CLASSES = [cls for cls in (Ops, NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not None]
 
 
@@ -143,6 +143,8 @@ def ours(cls: type, name: str) -> List[str]:
     for parameter in list(inspect.signature(getattr(cls, name)).parameters.values())[1:]:
         if parameter.name in ADDED.get(name, ()):
             assert parameter.kind is parameter.KEYWORD_ONLY
+            continue
+        if parameter.name == "out" and parameter.kind is parameter.KEYWORD_ONLY:  # gemm and position_encode have theirs
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             named = True

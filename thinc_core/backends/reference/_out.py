@@ -15,7 +15,7 @@ from .. import checks
 F = TypeVar("F", bound=Callable[..., Any])
 
 ONE = "out: array of the result's shape and dtype to write into, in any layout; None: a new one."
-SEVERAL = "out: tuple of such arrays, one for each that is returned, in any layout; None, also in it: new ones."
+SEVERAL = "out: tuple of arrays to write into, each like the one that is returned there; None, also in it: a new one."
 
 
 def takes_out(*, like: str = "", changes: Tuple[str, ...] = ()) -> Callable[[F], F]:
