@@ -102,6 +102,15 @@ cdef bint _fits_affine_maxout(X, W, b, int t) noexcept:
     )
 
 
+cdef bint _only_first(tuple outs):
+    """Whether nothing is to be written but the first result."""
+    cdef Py_ssize_t i
+    for i in range(1, len(outs)):
+        if outs[i] is not None:
+            return False
+    return True
+
+
 cdef bint _fits_maxout_layernorm(tuple outs, np.npy_intp B, np.npy_intp O, int t):
     """Whether the arrays of outs are like those that affine_maxout_layernorm returns."""
     return (
@@ -181,7 +190,7 @@ class NativeGemm(Ops):
             or not _activation(activation, &kernel32, &kernel64)
             or outs is None
             or not fits2(outs[0], dim(X, 0), dim(W, 0), t) or not fits2(outs[1], dim(X, 0), dim(W, 0), t)
-            or (out is not None and not (all_apart(outs, (X, W, b)) and (keep or outs[1] is None)))
+            or (out is not None and not (all_apart(outs, (X, W, b)) and (keep or _only_first(outs))))
         ):
             return Ops.affine_activation(self, X, W, b, activation, keep, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
@@ -203,7 +212,7 @@ class NativeGemm(Ops):
             not _number(eps, &least) or _flag(keep) < 0 or not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t
             or not has_shape1(G, dim(W, 0)) or not has_shape1(shift, dim(W, 0))
             or outs is None or not _fits_maxout_layernorm(outs, dim(X, 0), dim(W, 0), t)
-            or (out is not None and not (all_apart(outs, (X, W, b, G, shift)) and (keep or outs[1:] == NO_OUTS[4])))
+            or (out is not None and not (all_apart(outs, (X, W, b, G, shift)) and (keep or _only_first(outs))))
         ):
             return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)

@@ -370,12 +370,16 @@ def seed(op: str, value: int) -> None:
 def reword(op: str, error: Exception) -> NoReturn:
     """Raise what Python or NumPy said of an argument with the name of the op in front, as one of the usual types.
 
-    A lack of memory, a warning made an error and what begins with the name already stay as they are.
+    An error of another type stays as it is, because no argument is to blame: a fault of ours (AttributeError,
+    NameError, AssertionError), a lack of memory, a warning that the caller has made an error. So does what begins with
+    the name already.
     """
-    if isinstance(error, (MemoryError, Warning)) or str(error).startswith(f"{op}:"):
+    kinds = (AxisError, LengthsSumError, OverflowError, IndexError, NotImplementedError, ValueError, TypeError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), None)
+    if kind is None or str(error).startswith(f"{op}:"):
         raise error
-    kinds = (AxisError, LengthsSumError, OverflowError, IndexError, NotImplementedError, AttributeError, ValueError)
-    kind = next((kind for kind in kinds if isinstance(error, kind)), KindError)
+    if kind is TypeError:
+        kind = KindError
     raise kind(f"{op}: {str(error) or type(error).__name__}") from error
 
 

@@ -42,7 +42,7 @@ class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, LSTM, Optim,
 
 
 def _named(op: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, whose every error begins with the name of an op, whoever worded it."""
+    """The method, whose errors of an argument begin with the name of an op, whoever worded them."""
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
