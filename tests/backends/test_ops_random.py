@@ -51,6 +51,27 @@ def test_one_draw_of_the_global_generator_per_mask(ops: Any) -> None:
     assert numpy.random.random() == after
 
 
+@pytest.mark.parametrize("make", [numpy.random.default_rng, numpy.random.RandomState])
+def test_mask_of_a_generator(ops: Any, make: Any) -> None:
+    """The generator alone decides, it moves on, and the global one stays where it is."""
+    rng, same = make(4), make(4)
+    numpy.random.seed(0)
+    expected = numpy.random.random()
+    numpy.random.seed(0)
+    first, second = (ops.to_numpy(ops.get_dropout_mask((50, 20), 0.5, rng=rng)) for _ in range(2))
+    assert numpy.random.random() == expected
+    assert (first != second).any()
+    numpy.testing.assert_array_equal(Ops().get_dropout_mask((50, 20), 0.5, rng=same), first)
+    numpy.testing.assert_array_equal(Ops().get_dropout_mask((50, 20), 0.5, rng=same), second)
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.5])
+def test_what_is_no_generator_is_refused(ops: Any, drop: float) -> None:
+    for wrong in (0, numpy.random, "x"):
+        with pytest.raises(TypeError, match=r"^get_dropout_mask: rng must be a numpy.random.Generator; got \w+$"):
+            ops.get_dropout_mask((2, 3), drop, rng=wrong)
+
+
 def test_masks_without_randomness_leave_the_generator_alone(ops: Any) -> None:
     numpy.random.seed(0)
     expected = numpy.random.random()

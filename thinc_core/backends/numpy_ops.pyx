@@ -209,6 +209,30 @@ def check_seq2col_lengths(ops, lengths, B):
     return lengths
 
 
+def cpu_clip_gradient(gradient, threshold):
+    """Ops.clip_gradient for arrays on the CPU: scale the gradient in place so that its norm is at most the threshold."""
+    return NumpyOps().clip_gradient(gradient, threshold)
+
+
+def add_gradient_noise(gradient, noise_level, timestep):
+    """Add normal noise to the gradient in place, less from step to step; below 1e-6 none.
+
+    gradient: any shape, floats.  noise_level, timestep: the standard deviation is noise_level / (1 + timestep)^0.55.
+    The noise is drawn from NumPy's global generator.
+    SOURCE: Neelakantan et al. 2015, arXiv:1511.06807, whose variance is here the standard deviation, as users expect.
+    """
+    op = "add_gradient_noise"
+    checks.array(op, "gradient", gradient, numpy)
+    checks.floats(op, "gradient", gradient)
+    checks.writable(op, "gradient", gradient)
+    step = checks.number(op, "timestep", timestep)
+    if step < 0:
+        raise ValueError(f"{op}: timestep must be >= 0; got {timestep}")
+    deviation = checks.number(op, "noise_level", noise_level) / (1 + step) ** 0.55
+    if deviation >= 1e-6:
+        gradient += numpy.random.normal(scale=deviation, size=gradient.shape)
+
+
 def __getattr__(name):
     """has_blis and blis, which cost an import only when somebody asks."""
     if name == "has_blis":
