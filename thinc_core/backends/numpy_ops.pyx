@@ -210,7 +210,7 @@ def check_seq2col_lengths(ops, lengths, B):
 
 
 def cpu_clip_gradient(gradient, threshold):
-    """Ops.clip_gradient for arrays on the CPU: scale the gradient in place so that its norm is at most the threshold."""
+    """Ops.clip_gradient on the CPU: scale the gradient in place so that its norm is at most the threshold."""
     return NumpyOps().clip_gradient(gradient, threshold)
 
 
