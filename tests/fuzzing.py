@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List
 import numpy
 from case_arguments import Args, Draw
 from cases import CASES
+from running import copied
 
 from thinc_core.backends import Ops
 from thinc_core.backends.reference.lstm import LSTMState
@@ -206,6 +207,20 @@ def _other_values(rng: random.Random, value: Any, name: str) -> Any:
         wrong = rng.choice(LENGTHS if name in SIZING else INDICES)
         value.flat[rng.randrange(value.size)] = numpy.array([wrong]).astype("i8").astype(value.dtype)[0]
     return value
+
+
+def an_out(op: str, args: Args) -> Any:
+    """Arrays of other values for the result of an op on these arguments; None when it raises."""
+    given = {name: value for name, value in copied(args).items() if name not in ("inplace", "out")}
+    try:
+        with numpy.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = getattr(Ops(), op)(**given)
+    except Exception:
+        return None
+    if isinstance(result, tuple):
+        return tuple(numpy.full_like(array, 7) if isinstance(array, numpy.ndarray) else None for array in result)
+    return numpy.full_like(result, 7)
 
 
 def share(rng: random.Random, args: Args) -> str:

@@ -39,6 +39,10 @@ WITHOUT_ROW = {
     "test_lstm.py": r"lstm_forward_training|backprop_lstm\w*",  # their state is opaque
 }
 
+# Ops that return arrays and take no `out`: they return what they were given or a view of it, make an array from other
+# data, or return arrays beside a state.
+WITHOUT_OUT = r"reshape\w*|as_contig|asarray\w*|alloc\w*|scatter_add|adam|clip_gradient|lstm_\w+|backprop_lstm\w*"
+
 
 def public_methods(cls: type) -> Dict[str, Any]:
     return {name: value for name, value in inspect.getmembers(cls, callable) if not name.startswith("_")}
@@ -79,6 +83,19 @@ def test_every_op_is_documented_and_annotated(name: str, method: Any) -> None:
     bare = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
     assert not bare, f"{name}: no annotation for {bare}"
     assert signature.return_annotation is not signature.empty, f"{name}: no annotation for what it returns"
+
+
+def test_every_op_that_computes_an_array_takes_out() -> None:
+    for name, method in public_methods(Ops).items():
+        signature = inspect.signature(method)
+        returns = re.match(r"(Tuple\[)?(Floats|Ints|Array)", str(signature.return_annotation)) is not None
+        assert ("out" in signature.parameters) == (returns and not re.fullmatch(WITHOUT_OUT, name)), name
+        if "out" in signature.parameters:
+            assert signature.parameters["out"].default is None
+            named = signature.parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
+            assert named or name in ("gemm", "position_encode")  # where the original has it
+            text = inspect.getdoc(method) or ""
+            assert re.search(r"^(out:|.* out: )", text, flags=re.MULTILINE) or "See " in text, f"{name}: what is out?"
 
 
 def test_every_op_has_a_row_or_a_test_file() -> None:

@@ -14,6 +14,8 @@ from cases import ELEMENTWISE
 from fake_cupy import pretend_installed
 from running import copied, on_backend
 
+from thinc_core.backends import Ops
+
 f = numpy.ones
 i = numpy.zeros
 
@@ -292,7 +294,7 @@ class FakeCupy:
     "op, names", [("relu", "X"), ("maxout", "X"), ("gemm", "x y"), ("affine", "X W b"), ("softmax", "x")]
 )
 def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
-    from thinc_core.backends import CupyOps, NumpyOps, Ops
+    from thinc_core.backends import CupyOps, NumpyOps
 
     pretend_installed(monkeypatch, {"cupy": FakeCupy()})
     foreign = {name: FakeCupy.ndarray() for name in names.split()}
@@ -307,6 +309,34 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
     assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"
+
+
+def fails_with(monkeypatch: Any, error: Exception) -> Any:
+    """Ops().sigmoid, in whose body something raises the error."""
+
+    def fail(*args: Any) -> Any:
+        raise error
+
+    ops = Ops()
+    monkeypatch.setattr(ops, "_sigmoid", fail)
+    return lambda: ops.sigmoid(f(2, "f"))
+
+
+FAULTS = [AttributeError, NameError, AssertionError, KeyError, ZeroDivisionError, FloatingPointError, ImportError]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, MemoryError, RuntimeWarning])
+def test_a_fault_of_our_own_is_not_made_one_of_an_argument(monkeypatch: Any, fault: Any) -> None:
+    error = fault("text")
+    with pytest.raises(fault) as caught:
+        fails_with(monkeypatch, error)()
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("kind", [TypeError, ValueError, IndexError, OverflowError, NotImplementedError])
+def test_what_python_says_of_an_argument_gets_the_name(monkeypatch: Any, kind: Any) -> None:
+    with pytest.raises(kind, match=r"^sigmoid: text$"):
+        fails_with(monkeypatch, kind("text"))()
 
 
 def test_maxout_of_what_has_no_largest(ops: Any) -> None:

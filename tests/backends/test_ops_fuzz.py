@@ -75,6 +75,8 @@ def drawn(op: str, seed: int, spoilt: int, calm: bool) -> Tuple[Args, Dict[str, 
             args.setdefault(name, parameter.default)
     if "inplace" in args:
         args["inplace"] = rng.random() < 0.5
+    if "out" in inspect.signature(getattr(REFERENCE, op)).parameters and rng.random() < 0.4:
+        args["out"] = fuzzing.an_out(op, args)
     for _ in range(spoilt if args else 0):
         fuzzing.spoil(rng, args)
     boxes: Dict[str, List[Placed]] = {name: [] for name in args}

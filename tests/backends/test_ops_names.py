@@ -144,6 +144,8 @@ def ours(cls: type, name: str) -> List[str]:
         if parameter.name in ADDED.get(name, ()):
             assert parameter.kind is parameter.KEYWORD_ONLY
             continue
+        if parameter.name == "out" and parameter.kind is parameter.KEYWORD_ONLY:  # gemm and position_encode have theirs
+            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             named = True
             found.append(f"*{parameter.name}")

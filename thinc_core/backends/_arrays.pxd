@@ -153,6 +153,88 @@ cdef inline np.ndarray empty3(np.npy_intp d0, np.npy_intp d1, np.npy_intp d2, in
     return np.PyArray_EMPTY(3, dims, t, 0)
 
 
+# out, the array of the caller's that a result is to be written into; None stands for a new array. Before an op lets a
+# kernel write into it, it asks two questions: is out just like a new array, and is it apart from what the kernel reads?
+# Otherwise it hands out to the reference, which copies.
+cdef inline bint fits(object out, int ndim, np.npy_intp* dims, int t) noexcept:
+    """Whether out is None or an array of type t and this shape that kernels can write to."""
+    cdef int axis
+    if out is None:
+        return True
+    if not ordinary(out) or np.PyArray_TYPE(<np.ndarray>out) != t or np.PyArray_NDIM(<np.ndarray>out) != ndim:
+        return False
+    for axis in range(ndim):
+        if dim(out, axis) != dims[axis]:
+            return False
+    return plain(out)
+
+
+cdef inline bint fits_like(object out, object X) noexcept:
+    return fits(out, np.PyArray_NDIM(<np.ndarray>X), np.PyArray_DIMS(<np.ndarray>X), np.PyArray_TYPE(<np.ndarray>X))
+
+
+cdef inline bint fits1(object out, np.npy_intp d0, int t) noexcept:
+    return fits(out, 1, &d0, t)
+
+
+cdef inline bint fits2(object out, np.npy_intp d0, np.npy_intp d1, int t) noexcept:
+    cdef np.npy_intp[2] dims
+    dims[0], dims[1] = d0, d1
+    return fits(out, 2, dims, t)
+
+
+cdef inline bint fits3(object out, np.npy_intp d0, np.npy_intp d1, np.npy_intp d2, int t) noexcept:
+    cdef np.npy_intp[3] dims
+    dims[0], dims[1], dims[2] = d0, d1, d2
+    return fits(out, 3, dims, t)
+
+
+cdef inline bint over(object out, object X) noexcept:
+    """Whether the array out, which is like X, shares no memory with it or lies exactly over it.
+
+    That is enough for elementwise kernels, which read an element before they write it.
+    """
+    return not overlap(out, X) or (
+        np.PyArray_DATA(<np.ndarray>out) == np.PyArray_DATA(<np.ndarray>X) and np.PyArray_ISCARRAY_RO(<np.ndarray>X)
+    )
+
+
+cdef inline bint apart(object out, tuple arrays):
+    """Whether out, an array or None, shares no memory with any of the arrays."""
+    if out is not None:
+        for each in arrays:
+            if overlap(out, each):
+                return False
+    return True
+
+
+cdef inline bint all_apart(tuple outs, tuple arrays):
+    """Whether the arrays among outs share no memory with each other or with any of the arrays."""
+    cdef Py_ssize_t i
+    for i in range(len(outs)):
+        if not apart(outs[i], arrays):
+            return False
+        arrays += () if outs[i] is None else (outs[i],)
+    return True
+
+
+cdef inline np.ndarray target_like(object out, object X):
+    """out, or a new array of X's shape and dtype for None."""
+    return empty_like(X) if out is None else <np.ndarray>out
+
+
+cdef inline np.ndarray target1(object out, np.npy_intp d0, int t):
+    return empty1(d0, t) if out is None else <np.ndarray>out
+
+
+cdef inline np.ndarray target2(object out, np.npy_intp d0, np.npy_intp d1, int t):
+    return empty2(d0, d1, t) if out is None else <np.ndarray>out
+
+
+cdef inline np.ndarray target3(object out, np.npy_intp d0, np.npy_intp d1, np.npy_intp d2, int t):
+    return empty3(d0, d1, d2, t) if out is None else <np.ndarray>out
+
+
 cdef inline float* f32(object X) noexcept:
     return <float*>np.PyArray_DATA(<np.ndarray>X)
 

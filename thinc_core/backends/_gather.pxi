@@ -59,36 +59,45 @@ cdef np.npy_intp _width_of_tables(tables, ids, columns, seeds):
 class NativeGather(Ops):
     """Hashes, lookups and their gradients, position codes."""
 
-    def hash(self, ids, seed):
+    def hash(self, ids, seed, *, out=None):
         cdef np.ndarray keys = _keys(ids)
-        if keys is None or _word(seed) < 0:
-            return Ops.hash(self, ids, seed)
-        cdef np.ndarray words = empty2(size(keys), 4, np.NPY_UINT32)
+        if (
+            keys is None or _word(seed) < 0 or not fits2(out, size(keys), 4, np.NPY_UINT32)
+            or (out is not None and not apart(out, (keys,)))
+        ):
+            return Ops.hash(self, ids, seed, out=out)
+        cdef np.ndarray words = target2(out, size(keys), 4, np.NPY_UINT32)
         cdef uint32_t start = seed
         state = release(size(keys))
         K.common.hash(<uint32_t*>i32(words), <uint64_t*>np.PyArray_DATA(keys), size(keys), start)
         acquire(state)
         return words
 
-    def ngrams(self, n, keys):
+    def ngrams(self, n, keys, *, out=None):
         cdef np.ndarray wide = _keys(keys)
         if wide is None or _count(n) < 1 or n > <np.npy_intp>size(wide):
-            return Ops.ngrams(self, n, keys)
-        cdef np.ndarray hashes = empty1(size(wide) - <size_t>n + 1, np.NPY_UINT64)
+            return Ops.ngrams(self, n, keys, out=out)
+        cdef np.npy_intp n_runs = size(wide) - <size_t>n + 1
+        if not fits1(out, n_runs, np.NPY_UINT64) or (out is not None and not apart(out, (wide,))):
+            return Ops.ngrams(self, n, keys, out=out)
+        cdef np.ndarray hashes = target1(out, n_runs, np.NPY_UINT64)
         cdef size_t together = n
         state = release(size(wide))
         K.common.ngrams(<uint64_t*>np.PyArray_DATA(hashes), <uint64_t*>np.PyArray_DATA(wide), size(wide), together)
         acquire(state)
         return hashes
 
-    def gather_add(self, table, indices):
+    def gather_add(self, table, indices, *, out=None):
         cdef int t = real(table)
         if t < 0 or not is_2d(table) or not integral(indices) or not is_2d(indices):
-            return Ops.gather_add(self, table, indices)
+            return Ops.gather_add(self, table, indices, out=out)
         cdef np.ndarray rows = _indices(indices, dim(table, 0))
-        if rows is None or dim(indices, 1) == 0:
-            return Ops.gather_add(self, table, indices)
-        cdef np.ndarray source = contig(table), Y = empty2(dim(rows, 0), dim(table, 1), t)
+        if (
+            rows is None or dim(indices, 1) == 0 or not fits2(out, dim(indices, 0), dim(table, 1), t)
+            or (out is not None and not apart(out, (table, rows)))
+        ):
+            return Ops.gather_add(self, table, indices, out=out)
+        cdef np.ndarray source = contig(table), Y = target2(out, dim(rows, 0), dim(table, 1), t)
         state = release(size(Y))
         if t == np.NPY_FLOAT:
             K.f32.gather_add(f32(Y), f32(source), i32(rows), dim(rows, 0), dim(source, 1), dim(rows, 1))
@@ -115,11 +124,15 @@ class NativeGather(Ops):
         acquire(state)
         return table
 
-    def hash_embed(self, table, ids, seed):
+    def hash_embed(self, table, ids, seed, *, out=None):
         cdef np.ndarray keys = _keys(ids)
-        if real(table) < 0 or keys is None or not _hashable(table) or _word(seed) < 0:
-            return Ops.hash_embed(self, table, ids, seed)
-        cdef np.ndarray Y = empty2(size(keys), dim(table, 1), real(table))
+        if (
+            real(table) < 0 or keys is None or not _hashable(table) or _word(seed) < 0
+            or not fits2(out, size(keys), dim(table, 1), real(table))
+            or (out is not None and not apart(out, (table, keys)))
+        ):
+            return Ops.hash_embed(self, table, ids, seed, out=out)
+        cdef np.ndarray Y = target2(out, size(keys), dim(table, 1), real(table))
         _hash_embed(Y, 0, contig(table), u64(keys), 1, seed)
         return Y
 
@@ -135,11 +148,16 @@ class NativeGather(Ops):
             return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
         _backprop_hash_embed(dtable, dy, 0, u64(keys), 1, seed)
 
-    def hash_embeds(self, tables, ids, columns, seeds):
+    def hash_embeds(self, tables, ids, columns, seeds, *, out=None):
         cdef np.npy_intp width = _width_of_tables(tables, ids, columns, seeds)
         if width < 0:
-            return Ops.hash_embeds(self, tables, ids, columns, seeds)
-        cdef np.ndarray keys = cast(ids, np.NPY_UINT64), Y = empty2(dim(ids, 0), width, real(tables[0]))
+            return Ops.hash_embeds(self, tables, ids, columns, seeds, out=out)
+        cdef np.ndarray keys = cast(ids, np.NPY_UINT64)
+        if not fits2(out, dim(ids, 0), width, real(tables[0])) or (
+            out is not None and not apart(out, (keys, *tables))
+        ):
+            return Ops.hash_embeds(self, tables, ids, columns, seeds, out=out)
+        cdef np.ndarray Y = target2(out, dim(ids, 0), width, real(tables[0]))
         cdef size_t start = 0
         for table, column, seed in zip(tables, columns, seeds):
             _hash_embed(Y, start, contig(table), u64(keys) + <size_t>column, dim(keys, 1), seed)

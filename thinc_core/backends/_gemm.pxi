@@ -43,14 +43,16 @@ cdef inline bint _apart(dW, db, dY, X, W) noexcept:
     )
 
 
-cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, W, b):
+cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, W, b, out):
     """Y = f(X W^T + b)."""
     cdef int t = real(X)
-    if not _fits_affine(X, W, b, t):
-        return getattr(Ops, name)(ops, X, W, b)
+    if not _fits_affine(X, W, b, t) or not fits2(out, dim(X, 0), dim(W, 0), t) or (
+        out is not None and not apart(out, (X, W, b))
+    ):
+        return getattr(Ops, name)(ops, X, W, b, out=out)
     cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
     cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
-    cdef np.ndarray Y = empty2(B, O, t)
+    cdef np.ndarray Y = target2(out, B, O, t)
     state = release(B * O * I)
     if t == np.NPY_FLOAT:
         kernel32(f32(Y), f32(x), f32(w), f32(shift), B, O, I, I)
@@ -100,6 +102,23 @@ cdef bint _fits_affine_maxout(X, W, b, int t) noexcept:
     )
 
 
+cdef bint _only_first(tuple outs):
+    """Whether nothing is to be written but the first result."""
+    cdef Py_ssize_t i
+    for i in range(1, len(outs)):
+        if outs[i] is not None:
+            return False
+    return True
+
+
+cdef bint _fits_maxout_layernorm(tuple outs, np.npy_intp B, np.npy_intp O, int t):
+    """Whether the arrays of outs are like those that affine_maxout_layernorm returns."""
+    return (
+        fits2(outs[0], B, O, t) and fits2(outs[1], B, O, t) and fits2(outs[2], B, O, np.NPY_INT32)
+        and fits1(outs[3], B, t) and fits1(outs[4], B, t)
+    )
+
+
 def _dot(ops, x, y, out, trans1, trans2, accumulate):
     """gemm through numpy.dot, which multiplies integers too."""
     if out is not None or accumulate or not (integral(x) and integral(y)):
@@ -136,21 +155,22 @@ class NativeGemm(Ops):
         acquire(state)
         return Z
 
-    def affine(self, X, W, b):
-        return _affine(self, "affine", K.f32.affine, K.f64.affine, X, W, b)
+    def affine(self, X, W, b, *, out=None):
+        return _affine(self, "affine", K.f32.affine, K.f64.affine, X, W, b, out)
 
-    def affine_relu(self, X, W, b):
-        return _affine(self, "affine_relu", K.f32.affine_relu, K.f64.affine_relu, X, W, b)
+    def affine_relu(self, X, W, b, *, out=None):
+        return _affine(self, "affine_relu", K.f32.affine_relu, K.f64.affine_relu, X, W, b, out)
 
-    def backprop_affine(self, dY, X, W, dW, db):
+    def backprop_affine(self, dY, X, W, dW, db, *, out=None):
         cdef int t = reals(dY, X)
         if (
             t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or not is_2d(W) or not same_shape(W, dW)
             or dim(X, 1) != dim(W, 1) or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not has_shape1(db, dim(W, 0))
             or not (plain(dW) and plain(db)) or not _apart(dW, db, dY, X, W)
+            or (out is not None and not (fits_like(out, X) and apart(out, (dY, X, W, dW, db))))
         ):
-            return Ops.backprop_affine(self, dY, X, W, dW, db)
-        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
+            return Ops.backprop_affine(self, dY, X, W, dW, db, out=out)
+        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = target_like(out, X)
         cdef size_t B = dim(X, 0), I = dim(X, 1), O = dim(W, 0)
         state = release(B * I * O)
         if t == np.NPY_FLOAT:
@@ -160,18 +180,22 @@ class NativeGemm(Ops):
         acquire(state)
         return dX
 
-    def affine_activation(self, X, W, b, activation, keep=True):
+    def affine_activation(self, X, W, b, activation, keep=True, *, out=None):
         cdef int t = real(X)
         cdef map_f32 kernel32 = NULL
         cdef map_f64 kernel64 = NULL
+        cdef tuple outs = _outs(out, 2)
         if (
             not _fits_affine(X, W, b, t) or _flag(keep) < 0 or type(activation) is not str
             or not _activation(activation, &kernel32, &kernel64)
+            or outs is None
+            or not fits2(outs[0], dim(X, 0), dim(W, 0), t) or not fits2(outs[1], dim(X, 0), dim(W, 0), t)
+            or (out is not None and not (all_apart(outs, (X, W, b)) and (keep or _only_first(outs))))
         ):
-            return Ops.affine_activation(self, X, W, b, activation, keep)
+            return Ops.affine_activation(self, X, W, b, activation, keep, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
         cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
-        cdef np.ndarray Y = empty2(B, O, t), Z = empty2(B, O, t) if keep else Y
+        cdef np.ndarray Y = target2(outs[0], B, O, t), Z = target2(outs[1], B, O, t) if keep else Y
         state = release(B * O * I)
         if t == np.NPY_FLOAT:
             K.f32.affine_map(f32(Y), f32(Z), f32(x), f32(w), f32(shift), B, O, I, I, kernel32)
@@ -180,18 +204,22 @@ class NativeGemm(Ops):
         acquire(state)
         return Y, Z if keep else None
 
-    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True):
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, *, out=None):
         cdef int t = real(X)
         cdef double least = 0
+        cdef tuple outs = _outs(out, 5)
         if (
             not _number(eps, &least) or _flag(keep) < 0 or not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t
             or not has_shape1(G, dim(W, 0)) or not has_shape1(shift, dim(W, 0))
+            or outs is None or not _fits_maxout_layernorm(outs, dim(X, 0), dim(W, 0), t)
+            or (out is not None and not (all_apart(outs, (X, W, b, G, shift)) and (keep or _only_first(outs))))
         ):
-            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep)
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
-        cdef np.ndarray Y = empty2(B, O, t), best = empty2(B, O, t) if keep else Y, which = empty2(B, O, np.NPY_INT32)
-        cdef np.ndarray mu = empty1(B, t), rstd = empty1(B, t)
+        cdef np.ndarray Y = target2(outs[0], B, O, t), best = target2(outs[1], B, O, t) if keep else Y
+        cdef np.ndarray which = target2(outs[2], B, O, np.NPY_INT32), mu = target1(outs[3], B, t)
+        cdef np.ndarray rstd = target1(outs[4], B, t)
         state = release(B * O * P * I)
         if t == np.NPY_FLOAT:
             K.f32.affine_maxout_layernorm(
@@ -206,13 +234,18 @@ class NativeGemm(Ops):
         acquire(state)
         return (Y, best, which, mu, rstd) if keep else (Y, None, None, None, None)
 
-    def affine_maxout(self, X, W, b):
+    def affine_maxout(self, X, W, b, *, out=None):
         cdef int t = real(X)
-        if not _fits_affine_maxout(X, W, b, t):
-            return Ops.affine_maxout(self, X, W, b)
+        cdef tuple outs = _outs(out, 2)
+        if (
+            not _fits_affine_maxout(X, W, b, t) or outs is None or not fits2(outs[0], dim(X, 0), dim(W, 0), t)
+            or not fits2(outs[1], dim(X, 0), dim(W, 0), np.NPY_INT32)
+            or (out is not None and not all_apart(outs, (X, W, b)))
+        ):
+            return Ops.affine_maxout(self, X, W, b, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
-        cdef np.ndarray best = empty2(B, O, t), which = empty2(B, O, np.NPY_INT32)
+        cdef np.ndarray best = target2(outs[0], B, O, t), which = target2(outs[1], B, O, np.NPY_INT32)
         state = release(B * O * P * I)
         if t == np.NPY_FLOAT:
             K.f32.affine_maxout(f32(best), i32(which), f32(x), f32(w), f32(shift), B, O, P, I, I)
@@ -221,7 +254,7 @@ class NativeGemm(Ops):
         acquire(state)
         return best, which
 
-    def backprop_affine_maxout(self, dY, which, X, W, dW, db):
+    def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
         cdef int t = reals(dY, X)
         if (
             t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or np.PyArray_NDIM(W) != 3
@@ -229,11 +262,14 @@ class NativeGemm(Ops):
             or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not (plain(dW) and plain(db)) or dim(W, 1) < 1
             or not _apart(dW, db, dY, X, W)
         ):
-            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
         cdef np.ndarray chosen = _indices(which, dim(W, 1))
-        if chosen is None or not same_shape(chosen, dY) or overlap(dW, chosen) or overlap(db, chosen):
-            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db)
-        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = empty_like(X)
+        if (
+            chosen is None or not same_shape(chosen, dY) or overlap(dW, chosen) or overlap(db, chosen)
+            or (out is not None and not (fits_like(out, X) and apart(out, (dY, chosen, X, W, dW, db))))
+        ):
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
+        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = target_like(out, X)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
         state = release(B * O * P * I)
         if t == np.NPY_FLOAT:

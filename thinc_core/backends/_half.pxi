@@ -46,12 +46,24 @@ CHANGED = {
 
 
 class Ops(Reference):
-    """The reference, as native methods see it: its methods recognise half precision."""
+    """The reference, as native methods see it: its methods recognise half precision, and an `out` left to them."""
 
 
 def _alone(arrays, key):
     """Whether the array of that name shares no memory with the others."""
     return not any(overlap(arrays[key], each) for name, each in arrays.items() if name != key)
+
+
+def _copied_into_out(name):
+    """A method for an `out` that the native one cannot write into: it calls that without and copies, so that the values
+    are those of a kernel whatever the layout of out."""
+    reference = getattr(Reference, name)
+
+    @functools.wraps(reference)
+    def native(self, *args, **kwargs):
+        return getattr(self, name)(*args, **kwargs)
+
+    return reference.into_out(native)
 
 
 def _through_single(name):
@@ -60,9 +72,13 @@ def _through_single(name):
     code = inspect.unwrap(reference).__code__
     parameters = code.co_varnames[1:code.co_argcount + code.co_kwonlyargcount]
     changed = CHANGED.get(name, ())
+    copied = _copied_into_out(name) if hasattr(reference, "into_out") else None
 
     @functools.wraps(reference)
     def method(self, *args, **kwargs):
+        out = kwargs.pop("out", None) if copied else None
+        if out is not None:
+            return copied(self, *args, out=out, **kwargs)
         given = dict(zip(parameters, args), **kwargs)
         halves = {key: value for key, value in given.items() if _is_half(value)}
         if any(isinstance(value, (list, tuple)) for value in given.values()):

@@ -58,15 +58,20 @@ cdef size_t _row_bytes(np.ndarray X, int first_axis) noexcept:
     return size
 
 
-cdef np.ndarray _new(np.ndarray like, int first_axis, np.npy_intp d0, np.npy_intp d1):
-    """A new array (d0, d1, ...), or (d0, ...) for d1 = -1, with the dtype of `like` and its axes from first_axis on."""
-    cdef np.npy_intp[65] dims  # NumPy refuses 65, but only when it sees them
+cdef int _shape(np.npy_intp* dims, np.ndarray like, int first_axis, np.npy_intp d0, np.npy_intp d1) noexcept:
+    """(d0, d1, ...), or (d0, ...) for d1 = -1, with the axes of `like` from first_axis on; how many there are."""
     cdef int axis, n = 1 if d1 < 0 else 2
     dims[0], dims[1] = d0, d1
     for axis in range(first_axis, np.PyArray_NDIM(like)):
         dims[n] = dim(like, axis)
         n += 1
-    return np.PyArray_EMPTY(n, dims, np.PyArray_TYPE(like), 0)
+    return n
+
+
+cdef np.ndarray _new(np.ndarray like, int first_axis, np.npy_intp d0, np.npy_intp d1):
+    """A new array of that shape with the dtype of `like`."""
+    cdef np.npy_intp[65] dims  # NumPy refuses 65, but only when it sees them
+    return np.PyArray_EMPTY(_shape(dims, like, first_axis, d0, d1), dims, np.PyArray_TYPE(like), 0)
 
 
 cdef np.ndarray _view(np.ndarray X, int first_axis, char* data, np.npy_intp n):
@@ -95,8 +100,19 @@ cdef np.ndarray _sources(list seqs, np.ndarray n_bytes):
     return sources
 
 
-cdef object _flatten(list seqs, np.npy_intp pad):
-    """Members end to end, pad zero rows around each that has rows; None when there are no rows at all."""
+cdef np.ndarray _target(out, list seqs, np.npy_intp d0, np.npy_intp d1):
+    """What _new makes for the members of _alike, or out; None when out is not like that or has memory of a member."""
+    cdef np.ndarray first = _member(seqs, 0)
+    cdef np.npy_intp[65] dims
+    if out is None:
+        return _new(first, 1, d0, d1)
+    if not fits(out, _shape(dims, first, 1, d0, d1), dims, np.PyArray_TYPE(first)) or not apart(out, tuple(seqs)):
+        return None
+    return out
+
+
+cdef object _flatten(list seqs, np.npy_intp pad, out):
+    """Members end to end, pad zero rows around each that has rows; None when there are no rows or out does not fit."""
     cdef np.npy_intp rows = 0, kept = 0, n = PyList_GET_SIZE(seqs), i
     cdef size_t width = _row_bytes(_member(seqs, 0), 1)
     for i in range(n):
@@ -104,7 +120,9 @@ cdef object _flatten(list seqs, np.npy_intp pad):
         kept += dim(_member(seqs, i), 0) > 0
     if rows == 0 or width == 0:
         return None
-    cdef np.ndarray Y = _new(_member(seqs, 0), 1, rows + pad * (kept + 1), -1), n_bytes = empty1(n, np.NPY_INTP)
+    cdef np.ndarray Y = _target(out, seqs, rows + pad * (kept + 1), -1), n_bytes = empty1(n, np.NPY_INTP)
+    if Y is None:
+        return None
     cdef np.ndarray sources = _sources(seqs, n_bytes)
     state = release(np.PyArray_NBYTES(Y) // 4)
     K.common.join_sequences(
@@ -114,14 +132,16 @@ cdef object _flatten(list seqs, np.npy_intp pad):
     return Y
 
 
-cdef object _pad(list seqs, np.npy_intp round_to):
-    """(len(seqs), longest, ...): each member, then zeros."""
+cdef object _pad(list seqs, np.npy_intp round_to, out):
+    """(len(seqs), longest, ...): each member, then zeros; None when out does not fit."""
     cdef np.npy_intp longest = 0, n = PyList_GET_SIZE(seqs), i
     cdef size_t width = _row_bytes(_member(seqs, 0), 1)
     for i in range(n):
         longest = max(longest, dim(_member(seqs, i), 0))
     longest = (longest + round_to - 1) // round_to * round_to
-    cdef np.ndarray Y = _new(_member(seqs, 0), 1, n, longest), n_bytes = empty1(n, np.NPY_INTP)
+    cdef np.ndarray Y = _target(out, seqs, n, longest), n_bytes = empty1(n, np.NPY_INTP)
+    if Y is None:
+        return None
     cdef np.ndarray sources = _sources(seqs, n_bytes)
     state = release(np.PyArray_NBYTES(Y) // 4)
     K.common.pad_sequences(
@@ -216,13 +236,13 @@ cdef list _unflatten(np.ndarray X, np.ndarray lengths, np.npy_intp pad):
 class NativeLists(Ops):
     """Lists of sequences to one array and back."""
 
-    def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2):
+    def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2, *, out=None):
         cdef np.npy_intp n_zeros = _count(pad)
         if n_zeros >= 0 and _alike(X) and (dtype is None or X[0].dtype == dtype):
-            result = _flatten(X, n_zeros)
+            result = _flatten(X, n_zeros, out)
             if result is not None:
                 return result
-        return Ops.flatten(self, X, dtype, pad, ndim_if_empty)
+        return Ops.flatten(self, X, dtype, pad, ndim_if_empty, out=out)
 
     def unflatten(self, X, lengths, pad=0):
         cdef np.npy_intp n_zeros = _count(pad)
@@ -244,9 +264,10 @@ class NativeLists(Ops):
             for i in range(dim(host, 0))
         ]
 
-    def pad(self, seqs, round_to=1):
+    def pad(self, seqs, round_to=1, *, out=None):
         cdef np.npy_intp multiple = _count(round_to)
-        return _pad(seqs, multiple) if multiple >= 1 and _alike(seqs) else Ops.pad(self, seqs, round_to)
+        result = _pad(seqs, multiple, out) if multiple >= 1 and _alike(seqs) else None
+        return Ops.pad(self, seqs, round_to, out=out) if result is None else result
 
     def list2padded(self, seqs):
         return _list2padded(seqs) if _alike(seqs) and len(seqs) > 1 else Ops.list2padded(self, seqs)

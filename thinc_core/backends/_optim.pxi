@@ -1,16 +1,23 @@
 # What training does besides the layers, part of numpy_ops.pyx.
+
+
 class NativeOptim(Ops):
     """Dropout masks, optimizer steps, averages."""
 
-    def get_dropout_mask(self, shape, drop, *, rng=None):
+    def get_dropout_mask(self, shape, drop, *, rng=None, out=None):
         cdef double share = 0
         if not _number(drop, &share) or not 0 < share < 1 - 2.0 ** -17:  # beyond, all are dropped
-            return Ops.get_dropout_mask(self, shape, drop, rng=rng)
-        cdef np.ndarray mask = self.alloc(shape, zeros=False)
+            return Ops.get_dropout_mask(self, shape, drop, rng=rng, out=out)
+        if not (out is None or (
+            real(out) == np.NPY_FLOAT and plain(out) and out.shape == (shape if type(shape) is tuple else (shape,))
+        )):
+            return Ops.get_dropout_mask(self, shape, drop, rng=rng, out=out)
+        source = checks.generator("get_dropout_mask", rng)
+        cdef np.ndarray mask = self.alloc(shape, zeros=False) if out is None else out
         cdef uint32_t threshold
         cdef float kept
         threshold, kept = self._dropout_values(share)
-        cdef uint64_t seed = self._dropout_seed(rng)
+        cdef uint64_t seed = self._dropout_seed(source)
         state = release(size(mask))
         K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
         acquire(state)

@@ -6,14 +6,17 @@ ctypedef void (*at_rows_f32)(float*, const float*, const int32_t*, size_t, size_
 ctypedef void (*at_rows_f64)(double*, const double*, const int32_t*, size_t, size_t, size_t) noexcept nogil
 
 
-cdef object _reduce(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, X, lengths):
+cdef object _reduce(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, X, lengths, out):
     """One row for each sequence of rows."""
     cdef int64_t total
     cdef int t = real(X)
     cdef np.ndarray rows = lengths_of(lengths, 0, &total)
-    if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0):
-        return getattr(Ops, name)(ops, X, lengths)
-    cdef np.ndarray x = contig(X), y = empty2(size(rows), dim(X, 1), t)
+    if (
+        t < 0 or rows is None or not is_2d(X) or total != dim(X, 0)
+        or not fits2(out, size(rows), dim(X, 1), t) or (out is not None and not apart(out, (X, rows)))
+    ):
+        return getattr(Ops, name)(ops, X, lengths, out=out)
+    cdef np.ndarray x = contig(X), y = target2(out, size(rows), dim(X, 1), t)
     state = release(size(x))
     if t == np.NPY_FLOAT:
         kernel32(f32(y), f32(x), i32(rows), size(rows), dim(x, 1))
@@ -23,14 +26,17 @@ cdef object _reduce(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, X, 
     return y
 
 
-cdef object _spread(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, dY, lengths):
+cdef object _spread(ops, str name, ragged_f32 kernel32, ragged_f64 kernel64, dY, lengths, out):
     """The rows of each sequence from one row: backward of _reduce."""
     cdef int64_t total
     cdef int t = real(dY)
     cdef np.ndarray rows = lengths_of(lengths, 0, &total)
-    if t < 0 or rows is None or not is_2d(dY) or <np.npy_intp>size(rows) != dim(dY, 0):
-        return getattr(Ops, name)(ops, dY, lengths)
-    cdef np.ndarray dy = contig(dY), dx = empty2(total, dim(dY, 1), t)
+    if (
+        t < 0 or rows is None or not is_2d(dY) or <np.npy_intp>size(rows) != dim(dY, 0)
+        or not fits2(out, total, dim(dY, 1), t) or (out is not None and not apart(out, (dY, rows)))
+    ):
+        return getattr(Ops, name)(ops, dY, lengths, out=out)
+    cdef np.ndarray dy = contig(dY), dx = target2(out, total, dim(dY, 1), t)
     state = release(size(dx))
     if t == np.NPY_FLOAT:
         kernel32(f32(dx), f32(dy), i32(rows), size(rows), dim(dy, 1))
@@ -60,17 +66,19 @@ cdef bint _within(np.ndarray which, np.ndarray lengths) noexcept:
     return True
 
 
-cdef object _at_rows(ops, str name, at_rows_f32 kernel32, at_rows_f64 kernel64, dY, bounds, bint with_end):
+cdef object _at_rows(ops, str name, at_rows_f32 kernel32, at_rows_f64 kernel64, dY, bounds, bint with_end, out):
     """Zeros with the rows of dY at those that bounds names; its last entry is their end, or the last row."""
     cdef int t = real(dY)
     if t < 0 or not is_2d(dY) or not integral(bounds) or np.PyArray_NDIM(<np.ndarray>bounds) != 1:
-        return getattr(Ops, name)(ops, dY, bounds)
+        return getattr(Ops, name)(ops, dY, bounds, out=out)
     cdef np.ndarray rows = narrow(bounds)
     cdef size_t n = size(rows)
     if n < <size_t>1 + with_end or dim(dY, 0) != <np.npy_intp>(n - with_end) or not _increases(rows):
-        return getattr(Ops, name)(ops, dY, bounds)
+        return getattr(Ops, name)(ops, dY, bounds, out=out)
     cdef np.npy_intp T = <np.npy_intp>i32(rows)[n - 1] + (not with_end)
-    cdef np.ndarray dy = contig(dY), dx = empty2(T, dim(dY, 1), t)
+    if not fits2(out, T, dim(dY, 1), t) or (out is not None and not apart(out, (dY, rows))):
+        return getattr(Ops, name)(ops, dY, bounds, out=out)
+    cdef np.ndarray dy = contig(dY), dx = target2(out, T, dim(dY, 1), t)
     state = release(size(dx))
     if t == np.NPY_FLOAT:
         kernel32(f32(dx), f32(dy), i32(rows), n - with_end, T, dim(dy, 1))
@@ -94,16 +102,20 @@ cdef bint _increases(np.ndarray rows) noexcept:
 class NativeReduce(Ops):
     """Windows and reductions over the rows of sequences."""
 
-    def seq2col(self, seq, nW, *, lengths=None):
+    def seq2col(self, seq, nW, *, lengths=None, out=None):
         cdef int64_t total = 0
         cdef int t = real(seq)
         cdef np.npy_intp window = _count(nW)
         if t < 0 or not is_2d(seq) or window < 0:
-            return Ops.seq2col(self, seq, nW, lengths=lengths)
+            return Ops.seq2col(self, seq, nW, lengths=lengths, out=out)
         cdef np.ndarray rows = _one_length(dim(seq, 0)) if lengths is None else lengths_of(lengths, 0, &total)
-        if rows is None or (lengths is not None and total != dim(seq, 0)):
-            return Ops.seq2col(self, seq, nW, lengths=lengths)
-        cdef np.ndarray x = contig(seq), Y = empty2(dim(seq, 0), (2 * window + 1) * dim(seq, 1), t)
+        if (
+            rows is None or (lengths is not None and total != dim(seq, 0))
+            or not fits2(out, dim(seq, 0), (2 * window + 1) * dim(seq, 1), t)
+            or (out is not None and not apart(out, (seq, rows)))
+        ):
+            return Ops.seq2col(self, seq, nW, lengths=lengths, out=out)
+        cdef np.ndarray x = contig(seq), Y = target2(out, dim(seq, 0), (2 * window + 1) * dim(seq, 1), t)
         state = release(size(Y))
         if t == np.NPY_FLOAT:
             K.f32.seq2col(f32(Y), f32(x), i32(rows), size(rows), dim(x, 1), window)
@@ -112,16 +124,20 @@ class NativeReduce(Ops):
         acquire(state)
         return Y
 
-    def backprop_seq2col(self, dY, nW, *, lengths=None):
+    def backprop_seq2col(self, dY, nW, *, lengths=None, out=None):
         cdef int64_t total = 0
         cdef int t = real(dY)
         cdef np.npy_intp window = _count(nW)
         if t < 0 or not is_2d(dY) or window < 0 or dim(dY, 1) % (2 * window + 1):
-            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths)
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, out=out)
         cdef np.ndarray rows = _one_length(dim(dY, 0)) if lengths is None else lengths_of(lengths, 0, &total)
-        if rows is None or (lengths is not None and total != dim(dY, 0)):
-            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths)
-        cdef np.ndarray dy = contig(dY), dX = empty2(dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
+        if (
+            rows is None or (lengths is not None and total != dim(dY, 0))
+            or not fits2(out, dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
+            or (out is not None and not apart(out, (dY, rows)))
+        ):
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, out=out)
+        cdef np.ndarray dy = contig(dY), dX = target2(out, dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
         state = release(size(dy))
         if t == np.NPY_FLOAT:
             K.f32.backprop_seq2col(f32(dX), f32(dy), i32(rows), size(rows), dim(dX, 1), window)
@@ -130,30 +146,35 @@ class NativeReduce(Ops):
         acquire(state)
         return dX
 
-    def reduce_sum(self, X, lengths):
-        return _reduce(self, "reduce_sum", K.f32.reduce_sum, K.f64.reduce_sum, X, lengths)
+    def reduce_sum(self, X, lengths, *, out=None):
+        return _reduce(self, "reduce_sum", K.f32.reduce_sum, K.f64.reduce_sum, X, lengths, out)
 
-    def backprop_reduce_sum(self, d_sums, lengths):
+    def backprop_reduce_sum(self, d_sums, lengths, *, out=None):
         return _spread(
-            self, "backprop_reduce_sum", K.f32.backprop_reduce_sum, K.f64.backprop_reduce_sum, d_sums, lengths
+            self, "backprop_reduce_sum", K.f32.backprop_reduce_sum, K.f64.backprop_reduce_sum, d_sums, lengths, out
         )
 
-    def reduce_mean(self, X, lengths):
-        return _reduce(self, "reduce_mean", K.f32.reduce_mean, K.f64.reduce_mean, X, lengths)
+    def reduce_mean(self, X, lengths, *, out=None):
+        return _reduce(self, "reduce_mean", K.f32.reduce_mean, K.f64.reduce_mean, X, lengths, out)
 
-    def backprop_reduce_mean(self, d_means, lengths):
+    def backprop_reduce_mean(self, d_means, lengths, *, out=None):
         return _spread(
-            self, "backprop_reduce_mean", K.f32.backprop_reduce_mean, K.f64.backprop_reduce_mean, d_means, lengths
+            self, "backprop_reduce_mean", K.f32.backprop_reduce_mean, K.f64.backprop_reduce_mean, d_means, lengths, out
         )
 
-    def reduce_max(self, X, lengths):
+    def reduce_max(self, X, lengths, *, out=None):
         cdef int64_t total = 0
         cdef int t = real(X)
         cdef np.ndarray rows = lengths_of(lengths, 1, &total)
-        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0):
-            return Ops.reduce_max(self, X, lengths)
-        cdef np.ndarray x = contig(X)
-        cdef np.ndarray best = empty2(size(rows), dim(X, 1), t), which = empty2(size(rows), dim(X, 1), np.NPY_INT32)
+        cdef tuple outs = _outs(out, 2)
+        if (
+            t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or outs is None
+            or not fits2(outs[0], size(rows), dim(X, 1), t) or not fits2(outs[1], size(rows), dim(X, 1), np.NPY_INT32)
+            or (out is not None and not all_apart(outs, (X, rows)))
+        ):
+            return Ops.reduce_max(self, X, lengths, out=out)
+        cdef np.ndarray x = contig(X), best = target2(outs[0], size(rows), dim(X, 1), t)
+        cdef np.ndarray which = target2(outs[1], size(rows), dim(X, 1), np.NPY_INT32)
         state = release(size(x))
         if t == np.NPY_FLOAT:
             K.f32.reduce_max(f32(best), i32(which), f32(x), i32(rows), size(rows), dim(x, 1))
@@ -162,16 +183,20 @@ class NativeReduce(Ops):
         acquire(state)
         return best, which
 
-    def backprop_reduce_max(self, d_maxes, which, lengths):
+    def backprop_reduce_max(self, d_maxes, which, lengths, *, out=None):
         cdef int64_t total = 0
         cdef int t = real(d_maxes)
         cdef np.ndarray rows = lengths_of(lengths, 1, &total)
         if t < 0 or rows is None or not is_2d(d_maxes) or not integral(which) or not same_shape(d_maxes, which):
-            return Ops.backprop_reduce_max(self, d_maxes, which, lengths)
+            return Ops.backprop_reduce_max(self, d_maxes, which, lengths, out=out)
         cdef np.ndarray chosen = narrow(which)
-        if <np.npy_intp>size(rows) != dim(d_maxes, 0) or not _within(chosen, rows):
-            return Ops.backprop_reduce_max(self, d_maxes, which, lengths)
-        cdef np.ndarray dy = contig(d_maxes), dX = empty2(total, dim(d_maxes, 1), t)
+        if (
+            <np.npy_intp>size(rows) != dim(d_maxes, 0) or not _within(chosen, rows)
+            or not fits2(out, total, dim(d_maxes, 1), t)
+            or (out is not None and not apart(out, (d_maxes, chosen, rows)))
+        ):
+            return Ops.backprop_reduce_max(self, d_maxes, which, lengths, out=out)
+        cdef np.ndarray dy = contig(d_maxes), dX = target2(out, total, dim(d_maxes, 1), t)
         state = release(size(dX))
         if t == np.NPY_FLOAT:
             K.f32.backprop_reduce_max(f32(dX), f32(dy), i32(chosen), i32(rows), size(rows), dim(dy, 1))
@@ -180,14 +205,19 @@ class NativeReduce(Ops):
         acquire(state)
         return dX
 
-    def reduce_first(self, X, lengths):
+    def reduce_first(self, X, lengths, *, out=None):
         cdef int64_t total = 0
         cdef int t = real(X)
         cdef np.ndarray rows = lengths_of(lengths, 1, &total)
-        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or total > 0x7FFFFFFF or size(rows) == 0:
-            return Ops.reduce_first(self, X, lengths)
-        cdef np.ndarray x = contig(X), Y = empty2(size(rows), dim(X, 1), t)
-        cdef np.ndarray starts_ends = empty1(size(rows) + 1, np.NPY_INT32)
+        cdef tuple outs = _outs(out, 2)
+        if (
+            t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or total > 0x7FFFFFFF or size(rows) == 0 or outs is None
+            or not fits2(outs[0], size(rows), dim(X, 1), t) or not fits1(outs[1], size(rows) + 1, np.NPY_INT32)
+            or (out is not None and not all_apart(outs, (X, rows)))
+        ):
+            return Ops.reduce_first(self, X, lengths, out=out)
+        cdef np.ndarray x = contig(X), Y = target2(outs[0], size(rows), dim(X, 1), t)
+        cdef np.ndarray starts_ends = target1(outs[1], size(rows) + 1, np.NPY_INT32)
         state = release(size(Y))
         if t == np.NPY_FLOAT:
             K.f32.reduce_first(f32(Y), i32(starts_ends), f32(x), i32(rows), size(rows), dim(x, 1))
@@ -196,20 +226,25 @@ class NativeReduce(Ops):
         acquire(state)
         return Y, starts_ends
 
-    def backprop_reduce_first(self, d_firsts, starts_ends):
+    def backprop_reduce_first(self, d_firsts, starts_ends, *, out=None):
         return _at_rows(
             self, "backprop_reduce_first", K.f32.backprop_reduce_first, K.f64.backprop_reduce_first,
-            d_firsts, starts_ends, True
+            d_firsts, starts_ends, True, out
         )
 
-    def reduce_last(self, X, lengths):
+    def reduce_last(self, X, lengths, *, out=None):
         cdef int64_t total = 0
         cdef int t = real(X)
         cdef np.ndarray rows = lengths_of(lengths, 1, &total)
-        if t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or size(rows) == 0:
-            return Ops.reduce_last(self, X, lengths)
-        cdef np.ndarray x = contig(X), Y = empty2(size(rows), dim(X, 1), t)
-        cdef np.ndarray lasts = empty1(size(rows), np.NPY_INT64)
+        cdef tuple outs = _outs(out, 2)
+        if (
+            t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or size(rows) == 0 or outs is None
+            or not fits2(outs[0], size(rows), dim(X, 1), t) or not fits1(outs[1], size(rows), np.NPY_INT64)
+            or (out is not None and not all_apart(outs, (X, rows)))
+        ):
+            return Ops.reduce_last(self, X, lengths, out=out)
+        cdef np.ndarray x = contig(X), Y = target2(outs[0], size(rows), dim(X, 1), t)
+        cdef np.ndarray lasts = target1(outs[1], size(rows), np.NPY_INT64)
         state = release(size(Y))
         if t == np.NPY_FLOAT:
             K.f32.reduce_last(f32(Y), <int64_t*>np.PyArray_DATA(lasts), f32(x), i32(rows), size(rows), dim(x, 1))
@@ -218,7 +253,8 @@ class NativeReduce(Ops):
         acquire(state)
         return Y, lasts
 
-    def backprop_reduce_last(self, d_lasts, lasts):
+    def backprop_reduce_last(self, d_lasts, lasts, *, out=None):
         return _at_rows(
-            self, "backprop_reduce_last", K.f32.backprop_reduce_last, K.f64.backprop_reduce_last, d_lasts, lasts, False
+            self, "backprop_reduce_last", K.f32.backprop_reduce_last, K.f64.backprop_reduce_last,
+            d_lasts, lasts, False, out
         )

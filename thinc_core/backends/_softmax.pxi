@@ -20,19 +20,22 @@ cdef object _back_from_last_axis(Y, int axis):
 class NativeSoftmax(Ops):
     """What normalises rows, or the columns of sequences."""
 
-    def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
+    def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0, out=None):
         cdef int t = real(x)
         cdef int into = _flag(inplace)
         cdef double scale = 1
         if t >= 0 and not (_number(temperature, &scale) and _any_axis(x, axis)):
             t = -1
-        if t < 0 or into < 0 or (into and not changeable(x)):
-            return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature)
+        if (
+            t < 0 or into < 0 or (into and not changeable(x))
+            or (out is not None and not (_takes(out, into, x) and _last_axis(x, axis)))
+        ):
+            return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature, out=out)
         if not _last_axis(x, axis):
             result = _back_from_last_axis(self.softmax(_on_last_axis(x, axis), temperature=temperature), axis)
             return _settled(result, x) if into else result
         cdef np.ndarray X = contig(x)
-        cdef np.ndarray Y = X if into else empty_like(X)
+        cdef np.ndarray Y = X if into else target_like(out, X)
         cdef size_t O = dim(X, np.PyArray_NDIM(X) - 1), B = size(X) // O if O else 0
         state = release(size(X))
         if B == 0:
@@ -44,15 +47,18 @@ class NativeSoftmax(Ops):
         acquire(state)
         return _settled(Y, x) if into else Y
 
-    def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0):
+    def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0, out=None):
         cdef int t = reals(Y, dY)
         cdef double scale = 1
-        if t < 0 or not _number(temperature, &scale) or not same_shape(Y, dY) or not _any_axis(Y, axis):
-            return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature)
+        if (
+            t < 0 or not _number(temperature, &scale) or not same_shape(Y, dY) or not _any_axis(Y, axis)
+            or (out is not None and not (fits_like(out, Y) and apart(out, (Y, dY)) and _last_axis(Y, axis)))
+        ):
+            return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature, out=out)
         if not _last_axis(Y, axis):
             dX = self.backprop_softmax(_on_last_axis(Y, axis), _on_last_axis(dY, axis), temperature=temperature)
             return _back_from_last_axis(dX, axis)
-        cdef np.ndarray y = contig(Y), dy = contig(dY), dx = empty_like(Y)
+        cdef np.ndarray y = contig(Y), dy = contig(dY), dx = target_like(out, Y)
         cdef size_t O = dim(y, np.PyArray_NDIM(y) - 1), B = size(y) // O if O else 0
         state = release(size(y))
         if t == np.NPY_FLOAT:
@@ -62,7 +68,7 @@ class NativeSoftmax(Ops):
         acquire(state)
         return dx
 
-    def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1):
+    def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
         cdef int64_t total = 0
         cdef int t = real(Xs)
         cdef int into = _flag(inplace)
@@ -70,10 +76,11 @@ class NativeSoftmax(Ops):
         if (
             t < 0 or rows is None or not is_2d(Xs) or total != dim(Xs, 0)
             or into < 0 or (into and (not changeable(Xs) or overlap(Xs, rows)))
+            or (out is not None and not (_takes(out, into, Xs) and apart(out, (rows,))))
         ):
-            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis)
+            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
         cdef np.ndarray X = contig(Xs)
-        cdef np.ndarray Y = X if into else empty_like(X)
+        cdef np.ndarray Y = X if into else target_like(out, X)
         state = release(size(X))
         if t == np.NPY_FLOAT:
             K.f32.softmax_sequences(f32(Y), f32(X), i32(rows), size(rows), dim(X, 1))
@@ -82,13 +89,16 @@ class NativeSoftmax(Ops):
         acquire(state)
         return _settled(Y, Xs) if into else Y
 
-    def backprop_softmax_sequences(self, dY, Y, lengths):
+    def backprop_softmax_sequences(self, dY, Y, lengths, *, out=None):
         cdef int64_t total = 0
         cdef int t = reals(dY, Y)
         cdef np.ndarray rows = lengths_of(lengths, 0, &total)
-        if t < 0 or rows is None or not is_2d(dY) or not same_shape(dY, Y) or total != dim(dY, 0):
-            return Ops.backprop_softmax_sequences(self, dY, Y, lengths)
-        cdef np.ndarray dy = contig(dY), y = contig(Y), dX = empty_like(dY)
+        if (
+            t < 0 or rows is None or not is_2d(dY) or not same_shape(dY, Y) or total != dim(dY, 0)
+            or (out is not None and not (fits_like(out, dY) and apart(out, (dY, Y, rows))))
+        ):
+            return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
+        cdef np.ndarray dy = contig(dY), y = contig(Y), dX = target_like(out, dY)
         state = release(size(dy))
         if t == np.NPY_FLOAT:
             K.f32.backprop_softmax_sequences(f32(dX), f32(dy), f32(y), i32(rows), size(rows), dim(dy, 1))
@@ -97,16 +107,20 @@ class NativeSoftmax(Ops):
         acquire(state)
         return dX
 
-    def layernorm(self, X, G, b, eps=1e-8):
+    def layernorm(self, X, G, b, eps=1e-8, *, out=None):
         cdef int t = real(X)
         cdef double added = 0
+        cdef tuple outs = _outs(out, 3)
         if (
             t < 0 or not _number(eps, &added) or t != reals(G, b) or not is_2d(X)
-            or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1)))
+            or not (has_shape1(G, dim(X, 1)) and has_shape1(b, dim(X, 1))) or outs is None
+            or not (fits_like(outs[0], X) and fits1(outs[1], dim(X, 0), t) and fits1(outs[2], dim(X, 0), t))
+            or (out is not None and not all_apart(outs, (X, G, b)))
         ):
-            return Ops.layernorm(self, X, G, b, eps)
+            return Ops.layernorm(self, X, G, b, eps, out=out)
         cdef np.ndarray x = contig(X), g = contig(G), shift = contig(b)
-        cdef np.ndarray Y = empty_like(X), mu = empty1(dim(X, 0), t), rstd = empty1(dim(X, 0), t)
+        cdef np.ndarray Y = target_like(outs[0], X)
+        cdef np.ndarray mu = target1(outs[1], dim(X, 0), t), rstd = target1(outs[2], dim(X, 0), t)
         cdef size_t B = dim(X, 0), O = dim(X, 1)
         state = release(size(x))
         if t == np.NPY_FLOAT:
@@ -116,7 +130,7 @@ class NativeSoftmax(Ops):
         acquire(state)
         return Y, mu, rstd
 
-    def backprop_layernorm(self, dY, X, G, mu, rstd, dG, db):
+    def backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, *, out=None):
         cdef int t = reals(dY, X)
         if (
             t < 0 or t != reals(mu, rstd) or t != real(G) or t != reals(dG, db) or not is_2d(X)
@@ -125,10 +139,11 @@ class NativeSoftmax(Ops):
             or not (plain(dG) and plain(db)) or overlap(dG, db) or overlap(dG, dY) or overlap(dG, X) or overlap(dG, G)
             or overlap(dG, mu) or overlap(dG, rstd) or overlap(db, dY) or overlap(db, X) or overlap(db, G)
             or overlap(db, mu) or overlap(db, rstd)
+            or (out is not None and not (fits_like(out, X) and apart(out, (dY, X, G, mu, rstd, dG, db))))
         ):
-            return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db)
+            return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, out=out)
         cdef np.ndarray dy = contig(dY), x = contig(X), g = contig(G), m = contig(mu), r = contig(rstd)
-        cdef np.ndarray dX = empty_like(X)
+        cdef np.ndarray dX = target_like(out, X)
         cdef size_t B = dim(X, 0), O = dim(X, 1)
         state = release(size(x))
         if t == np.NPY_FLOAT:

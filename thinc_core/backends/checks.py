@@ -316,12 +316,26 @@ def affine(op: str, X: Any, W: Any, b: Any) -> None:
     shape(op, "b", b, W.shape[:-1])
 
 
-def out(op: str, out: Any, want: Tuple[int, ...], dtype: Any) -> None:
-    """The caller's result array must be writable and of the right shape and dtype."""
-    shape(op, "out", out, want)
-    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        raise KindError(f"{op}: out must have dtype {dtype}; got {out.dtype}")
-    writable(op, "out", out)
+def out(op: str, name: str, out: Any, xp: Any, want: Tuple[int, ...], dtype: Any) -> None:
+    """The caller's array for a result must be writable and of the result's shape and dtype (None: any floats)."""
+    array(op, name, out, xp)
+    shape(op, name, out, want)
+    if dtype is None:
+        floats(op, name, out)
+    elif out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise KindError(f"{op}: {name} must have dtype {dtype}; got {out.dtype}")
+    writable(op, name, out)
+
+
+def outs(op: str, out: Any, n: int) -> None:
+    """For n results there must be a tuple of as many arrays, which share no memory with each other, or None in it."""
+    if type(out) is not tuple or len(out) != n:
+        found = f"one of {len(out)}" if type(out) is tuple else kind_of(out)
+        raise KindError(f"{op}: out must be a tuple of {n} arrays; got {found}")
+    for i, each in enumerate(out):
+        for j in range(i):
+            if hasattr(each, "dtype") and hasattr(out[j], "dtype"):
+                apart(op, f"out[{j}]", out[j], **{f"out[{i}]": each})
 
 
 def divisible(op: str, width: int, windows: int) -> None:
@@ -357,12 +371,16 @@ def seed(op: str, value: int) -> None:
 def reword(op: str, error: Exception) -> NoReturn:
     """Raise what Python or NumPy said of an argument with the name of the op in front, as one of the usual types.
 
-    A lack of memory, a warning made an error and what begins with the name already stay as they are.
+    An error of another type stays as it is, because no argument is to blame: a fault of ours (AttributeError,
+    NameError, AssertionError), a lack of memory, a warning that the caller has made an error. So does what begins with
+    the name already.
     """
-    if isinstance(error, (MemoryError, Warning)) or str(error).startswith(f"{op}:"):
+    kinds = (AxisError, LengthsSumError, OverflowError, IndexError, NotImplementedError, ValueError, TypeError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), None)
+    if kind is None or str(error).startswith(f"{op}:"):
         raise error
-    kinds = (AxisError, LengthsSumError, OverflowError, IndexError, NotImplementedError, AttributeError, ValueError)
-    kind = next((kind for kind in kinds if isinstance(error, kind)), KindError)
+    if kind is TypeError:
+        kind = KindError
     raise kind(f"{op}: {str(error) or type(error).__name__}") from error
 
 

@@ -9,8 +9,9 @@ from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
-    acquire, cast, changeable, contig, dim, empty1, empty2, empty3, empty_like, f32, f64, has_shape1, has_shape2, i32,
-    integral, is_2d, lengths_of, narrow, ordinary, overlap, plain, real, reals, release, same_shape, size,
+    acquire, all_apart, apart, cast, changeable, contig, dim, empty1, empty2, empty_like, f32, f64, fits, fits1,
+    fits2, fits3, fits_like, has_shape1, has_shape2, i32, integral, is_2d, lengths_of, narrow, ordinary, over,
+    overlap, plain, real, reals, release, same_shape, size, target1, target2, target3, target_like,
 )
 from .cblas cimport use_kernels
 from .kernels cimport KernelTable, set_thread_count, supported_tables, thread_count
@@ -66,9 +67,9 @@ def get_num_threads():
 def set_num_threads(n):
     """Let large ops run on n threads, the caller's among them; 1, the default, starts none.
 
-    The setting is the process's. Results are the same bits for any n. Small ops stay on the calling thread, and one op at
-    a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps the
-    setting and starts threads of its own.
+    The setting is the process's. Results are the same bits for any n. Small ops stay on the calling thread, and one op
+    at a time is divided: ops that other Python threads run meanwhile stay on their own threads. A forked child keeps
+    the setting and starts threads of its own.
 
     n: 1 to 1024; more than there are processors makes ops slower.
     RAISES: ValueError when n is out of range, TypeError when it is no integer.
@@ -105,6 +106,16 @@ cdef object _settled(np.ndarray result, target):
     if result is not target:
         target[...] = result
     return target
+
+
+cdef list NO_OUTS = [(None,) * n for n in range(6)]
+
+
+cdef inline tuple _outs(out, int n):
+    """out of an op with n results: a tuple with None for each that is to be new; None when it is no such tuple."""
+    if out is None:
+        return NO_OUTS[n]
+    return out if type(out) is tuple and len(out) == n else None
 
 
 cdef np.ndarray _indices(values, np.npy_intp limit):
@@ -171,7 +182,7 @@ class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
     NativeLists, NativeGather, NativeOptim, NativeLstm
 ):
-    """CPU backend: native kernels for float32 and float64, through them float16, and the reference for all other dtypes.
+    """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 
     use_blis: False makes gemm, though not what is fused to it, go through NumPy. Which library multiplies otherwise is
         the choice of backends.cblas (THINC_CORE_BLAS).
@@ -196,6 +207,30 @@ def check_seq2col_lengths(ops, lengths, B):
         return ops.asarray1i([B])
     checks.lengths("seq2col", ops.to_numpy(lengths), B)
     return lengths
+
+
+def cpu_clip_gradient(gradient, threshold):
+    """Ops.clip_gradient on the CPU: scale the gradient in place so that its norm is at most the threshold."""
+    return NumpyOps().clip_gradient(gradient, threshold)
+
+
+def add_gradient_noise(gradient, noise_level, timestep):
+    """Add normal noise to the gradient in place, less from step to step; below 1e-6 none.
+
+    gradient: any shape, floats.  noise_level, timestep: the standard deviation is noise_level / (1 + timestep)^0.55.
+    The noise is drawn from NumPy's global generator.
+    SOURCE: Neelakantan et al. 2015, arXiv:1511.06807, whose variance is here the standard deviation, as users expect.
+    """
+    op = "add_gradient_noise"
+    checks.array(op, "gradient", gradient, numpy)
+    checks.floats(op, "gradient", gradient)
+    checks.writable(op, "gradient", gradient)
+    step = checks.number(op, "timestep", timestep)
+    if step < 0:
+        raise ValueError(f"{op}: timestep must be >= 0; got {timestep}")
+    deviation = checks.number(op, "noise_level", noise_level) / (1 + step) ** 0.55
+    if deviation >= 1e-6:
+        gradient += numpy.random.normal(scale=deviation, size=gradient.shape)
 
 
 def __getattr__(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar
 
 from . import checks
 from .reference.activations import INV_SQRT2, INV_SQRT_2PI, SQRT2PI
@@ -20,12 +20,24 @@ from .reference.seq2col import Seq2col
 from .reference.softmax import Softmax
 
 if TYPE_CHECKING:
-    from ..types import DeviceTypes
+    from ..types import DeviceTypes, FloatsXdT
 
 ArrayT = TypeVar("ArrayT")
 FloatsT = TypeVar("FloatsT")
 
-__all__ = ["INV_SQRT2", "INV_SQRT_2PI", "SQRT2PI", "Ops", "gaussian_cdf", "gaussian_pdf"]
+__all__ = [
+    "INV_SQRT2",
+    "INV_SQRT_2PI",
+    "SQRT2PI",
+    "Ops",
+    "backprop_lstm",
+    "dsigmoid",
+    "dtanh",
+    "gaussian_cdf",
+    "gaussian_pdf",
+    "lstm_forward_training",
+    "sigmoid",
+]
 
 
 class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, LSTM, Optim, Dropout):
@@ -42,7 +54,7 @@ class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, LSTM, Optim,
 
 
 def _named(op: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, whose every error begins with the name of an op, whoever worded it."""
+    """The method, whose errors of an argument begin with the name of an op, whoever worded them."""
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -74,3 +86,38 @@ def gaussian_cdf(ops: Ops, X: FloatsT) -> FloatsT:
 def gaussian_pdf(ops: Ops, X: FloatsT) -> FloatsT:
     """Normal density, elementwise, in X's dtype."""
     return ops._gaussian_pdf(X)
+
+
+def _ops_of(X: Any) -> Ops:
+    """The ops of the device that an array is on."""
+    from . import get_array_ops
+
+    return get_array_ops(X)
+
+
+def sigmoid(X: FloatsXdT, out: Optional[FloatsXdT] = None) -> FloatsXdT:
+    """Ops.sigmoid with the ops of the array's device."""
+    return _ops_of(X).sigmoid(X, out=out)
+
+
+def dsigmoid(Y: FloatsXdT) -> FloatsXdT:
+    """Ops.dsigmoid with the ops of the array's device: the slope of sigmoid from its output."""
+    return _ops_of(Y).dsigmoid(Y)
+
+
+def dtanh(Y: FloatsXdT) -> FloatsXdT:
+    """Ops.dtanh with the ops of the array's device: the slope of tanh from its output."""
+    return _ops_of(Y).dtanh(Y)
+
+
+def lstm_forward_training(params: Any, c_init: Any, h_init: Any, X: Any, lengths: Any) -> Tuple[Any, Tuple]:
+    """Ops.lstm_forward_training with the ops of the device of X.
+
+    c_init, h_init: the initial cell and the initial output, in this order.  lengths: what is called size_at_t there.
+    """
+    return _ops_of(X).lstm_forward_training(params, h_init, c_init, X, lengths)
+
+
+def backprop_lstm(dY: Any, lengths: Any, params: Any, fwd_state: Any) -> Tuple[Any, Any]:
+    """Ops.backprop_lstm with the ops of the device of dY."""
+    return _ops_of(dY).backprop_lstm(dY, lengths, params, fwd_state)

@@ -8,12 +8,13 @@ normal number may be 0.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import FloatsXdT
@@ -47,7 +48,8 @@ class Activations(Base):
 
         return getattr(cupyx.scipy.special, function)(X)
 
-    def relu(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def relu(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = max(X, 0), elementwise.
 
         X: any shape.
@@ -57,7 +59,10 @@ class Activations(Base):
         (x,) = self._checked("relu", X=X)
         return self._result("relu", self.xp.maximum(x, 0), X, inplace)
 
-    def backprop_relu(self, dY: FloatsXdT, Y: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_relu(
+        self, dY: FloatsXdT, Y: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY where the output Y is positive, else 0.
 
         dY, Y: same shape; Y is what relu returned.
@@ -68,7 +73,10 @@ class Activations(Base):
         dy, y = self._checked("backprop_relu", dY=dY, Y=Y)
         return self._result("backprop_relu", self.xp.where(y <= 0, dy.dtype.type(0), dy), dY, inplace)
 
-    def mish(self, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def mish(
+        self, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """Y = X * tanh(log(1 + exp(X))) below threshold, else X.
 
         X: any shape.  threshold: where the curve is replaced by the identity, which it equals there to rounding.
@@ -84,7 +92,16 @@ class Activations(Base):
         Y = self.xp.where(x >= threshold, x, self._floor(x) * (N / (N + 2)))
         return self._result("mish", Y, X, inplace)
 
-    def backprop_mish(self, dY: FloatsXdT, X: FloatsXdT, threshold: float = 20.0, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_mish(
+        self,
+        dY: FloatsXdT,
+        X: FloatsXdT,
+        threshold: float = 20.0,
+        inplace: bool = False,
+        *,
+        out: Optional[FloatsXdT] = None,
+    ) -> FloatsXdT:
         """dX = dY * d mish(X) / dX below threshold, else dY.
 
         dY, X: same shape; X is what mish was given.  threshold: as in mish.
@@ -101,7 +118,8 @@ class Activations(Base):
         slope = N / (N + 2) + xc * (4 * E * (E + 1) / self.xp.square(N + 2))
         return self._result("backprop_mish", dy * self.xp.where(x >= threshold, 1, slope), dY, inplace)
 
-    def gelu(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def gelu(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = X * Phi(X), Phi the normal distribution function.
 
         X: any shape.
@@ -113,7 +131,10 @@ class Activations(Base):
         (x,) = self._checked("gelu", X=X)
         return self._result("gelu", self._floor(x) * self._gaussian_cdf(x), X, inplace)
 
-    def backprop_gelu(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_gelu(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY * (Phi(X) + X * phi(X)), Phi and phi the normal distribution function and density.
 
         dY, X: same shape; X is what gelu was given.
@@ -131,7 +152,8 @@ class Activations(Base):
     def _gaussian_pdf(self, X: Any) -> Any:
         return INV_SQRT_2PI * self.xp.exp(-0.5 * X * X)
 
-    def gelu_approx(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def gelu_approx(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = X / 2 * (1 + tanh(u)), u = sqrt(2 / pi) * (X + 0.044715 X^3).
 
         X: any shape.
@@ -144,7 +166,10 @@ class Activations(Base):
         t = self.xp.clip(x, -1000, 1000)  # s is 0 or 1 long before; t^3 must not overflow
         return self._result("gelu_approx", self._floor(x) * self._sigmoid(self._gelu_u2(t)), X, inplace)
 
-    def backprop_gelu_approx(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_gelu_approx(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY * (s + X s (1 - s) 2 u'), s = sigmoid(2 u), u as in gelu_approx.
 
         dY, X: same shape; X is what gelu_approx was given.
@@ -162,7 +187,8 @@ class Activations(Base):
     def _gelu_u2(self, X: Any) -> Any:
         return (2 * SQRT2PI) * X * (1 + CUBIC * X * X)
 
-    def erf(self, X: FloatsXdT) -> FloatsXdT:
+    @takes_out()
+    def erf(self, X: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """The error function, elementwise.
 
         X: any shape.
@@ -172,7 +198,8 @@ class Activations(Base):
         (x,) = self._checked("erf", X=X)
         return self._result("erf", self._special("erf", x), X, False)
 
-    def sechsq(self, X: FloatsXdT) -> FloatsXdT:
+    @takes_out()
+    def sechsq(self, X: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = 1 / cosh(X)^2, with X clipped to [-20, 20].
 
         X: any shape.
@@ -182,7 +209,8 @@ class Activations(Base):
         (x,) = self._checked("sechsq", X=X)
         return self._result("sechsq", self.xp.square(1 / self.xp.cosh(self.xp.clip(x, -20, 20))), X, False)
 
-    def sigmoid(self, X: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def sigmoid(self, X: FloatsXdT, *, inplace: bool = False, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = 1 / (1 + exp(-X)).
 
         X: any shape.
@@ -193,7 +221,10 @@ class Activations(Base):
         (x,) = self._checked("sigmoid", X=X)
         return self._result("sigmoid", self._sigmoid(x), X, inplace)
 
-    def backprop_sigmoid(self, dY: FloatsXdT, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_sigmoid(
+        self, dY: FloatsXdT, Y: FloatsXdT, *, inplace: bool = False, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY * Y * (1 - Y).
 
         dY, Y: same shape; Y is what sigmoid returned.  inplace: overwrites Y, unlike the other gradients.
@@ -204,7 +235,8 @@ class Activations(Base):
         dy, y = self._checked("backprop_sigmoid", dY=dY, Y=Y)
         return self._result("backprop_sigmoid", dy * y * (1 - y), Y, inplace)
 
-    def dsigmoid(self, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def dsigmoid(self, Y: FloatsXdT, *, inplace: bool = False, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y * (1 - Y): the slope of sigmoid from its output.
 
         Y: any shape.
@@ -214,7 +246,8 @@ class Activations(Base):
         (y,) = self._checked("dsigmoid", Y=Y)
         return self._result("dsigmoid", y * (1 - y), Y, inplace)
 
-    def dtanh(self, Y: FloatsXdT, *, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def dtanh(self, Y: FloatsXdT, *, inplace: bool = False, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """1 - Y^2: the slope of tanh from its output.
 
         Y: any shape.
@@ -224,6 +257,7 @@ class Activations(Base):
         (y,) = self._checked("dtanh", Y=Y)
         return self._result("dtanh", 1 - y * y, Y, inplace)
 
+    @takes_out()
     def clipped_linear(
         self,
         X: FloatsXdT,
@@ -232,6 +266,8 @@ class Activations(Base):
         min_val: float = 0.0,
         max_val: float = 1.0,
         inplace: bool = False,
+        *,
+        out: Optional[FloatsXdT] = None,
     ) -> FloatsXdT:
         """Y = clip(X * slope + offset, min_val, max_val).
 
@@ -243,6 +279,7 @@ class Activations(Base):
         slope, offset, min_val, max_val = self._line("clipped_linear", slope, offset, min_val, max_val)
         return self._result("clipped_linear", self.xp.clip(x * slope + offset, min_val, max_val), X, inplace)
 
+    @takes_out()
     def backprop_clipped_linear(
         self,
         dY: FloatsXdT,
@@ -252,6 +289,8 @@ class Activations(Base):
         min_val: float = 0.0,
         max_val: float = 1.0,
         inplace: bool = False,
+        *,
+        out: Optional[FloatsXdT] = None,
     ) -> FloatsXdT:
         """dX = dY * slope where the line runs strictly between min_val and max_val, else 0.
 
@@ -273,49 +312,58 @@ class Activations(Base):
             checks.number(op, name, value) for name, value in zip(("slope", "offset", "min_val", "max_val"), values)
         ]
 
-    def relu_k(self, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
+    def relu_k(
+        self, X: FloatsXdT, n: float = 6.0, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """Y = clip(X, 0, n). See clipped_linear.
 
         NUMERICS: exact.
         """
-        return self.clipped_linear(X, max_val=n, inplace=inplace)
+        return self.clipped_linear(X, max_val=n, inplace=inplace, out=out)
 
-    def backprop_relu_k(self, dY: FloatsXdT, X: FloatsXdT, n: float = 6.0, inplace: bool = False) -> FloatsXdT:
+    def backprop_relu_k(
+        self, dY: FloatsXdT, X: FloatsXdT, n: float = 6.0, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY where 0 < X < n, else 0. See backprop_clipped_linear.
 
         NUMERICS: exact.
         """
-        return self.backprop_clipped_linear(dY, X, max_val=n, inplace=inplace)
+        return self.backprop_clipped_linear(dY, X, max_val=n, inplace=inplace, out=out)
 
-    def hard_sigmoid(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    def hard_sigmoid(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = clip(0.2 X + 0.5, 0, 1). See clipped_linear.
 
         NUMERICS: at most 1 ulp of 1.
         """
-        return self.clipped_linear(X, slope=0.2, offset=0.5, inplace=inplace)
+        return self.clipped_linear(X, slope=0.2, offset=0.5, inplace=inplace, out=out)
 
-    def backprop_hard_sigmoid(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    def backprop_hard_sigmoid(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = 0.2 dY where |X| < 2.5, else 0. See backprop_clipped_linear.
 
         NUMERICS: at most 1 ulp of dX.
         """
-        return self.backprop_clipped_linear(dY, X, slope=0.2, offset=0.5, inplace=inplace)
+        return self.backprop_clipped_linear(dY, X, slope=0.2, offset=0.5, inplace=inplace, out=out)
 
-    def hard_tanh(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    def hard_tanh(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = clip(X, -1, 1). See clipped_linear.
 
         NUMERICS: exact.
         """
-        return self.clipped_linear(X, min_val=-1.0, max_val=1.0, inplace=inplace)
+        return self.clipped_linear(X, min_val=-1.0, max_val=1.0, inplace=inplace, out=out)
 
-    def backprop_hard_tanh(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    def backprop_hard_tanh(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY where |X| < 1, else 0. See backprop_clipped_linear.
 
         NUMERICS: exact.
         """
-        return self.backprop_clipped_linear(dY, X, min_val=-1.0, max_val=1.0, inplace=inplace)
+        return self.backprop_clipped_linear(dY, X, min_val=-1.0, max_val=1.0, inplace=inplace, out=out)
 
-    def swish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def swish(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = X * sigmoid(X).
 
         X: any shape.
@@ -326,7 +374,10 @@ class Activations(Base):
         (x,) = self._checked("swish", X=X)
         return self._result("swish", self._floor(x) * self._sigmoid(x), X, inplace)
 
-    def backprop_swish(self, dY: FloatsXdT, X: FloatsXdT, Y: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_swish(
+        self, dY: FloatsXdT, X: FloatsXdT, Y: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY * (Y + sigmoid(X) * (1 - Y)).
 
         dY, X, Y: same shape; X is what swish was given, Y what it returned.
@@ -340,7 +391,8 @@ class Activations(Base):
         slope = self._sigmoid(x) + self.xp.clip(y, -limit, limit) * self._sigmoid(-x)
         return self._result("backprop_swish", dy * slope, dY, inplace)
 
-    def hard_swish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def hard_swish(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = X * hard_sigmoid(X).
 
         X: any shape.
@@ -350,7 +402,10 @@ class Activations(Base):
         (x,) = self._checked("hard_swish", X=X)
         return self._result("hard_swish", self._floor(x) * self.xp.clip(x * 0.2 + 0.5, 0, 1), X, inplace)
 
-    def backprop_hard_swish(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_hard_swish(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY for X > 2.5, 0 for X < -2.5, dY * (0.4 X + 0.5) between.
 
         dY, X: same shape; X is what hard_swish was given.
@@ -362,7 +417,10 @@ class Activations(Base):
         slope = self.xp.where(x > 2.5, 1, self.xp.where(x < -2.5, 0, x * 0.4 + 0.5))
         return self._result("backprop_hard_swish", dy * slope, dY, inplace)
 
-    def hard_swish_mobilenet(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def hard_swish_mobilenet(
+        self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """Y = X * clip(X + 3, 0, 6) / 6.
 
         X: any shape.
@@ -374,7 +432,10 @@ class Activations(Base):
         Y = self._floor(x) * (self.xp.clip(x + 3, 0, 6) / 6)
         return self._result("hard_swish_mobilenet", Y, X, inplace)
 
-    def backprop_hard_swish_mobilenet(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_hard_swish_mobilenet(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY for X > 3, 0 for X < -3, dY * (2 X + 3) / 6 between.
 
         dY, X: same shape; X is what hard_swish_mobilenet was given.
@@ -386,7 +447,8 @@ class Activations(Base):
         slope = self.xp.where(x > 3, 1, self.xp.where(x < -3, 0, (x * 2 + 3) / 6))
         return self._result("backprop_hard_swish_mobilenet", dy * slope, dY, inplace)
 
-    def dish(self, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def dish(self, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """Y = X / 2 * (1 + X / sqrt(1 + X^2)).
 
         X: any shape.
@@ -399,7 +461,10 @@ class Activations(Base):
         Y = self.xp.where(x < 0, left / (h + self.xp.abs(left)) * (0.5 / h), 0.5 * x * (1 + left / h))
         return self._result("dish", Y, X, inplace)
 
-    def backprop_dish(self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False) -> FloatsXdT:
+    @takes_out()
+    def backprop_dish(
+        self, dY: FloatsXdT, X: FloatsXdT, inplace: bool = False, *, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = dY * (r - r^3 / 2 + 1 / 2), with r = X / sqrt(1 + X^2).
 
         dY, X: same shape; X is what dish was given.

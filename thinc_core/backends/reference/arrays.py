@@ -257,6 +257,8 @@ class Arrays(Base):
 
     def as_contig(self, data: ArrayT, dtype: Optional[DTypes] = None) -> ArrayT:
         """The array in C order and in the given dtype: itself when it is so already, else a copy."""
+        if not hasattr(data, "flags"):
+            raise AttributeError(f"as_contig: data must be an array; got {checks.kind_of(data)} (call ops.asarray)")
         try:
             if data.flags["C_CONTIGUOUS"] and (dtype is None or data.dtype == dtype):
                 return data

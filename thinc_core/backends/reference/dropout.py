@@ -8,6 +8,7 @@ import numpy
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import FloatsXd
@@ -19,17 +20,19 @@ STEPS = 2**16  # of the probability
 
 
 class Dropout(Base):
+    @takes_out()
     def get_dropout_mask(
         self,
         shape: Union[int, Tuple[int, ...]],
         drop: Optional[float],
         *,
         rng: Optional[numpy.random.Generator] = None,
+        out: Optional[FloatsXd] = None,
     ) -> FloatsXd:
         """Mask to multiply with: 0 with probability drop, else 1 / (1 - drop).
 
         shape: of the mask.  drop: probability in [0, 1]; None or <= 0 gives ones, >= 1 gives zeros.
-        rng: where the seed is drawn from; None is NumPy's global generator.
+        rng: where the seed of the mask is drawn from; None is NumPy's global generator.
         RETURNS: shape, float32.
         NUMERICS: the probability is the multiple of 2^-16 nearest to drop, so the mean differs from 1 by at most
             2^-17 / (1 - drop). The generator, Philox4x32-10, is seeded by one draw from rng; numpy.random.seed and
@@ -37,12 +40,13 @@ class Dropout(Base):
             alone: the same mask on every backend, instruction set and number of threads.
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
+        source = checks.generator("get_dropout_mask", rng)
         drop = 0.0 if drop is None else checks.number("get_dropout_mask", "drop", drop)
         if drop <= 0:
             return self.xp.ones(shape, dtype="float32")
         if round(drop * STEPS) >= STEPS:
             return self.xp.zeros(shape, dtype="float32")
-        seed = self._dropout_seed(rng)
+        seed = self._dropout_seed(source)
         mask = self.xp.empty(shape, dtype="float32")
         threshold, kept = self._dropout_values(drop)
         mask[...] = self.xp.where(self._dropout_bits(seed, mask.size) >= threshold, kept, 0).reshape(mask.shape)
@@ -52,9 +56,9 @@ class Dropout(Base):
         """The number below which 16 random bits drop an element, and what the others become. 0 < drop < 1."""
         return round(drop * STEPS), 1 / (1 - drop)
 
-    def _dropout_seed(self, rng: Any) -> int:
-        """53 random bits in one draw."""
-        return int(checks.generator("get_dropout_mask", rng).random() * 2**53)
+    def _dropout_seed(self, source: Any) -> int:
+        """53 random bits in one draw from a generator."""
+        return int(source.random() * 2**53)
 
     def _dropout_bits(self, seed: int, n: int) -> Any:
         """(n,) 16-bit numbers. Of 64 elements, which 8 counters serve, the first 32 take words 0 and 1: their low

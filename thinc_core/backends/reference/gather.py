@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 import numpy
 
 from .. import checks
+from ._out import takes_out
 from .hash import Hash
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Gather(Hash):
-    def gather_add(self, table: Floats2d, indices: Ints2d) -> Floats2d:
+    @takes_out()
+    def gather_add(self, table: Floats2d, indices: Ints2d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Y[b] = sum over k of table[indices[b, k]].
 
         table: (V, O).  indices: (B, K) integers in [0, V); repeats are allowed.
@@ -77,7 +79,8 @@ class Gather(Hash):
                 f"scatter_add: values must broadcast to indices.shape + table.shape[1:] = {want}; got {values.shape}"
             ) from None
 
-    def hash_embed(self, table: Floats2d, ids: Ints1d, seed: int) -> Floats2d:
+    @takes_out()
+    def hash_embed(self, table: Floats2d, ids: Ints1d, seed: int, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Y[n] = sum over k of table[hash(ids, seed)[n, k] mod V]: four rows for each id.
 
         table: (V, O), V >= 1.  ids: (N,) integers, hashed as uint64.  seed: in [0, 2^32).
@@ -101,8 +104,15 @@ class Gather(Hash):
         checks.shape("backprop_hash_embed", "dY", dY, (len(ids), dtable.shape[1]))
         self.scatter_add(dtable, rows, dY[:, None, :])
 
+    @takes_out()
     def hash_embeds(
-        self, tables: Sequence[Floats2d], ids: Ints2d, columns: Sequence[int], seeds: Sequence[int]
+        self,
+        tables: Sequence[Floats2d],
+        ids: Ints2d,
+        columns: Sequence[int],
+        seeds: Sequence[int],
+        *,
+        out: Optional[Floats2d] = None,
     ) -> Floats2d:
         """Y = hash_embed(tables[k], ids[:, columns[k]], seeds[k]) for each k, side by side.
 
@@ -165,7 +175,8 @@ class Gather(Hash):
         checks.seed(op, seed)
         return (self.hash(ids, seed) % table.shape[0]).astype("int64")
 
-    def insert_into(self, shape: tuple, Xs: list) -> ArrayXd:
+    @takes_out()
+    def insert_into(self, shape: tuple, Xs: list, *, out: Optional[ArrayXd] = None) -> ArrayXd:
         """Zeros of the given shape with Xs[i] written at the start of row i.
 
         shape: of the result.  Xs: non-empty list of arrays.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import checks
+from ._out import takes_out
 from .activations import Activations
 from .layernorm import LayerNorm
 from .maxout import Maxout
@@ -52,8 +53,7 @@ class Gemm(Activations, Maxout, LayerNorm):
             if accumulate:
                 raise ValueError("gemm: accumulate needs the array to add to; got out=None")
             return self._product(x, y, trans1, trans2)
-        self._arrays("gemm", out=out)
-        checks.out("gemm", out, shape, x.dtype)
+        checks.out("gemm", "out", out, self.xp, shape, x.dtype)
         product = self._product(x, y, trans1, trans2)
         out[...] = out + product if accumulate else product
         return out
@@ -62,7 +62,8 @@ class Gemm(Activations, Maxout, LayerNorm):
         left, right = self._wide(x), self._wide(y)
         return ((left.T if trans1 else left) @ (right.T if trans2 else right)).astype(x.dtype, copy=False)
 
-    def affine(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
+    @takes_out()
+    def affine(self, X: Floats2d, W: Floats2d, b: Floats1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Y = X @ W.T + b.
 
         X: (B, I).  W: (O, I).  b: (O,).
@@ -74,7 +75,10 @@ class Gemm(Activations, Maxout, LayerNorm):
         checks.affine("affine", X, W, b)
         return (self.gemm(self._wide(X), self._wide(W), trans2=True) + b).astype(X.dtype, copy=False)
 
-    def backprop_affine(self, dY: Floats2d, X: Floats2d, W: Floats2d, dW: Floats2d, db: Floats1d) -> Floats2d:
+    @takes_out(like="X", changes=("dW", "db"))
+    def backprop_affine(
+        self, dY: Floats2d, X: Floats2d, W: Floats2d, dW: Floats2d, db: Floats1d, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """dX = dY @ W; the gradients of W and b are added to their buffers.
 
         dY: (B, O).  X: (B, I), W: (O, I), what affine was given.
@@ -93,7 +97,8 @@ class Gemm(Activations, Maxout, LayerNorm):
         db += dY.sum(axis=0)
         return self.gemm(dY, W)
 
-    def affine_relu(self, X: Floats2d, W: Floats2d, b: Floats1d) -> Floats2d:
+    @takes_out()
+    def affine_relu(self, X: Floats2d, W: Floats2d, b: Floats1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Y = max(X @ W.T + b, 0).
 
         X: (B, I).  W: (O, I).  b: (O,).
@@ -105,8 +110,16 @@ class Gemm(Activations, Maxout, LayerNorm):
         checks.affine("affine_relu", X, W, b)
         return self.relu(self.affine(X, W, b), inplace=True)
 
+    @takes_out()
     def affine_activation(
-        self, X: Floats2d, W: Floats2d, b: Floats1d, activation: str, keep: bool = True
+        self,
+        X: Floats2d,
+        W: Floats2d,
+        b: Floats1d,
+        activation: str,
+        keep: bool = True,
+        *,
+        out: Optional[Tuple[Optional[Floats2d], Optional[Floats2d]]] = None,
     ) -> Tuple[Floats2d, Optional[Floats2d]]:
         """Y = f(Z), Z = X @ W.T + b: the op of that name applied to what affine returns, in the same pass.
 
@@ -126,7 +139,15 @@ class Gemm(Activations, Maxout, LayerNorm):
         Y = getattr(self, activation)(Z).astype(X.dtype, copy=False)
         return Y, Z.astype(X.dtype, copy=False) if keep else None
 
-    def affine_maxout(self, X: Floats2d, W: Floats3d, b: Floats2d) -> Tuple[Floats2d, Ints2d]:
+    @takes_out()
+    def affine_maxout(
+        self,
+        X: Floats2d,
+        W: Floats3d,
+        b: Floats2d,
+        *,
+        out: Optional[Tuple[Optional[Floats2d], Optional[Ints2d]]] = None,
+    ) -> Tuple[Floats2d, Ints2d]:
         """Best of P affine pieces of each output, and its index.
 
         X: (B, I).  W: (O, P, I), P >= 1.  b: (O, P).
@@ -145,6 +166,7 @@ class Gemm(Activations, Maxout, LayerNorm):
         best, which = self.maxout(Z.reshape(X.shape[0], O, P))
         return best.astype(X.dtype, copy=False), which
 
+    @takes_out()
     def affine_maxout_layernorm(
         self,
         X: Floats2d,
@@ -154,6 +176,8 @@ class Gemm(Activations, Maxout, LayerNorm):
         shift: Floats1d,
         eps: float = 1e-8,
         keep: bool = True,
+        *,
+        out: Optional[Tuple[Any, ...]] = None,
     ) -> Tuple[Floats2d, Optional[Floats2d], Optional[Ints2d], Optional[Floats1d], Optional[Floats1d]]:
         """layernorm of what affine_maxout returns, in the same pass.
 
@@ -179,8 +203,17 @@ class Gemm(Activations, Maxout, LayerNorm):
             return Y, None, None, None, None
         return Y, best.astype(X.dtype, copy=False), which, mu, rstd
 
+    @takes_out(like="X", changes=("dW", "db"))
     def backprop_affine_maxout(
-        self, dY: Floats2d, which: Ints2d, X: Floats2d, W: Floats3d, dW: Floats3d, db: Floats2d
+        self,
+        dY: Floats2d,
+        which: Ints2d,
+        X: Floats2d,
+        W: Floats3d,
+        dW: Floats3d,
+        db: Floats2d,
+        *,
+        out: Optional[Floats2d] = None,
     ) -> Floats2d:
         """dX of affine_maxout; the gradients of W and b are added to their buffers.
 
@@ -206,7 +239,8 @@ class Gemm(Activations, Maxout, LayerNorm):
         db += dZ.sum(axis=0).reshape(db.shape)
         return self.gemm(dZ, W.reshape(O * P, I))
 
-    def tile(self, X: Floats2d, reps: int) -> Floats2d:
+    @takes_out()
+    def tile(self, X: Floats2d, reps: int, *, out: Optional[Floats2d] = None) -> Floats2d:
         """X repeated along its last axis.
 
         X: (B, I).  reps: how often.

@@ -11,6 +11,7 @@ import numpy
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import Floats2d, Ints1d, Ints2d
@@ -37,7 +38,8 @@ class Hash(Base):
         checks.integers(op, name, values)
         return values.astype("uint64")
 
-    def hash(self, ids: Ints1d, seed: int) -> Ints2d:
+    @takes_out()
+    def hash(self, ids: Ints1d, seed: int, *, out: Optional[Ints2d] = None) -> Ints2d:
         """Four 32-bit hashes of each id: MurmurHash3_x64_128 of its 8 little-endian bytes.
 
         ids: (N,) integers, hashed as uint64.  seed: in [0, 2^32).
@@ -60,7 +62,8 @@ class Hash(Base):
         words = [h1 & _u64(LOW_32), h1 >> _u64(32), h2 & _u64(LOW_32), h2 >> _u64(32)]
         return self.xp.stack(words, axis=1).astype("uint32")
 
-    def ngrams(self, n: int, keys: Ints1d) -> Ints1d:
+    @takes_out()
+    def ngrams(self, n: int, keys: Ints1d, *, out: Optional[Ints1d] = None) -> Ints1d:
         """One 64-bit hash for each run of n keys: MurmurHash64A of their 8 n bytes, seed 0.
 
         n: keys per n-gram; below 1 there are none.  keys: (N,) integers, hashed as uint64.
@@ -94,9 +97,7 @@ class Hash(Base):
         N, D = checks.integer("position_encode", "N", N), checks.integer("position_encode", "D", D)
         if out is not None:
             self._arrays("position_encode", out=out)
-            checks.shape("position_encode", "out", out, (N, D))
-            checks.floats("position_encode", "out", out)
-            checks.writable("position_encode", "out", out)
+            checks.out("position_encode", "out", out, self.xp, (N, D), None)
         columns = self.xp.arange(D)
         angles = (
             self.xp.arange(N)[:, None]

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import Floats1d, Floats2d
@@ -22,8 +23,15 @@ class LayerNorm(Base):
         checks.shape(op, "G", G, X.shape[1:])
         checks.shape(op, "b" if op == "layernorm" else "db", b, X.shape[1:])
 
+    @takes_out()
     def layernorm(
-        self, X: Floats2d, G: Floats1d, b: Floats1d, eps: float = 1e-8
+        self,
+        X: Floats2d,
+        G: Floats1d,
+        b: Floats1d,
+        eps: float = 1e-8,
+        *,
+        out: Optional[Tuple[Optional[Floats2d], Optional[Floats1d], Optional[Floats1d]]] = None,
     ) -> Tuple[Floats2d, Floats1d, Floats1d]:
         """Y = (X - mu) * rstd * G + b, mu the mean of the row and rstd = 1 / sqrt(variance + eps).
 
@@ -42,8 +50,18 @@ class LayerNorm(Base):
         Y = centred * rstd[:, None] * G + b
         return tuple(each.astype(X.dtype, copy=False) for each in (Y, mu, rstd))
 
+    @takes_out(like="dY", changes=("dG", "db"))
     def backprop_layernorm(
-        self, dY: Floats2d, X: Floats2d, G: Floats1d, mu: Floats1d, rstd: Floats1d, dG: Floats1d, db: Floats1d
+        self,
+        dY: Floats2d,
+        X: Floats2d,
+        G: Floats1d,
+        mu: Floats1d,
+        rstd: Floats1d,
+        dG: Floats1d,
+        db: Floats1d,
+        *,
+        out: Optional[Floats2d] = None,
     ) -> Floats2d:
         """dX = rstd * (g - mean(g) - h * mean(g * h)), with h = (X - mu) * rstd and g = dY * G.
 

@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import Floats2d, Floats3d, Ints2d
 
 
 class Maxout(Base):
-    def maxout(self, X: Floats3d) -> Tuple[Floats2d, Ints2d]:
+    @takes_out()
+    def maxout(
+        self, X: Floats3d, *, out: Optional[Tuple[Optional[Floats2d], Optional[Ints2d]]] = None
+    ) -> Tuple[Floats2d, Ints2d]:
         """Best piece of each output and its index: best = max_p X[:, :, p].
 
         X: (B, O, P).
@@ -32,7 +36,8 @@ class Maxout(Base):
         best = self.xp.take_along_axis(X, which[:, :, None], axis=2)[:, :, 0]
         return self.xp.array(best, order="C"), which.astype("int32")
 
-    def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int) -> Floats3d:
+    @takes_out()
+    def backprop_maxout(self, dY: Floats2d, which: Ints2d, P: int, *, out: Optional[Floats3d] = None) -> Floats3d:
         """dX is dY at the winning piece and 0 at the others.
 
         dY: (B, O).  which: (B, O) integers in [0, P), what maxout returned.  P: pieces, >= 1.

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import FloatsXdT
@@ -93,7 +94,8 @@ class Optim(Base):
         decay = min((1.0 + step) / (10.0 + step), max_decay)
         ema -= (1 - decay) * (ema - weights)
 
-    def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT) -> FloatsXdT:
+    @takes_out()
+    def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
         """-(y log(p + 1e-8) + (1 - y) log(1 - p + 1e-8)), elementwise.
 
         y_true, y_pred: one shape; p = y_pred in [0, 1].

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 import numpy
 
 from .. import checks
+from ._out import takes_out
 from .arrays import Arrays
 
 if TYPE_CHECKING:
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
 
 
 class Pad(Arrays):
+    @takes_out()
     def flatten(
-        self, X: Sequence[ArrayXd], dtype: Optional[DTypes] = None, pad: int = 0, ndim_if_empty: int = 2
+        self,
+        X: Sequence[ArrayXd],
+        dtype: Optional[DTypes] = None,
+        pad: int = 0,
+        ndim_if_empty: int = 2,
+        *,
+        out: Optional[ArrayXd] = None,
     ) -> ArrayXd:
         """Concatenate the members along their first axis.
 
@@ -64,7 +72,8 @@ class Pad(Arrays):
         checks.lengths(op, host, None)
         return host
 
-    def pad(self, seqs: Sequence[Array2d], round_to: int = 1) -> Array3d:
+    @takes_out()
+    def pad(self, seqs: Sequence[Array2d], round_to: int = 1, *, out: Optional[Array3d] = None) -> Array3d:
         """Sequences side by side, filled up with zeros to the longest.
 
         seqs: at least one array, all of one rank, dtype and trailing shape.

@@ -8,6 +8,7 @@ import numpy
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import Floats2d, Ints1d, Ints2d
@@ -39,7 +40,8 @@ class Reduce(Base):
         self.xp.add.at(sums, self._owners(host), X)
         return sums
 
-    def reduce_sum(self, X: Floats2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def reduce_sum(self, X: Floats2d, lengths: Ints1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Sum of the rows of each sequence; a zero row for an empty one.
 
         X: (T, O).  lengths: (B,) rows per sequence, any integers, sums to T.
@@ -50,7 +52,8 @@ class Reduce(Base):
         host = self._ragged("reduce_sum", X, lengths)
         return self._sums(self._wide(X), host).astype(X.dtype, copy=False)
 
-    def backprop_reduce_sum(self, d_sums: Floats2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_reduce_sum(self, d_sums: Floats2d, lengths: Ints1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """dX repeats row b of d_sums lengths[b] times.
 
         d_sums: (B, O).  lengths: (B,) rows per sequence.
@@ -61,7 +64,8 @@ class Reduce(Base):
         host = self._spread("backprop_reduce_sum", "d_sums", d_sums, lengths)
         return d_sums[self._owners(host)]
 
-    def reduce_mean(self, X: Floats2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def reduce_mean(self, X: Floats2d, lengths: Ints1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """Mean of the rows of each sequence; a zero row for an empty one.
 
         X: (T, O).  lengths: (B,) rows per sequence, any integers, sums to T.
@@ -72,7 +76,8 @@ class Reduce(Base):
         x = self._wide(X)
         return (self._sums(x, host) / self._divisors(host, x.dtype)).astype(X.dtype, copy=False)
 
-    def backprop_reduce_mean(self, d_means: Floats2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_reduce_mean(self, d_means: Floats2d, lengths: Ints1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """dX repeats row b of d_means / lengths[b] lengths[b] times.
 
         d_means: (B, O).  lengths: (B,) rows per sequence.
@@ -87,7 +92,10 @@ class Reduce(Base):
         """(B, 1) lengths as floats, 1 in place of 0."""
         return self.xp.asarray(numpy.maximum(host, 1)[:, None].astype(dtype if dtype.kind == "f" else "float64"))
 
-    def reduce_max(self, X: Floats2d, lengths: Ints1d) -> Tuple[Floats2d, Ints2d]:
+    @takes_out()
+    def reduce_max(
+        self, X: Floats2d, lengths: Ints1d, *, out: Optional[Tuple[Optional[Floats2d], Optional[Ints2d]]] = None
+    ) -> Tuple[Floats2d, Ints2d]:
         """Largest value of each column in each sequence, and the row of the sequence it is in.
 
         X: (T, O).  lengths: (B,) rows per sequence, each >= 1, sums to T.
@@ -103,7 +111,10 @@ class Reduce(Base):
         rows = self.xp.asarray(starts)[:, None] + which
         return X[rows, self.xp.arange(X.shape[1])], which
 
-    def backprop_reduce_max(self, d_maxes: Floats2d, which: Ints2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_reduce_max(
+        self, d_maxes: Floats2d, which: Ints2d, lengths: Ints1d, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """dX is d_maxes at the winning rows and 0 elsewhere.
 
         d_maxes, which: (B, O), which as reduce_max returned it.  lengths: (B,) rows per sequence, each >= 1.
@@ -122,7 +133,10 @@ class Reduce(Base):
         dX[starts[:, None] + which.astype("int64"), self.xp.arange(d_maxes.shape[1])] = d_maxes
         return dX
 
-    def reduce_first(self, X: Floats2d, lengths: Ints1d) -> Tuple[Floats2d, Ints1d]:
+    @takes_out()
+    def reduce_first(
+        self, X: Floats2d, lengths: Ints1d, *, out: Optional[Tuple[Optional[Floats2d], Optional[Ints1d]]] = None
+    ) -> Tuple[Floats2d, Ints1d]:
         """First row of each sequence.
 
         X: (T, O).  lengths: (B,) rows per sequence, each >= 1, sums to T.
@@ -136,7 +150,10 @@ class Reduce(Base):
         starts_ends = self.xp.asarray(numpy.append(0, numpy.cumsum(host)).astype("int32"))
         return X[starts_ends[:-1]], starts_ends
 
-    def backprop_reduce_first(self, d_firsts: Floats2d, starts_ends: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_reduce_first(
+        self, d_firsts: Floats2d, starts_ends: Ints1d, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """dX is d_firsts at the first row of each sequence and 0 elsewhere.
 
         d_firsts: (B, O).  starts_ends: (B + 1,), what reduce_first returned; size 0 when B is 0.
@@ -151,7 +168,10 @@ class Reduce(Base):
         rows = None if bounds.size == 0 else bounds[:-1]
         return self._at_rows(op, "d_firsts", d_firsts, rows, int(bounds[-1]) if bounds.size else 0)
 
-    def reduce_last(self, X: Floats2d, lengths: Ints1d) -> Tuple[Floats2d, Ints1d]:
+    @takes_out()
+    def reduce_last(
+        self, X: Floats2d, lengths: Ints1d, *, out: Optional[Tuple[Optional[Floats2d], Optional[Ints1d]]] = None
+    ) -> Tuple[Floats2d, Ints1d]:
         """Last row of each sequence.
 
         X: (T, O).  lengths: (B,) rows per sequence, each >= 1, sums to T.
@@ -165,7 +185,8 @@ class Reduce(Base):
         lasts = self.xp.asarray(numpy.cumsum(host) - 1)
         return X[lasts], lasts
 
-    def backprop_reduce_last(self, d_lasts: Floats2d, lasts: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_reduce_last(self, d_lasts: Floats2d, lasts: Ints1d, *, out: Optional[Floats2d] = None) -> Floats2d:
         """dX is d_lasts at the last row of each sequence and 0 elsewhere.
 
         d_lasts: (B, O).  lasts: (B,), what reduce_last returned; size 0 when B is 0.

@@ -8,6 +8,7 @@ import numpy
 
 from .. import checks
 from ._base import Base
+from ._out import takes_out
 
 if TYPE_CHECKING:
     from ...types import Floats2d, Ints1d
@@ -27,7 +28,10 @@ class Seq2col(Base):
             rows, neighbours = slice(low, high), slice(low + w - nW, high + w - nW)
             yield w, rows, neighbours, (owners[rows] == owners[neighbours])[:, None]
 
-    def seq2col(self, seq: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None) -> Floats2d:
+    @takes_out()
+    def seq2col(
+        self, seq: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """Row b becomes the rows b - nW ... b + nW side by side, zeros where they belong to another sequence.
 
         seq: (T, I).  nW: rows on each side, >= 0.
@@ -45,7 +49,10 @@ class Seq2col(Base):
             cols[rows, w] = self.xp.where(same, seq[neighbours], seq.dtype.type(0))
         return cols.reshape(T, (2 * nW + 1) * I)
 
-    def backprop_seq2col(self, dY: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None) -> Floats2d:
+    @takes_out()
+    def backprop_seq2col(
+        self, dY: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """dX[j] sums the blocks of dY in which seq2col copied row j.
 
         dY: (T, (2 nW + 1) * I).  nW, lengths: as given to seq2col.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy
 
 from .. import checks
+from ._out import takes_out
 from .reduce import Reduce
 
 if TYPE_CHECKING:
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
 
 
 class Softmax(Reduce):
-    def softmax(self, x: FloatsXdT, *, inplace: bool = False, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
+    @takes_out()
+    def softmax(
+        self,
+        x: FloatsXdT,
+        *,
+        inplace: bool = False,
+        axis: int = -1,
+        temperature: float = 1.0,
+        out: Optional[FloatsXdT] = None,
+    ) -> FloatsXdT:
         """Y = exp(x / temperature), normalised to sum to 1 along the axis.
 
         x: any shape.  axis: which to normalise.  temperature: above 1 flattens, below 1 sharpens.
@@ -33,7 +43,10 @@ class Softmax(Reduce):
             Y = Y / Y.sum(axis=axis, keepdims=True)
         return self._result("softmax", Y, x, inplace)
 
-    def backprop_softmax(self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0) -> FloatsXdT:
+    @takes_out()
+    def backprop_softmax(
+        self, Y: FloatsXdT, dY: FloatsXdT, *, axis: int = -1, temperature: float = 1.0, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
         """dX = Y * (g - sum(Y * g)) along the axis, with g = dY / temperature.
 
         Y, dY: same shape, in this order; Y is what softmax returned.  axis, temperature: as given to softmax.
@@ -49,7 +62,10 @@ class Softmax(Reduce):
         dX = dX - y * dX.sum(axis=axis, keepdims=True)
         return self._result("backprop_softmax", dX, dY, False)
 
-    def softmax_sequences(self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1) -> Floats2d:
+    @takes_out()
+    def softmax_sequences(
+        self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """Softmax of each column over the rows of each sequence.
 
         Xs: (T, O).  lengths: (B,) rows per sequence, sums to T, zeros allowed.
@@ -69,7 +85,10 @@ class Softmax(Reduce):
             Y = E / self._sums(E, host)[owners]
         return self._result("softmax_sequences", Y, Xs, inplace)
 
-    def backprop_softmax_sequences(self, dY: Floats2d, Y: Floats2d, lengths: Ints1d) -> Floats2d:
+    @takes_out()
+    def backprop_softmax_sequences(
+        self, dY: Floats2d, Y: Floats2d, lengths: Ints1d, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
         """dX = Y * (dY - S), S the sum of Y * dY over the rows of the sequence.
 
         dY, Y: (T, O), Y what softmax_sequences returned.  lengths: (B,) rows per sequence, sums to T.
