@@ -68,5 +68,6 @@ def extensions() -> list:
         extension("thinc_core.backends.cblas"),
         extension("thinc_core.backends._blis"),
         extension("thinc_core.backends.linalg"),
+        extension("thinc_core.backends.cuda._launch"),
         extension("thinc_core.extra.search"),
     ]

@@ -10,6 +10,7 @@ import math
 import operator
 import sys
 import types
+import weakref
 from typing import Any, Dict, Tuple
 
 import numpy
@@ -44,6 +45,14 @@ class Flags(dict):
 
     def __init__(self, contiguous: bool):
         super().__init__(C_CONTIGUOUS=contiguous)
+        self.c_contiguous = contiguous
+
+
+class Memory:
+    """Where an array lies."""
+
+    def __init__(self, ptr: int):
+        self.ptr = ptr
 
 
 class ndarray:
@@ -55,6 +64,10 @@ class ndarray:
 
     def __init__(self, data: Any):
         self._data = data
+
+    @property
+    def data(self) -> Memory:
+        return Memory(self._data.ctypes.data)
 
     def get(self) -> Any:
         return self._data.copy(order="K")
@@ -147,12 +160,43 @@ class FakeCupy(types.ModuleType):
         value = getattr(numpy, name)
         if name in ("finfo", "result_type") or isinstance(value, type) or not callable(value):
             return (lambda X: value(X)) if name == "finfo" else value
-        return _asarray if name == "asarray" else _Function(name, value)
+        return OWN[name] if name in OWN else _Function(name, value)
 
 
 def _asarray(X: Any, dtype: Any = None) -> ndarray:
     same = isinstance(X, ndarray) and (dtype is None or X.dtype == dtype)
     return X if same else wrap(numpy.asarray(unwrap(X, allow_host=True), dtype=dtype))
+
+
+GUARD, GUARD_BYTE = 64, 0xA5
+_guarded: Any = weakref.WeakValueDictionary()  # new arrays by address, with the bytes around them
+
+
+def _empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+    """A new array full of NaN (ones in every bit), between bytes that nobody may change."""
+    kind = numpy.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize if isinstance(shape, tuple) else int(shape) * kind.itemsize
+    holder = numpy.full(size + 3 * GUARD, GUARD_BYTE, dtype="uint8")
+    start = GUARD + -holder.ctypes.data % GUARD
+    holder[start : start + size] = 0xFF
+    made = numpy.ndarray(shape, kind, holder, start, order=order)  # type: ignore[call-overload]
+    if size:
+        _guarded[made.ctypes.data] = holder
+    return ndarray(made)
+
+
+def check_guards(kernel: str, arrays: Any) -> None:
+    """Whether a kernel wrote only where its arguments lie, as far as those are arrays that were made here."""
+    for i, array in enumerate(arrays):
+        holder = _guarded.get(array.data.ptr) if isinstance(array, ndarray) else None
+        if holder is not None:
+            start = array.data.ptr - holder.ctypes.data
+            end = len(holder) - 3 * GUARD + start
+            if (holder[:start] != GUARD_BYTE).any() or (holder[end:] != GUARD_BYTE).any():
+                raise AssertionError(f"{kernel}: it wrote outside of its argument {i}, an array of shape {array.shape}")
+
+
+OWN = {"asarray": _asarray, "empty": _empty}
 
 
 def _special(name: str) -> types.ModuleType:

@@ -29,6 +29,20 @@ CPU_ONLY = {
     "half",
     "blas",
 }  # tools of the kernels, not ops
+# Families of cpu/ that have no CUDA kernels yet: CupyOps runs the reference's array code.
+WITHOUT_CUDA = {
+    "dropout",
+    "gemm",
+    "hash",
+    "layernorm",
+    "lstm",
+    "maxout",
+    "optim",
+    "pad",
+    "reduce",
+    "seq2col",
+    "softmax",
+}
 
 # Ops without a row in cases.py: they take or give no plain arrays of numbers. Where they are tested instead.
 WITHOUT_ROW = {
@@ -138,6 +152,15 @@ def test_reference_and_cpu_kernels_have_the_same_stems() -> None:
     cpu = {path.stem for path in (BACKENDS / "cpu").glob("*.h")}
     cpu = {stem for stem in cpu if stem.partition("_")[0] not in cpu - {stem}}  # gemm_pack.h is a part of gemm.h
     assert reference - REFERENCE_ONLY == cpu - CPU_ONLY
+
+
+def test_cuda_kernels_have_the_stems_of_the_reference_and_methods_beside_them() -> None:
+    cuda = {path.stem for path in (BACKENDS / "cuda").glob("*.cu")}
+    methods = {path.stem for path in (BACKENDS / "cuda").glob("*.py") if not path.stem.startswith("_")}
+    reference = {path.stem for path in (BACKENDS / "reference").glob("*.py") if not path.stem.startswith("_")}
+    assert cuda == methods
+    assert cuda | WITHOUT_CUDA == reference - REFERENCE_ONLY
+    assert not cuda & WITHOUT_CUDA, "take what has kernels off the list"
 
 
 def test_every_gradient_op_belongs_to_a_row_with_a_gradient() -> None:

@@ -266,8 +266,13 @@ def indices(op: str, name: str, values: Any, limit: int) -> None:
     """Each index must be in [0, limit). values: any integer array."""
     bad = (values < 0) | (values >= limit)
     if bad.any():
-        where, value = _first(bad, values)
-        raise IndexError(f"{op}: {name} must be in [0, {limit}); got {value} at {where}")
+        raise bad_index(op, name, bad.shape, *_first_flat(bad, values), limit)
+
+
+def bad_index(op: str, name: str, shape: Tuple[int, ...], value: int, position: int, limit: int) -> IndexError:
+    """The error for an index that was found outside [0, limit). position: in the flattened array of this shape."""
+    where = [int(i) for i in numpy.unravel_index(position, shape)]
+    return IndexError(f"{op}: {name} must be in [0, {limit}); got {value} at {where}")
 
 
 def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
@@ -283,9 +288,14 @@ def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
 
 def _first(bad: Any, values: Any) -> Tuple[list, int]:
     """Position and value of the first fault, as plain Python objects."""
+    value, flat = _first_flat(bad, values)
+    return [int(i) for i in numpy.unravel_index(flat, bad.shape)], value
+
+
+def _first_flat(bad: Any, values: Any) -> Tuple[int, int]:
+    """Value of the first fault and its position in the flattened array."""
     flat = int(bad.ravel().argmax())
-    where = [int(i) for i in numpy.unravel_index(flat, bad.shape)]
-    return where, int(values[tuple(where)])
+    return int(values[numpy.unravel_index(flat, bad.shape)]), flat
 
 
 def gemm(op: str, x: Any, y: Any, trans1: bool, trans2: bool) -> None:

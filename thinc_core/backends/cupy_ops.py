@@ -1,11 +1,16 @@
-"""CupyOps: the ops on CUDA devices. Importable without CuPy; every op runs the reference's array code on the device."""
+"""CupyOps: the ops on CUDA devices. Importable without CuPy.
+
+What has a kernel in cuda/ is launched by the mixins there; the rest, and whatever a kernel cannot take, is the
+reference's array code on the device.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from . import _gpu, checks
-from .ops import Ops
+from .cuda.activations import CudaActivations
+from .cuda.gather import CudaGather
 
 if TYPE_CHECKING:
     from ..types import DeviceTypes, DTypes
@@ -13,7 +18,7 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(Ops):
+class CupyOps(CudaActivations, CudaGather):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.
@@ -44,6 +49,12 @@ class CupyOps(Ops):
     def _arrays(self, op: str, **arrays: Any) -> None:
         self._need_device(op)
         super()._arrays(op, **arrays)
+
+    def to_numpy(self, data: Any, *, byte_order: Optional[str] = None) -> Any:
+        copied = super().to_numpy(data, byte_order=byte_order)
+        if checks.is_cupy(data):  # the copy has waited for the kernels: what they found wrong is known
+            self._device().errors.look()
+        return copied
 
     def alloc(
         self, shape: Union[int, Tuple[int, ...]], *, dtype: Optional[DTypes] = "float32", zeros: bool = True

@@ -1,0 +1,1 @@
+"""The CUDA kernels of thinc_core/backends/cuda on the CPU."""

@@ -1,0 +1,87 @@
+"""Compiles every .cu file with the C++ compiler to one shared library; an object is kept until its text changes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Dict, Optional
+
+from thinc_core.backends.cuda import _device
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# fp-contract: products and sums are rounded as the kernels say.  fno-gnu-unique: several such libraries may be loaded.
+FLAGS = ["-std=c++17", "-O1", "-g", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off"]
+FLAGS += ["-fno-strict-aliasing", "-w"]
+
+
+def problem() -> Optional[str]:
+    """Why kernels cannot be emulated on this machine, or None."""
+    if sys.platform != "linux":
+        return "CUDA kernels are emulated on Linux only"
+    return None if compiler() else "emulating CUDA kernels needs a C++ compiler (g++ or clang++)"
+
+
+def compiler() -> Optional[str]:
+    found = [shutil.which(name) for name in (os.environ.get("CXX", "g++").split()[-1], "g++", "clang++")]
+    return next(filter(None, found), None)
+
+
+def folder() -> Path:
+    """Where objects and libraries are kept."""
+    kept = ROOT / "build" / "cuda_emulation"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError:  # an installed, read-only copy of the tests
+        kept = Path(tempfile.gettempdir()) / f"thinc_core_cuda_emulation_{os.getuid()}"
+        kept.mkdir(mode=0o700, exist_ok=True)
+    return kept
+
+
+def texts() -> Dict[str, str]:
+    """C++ text by stem: a namespace of its own for each .cu file, as each is a module of its own on the device."""
+    found = {path.stem: translated(path.stem, _device.source(path.stem)) for path in _device.SOURCES.glob("*.cu")}
+    return {"emulation": (HERE / "emulation.cpp").read_text(), **found}
+
+
+def translated(stem: str, source: str) -> str:
+    return f'#include "emulation.h"\nnamespace {{\n#line 1 "{stem}.cu with common.cuh"\n{source}\n}}\n'
+
+
+def build(sources: Dict[str, str]) -> Path:
+    """The library made of these texts."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compiled, sources, sources.values()))
+    return made(hashed(*(path.name for path in objects)), ".so", ["-shared", *map(str, objects)])
+
+
+def compiled(stem: str, text: str) -> Path:
+    digest = hashed(text, (HERE / "emulation.h").read_text(), *FLAGS, str(compiler()))
+    source = folder() / f"{stem}-{digest}.cpp"
+    object_file = source.with_suffix(".o")
+    if not object_file.exists():
+        source.write_text(text)
+    return made(f"{stem}-{digest}", ".o", [*FLAGS, f"-I{HERE}", "-c", str(source)])
+
+
+def hashed(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def made(name: str, suffix: str, arguments: list) -> Path:
+    """A file that the compiler writes, unless it is there; other processes see all of it or nothing."""
+    target = folder() / f"{name}{suffix}"
+    if not target.exists():
+        partial = folder() / f"{name}.{os.getpid()}{suffix}"
+        command = [str(compiler()), *arguments, "-o", str(partial)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+        os.replace(partial, target)
+    return target

@@ -1,0 +1,127 @@
+"""What the methods that launch kernels need to look at arrays: dtype, layout, overlap, new arrays.
+
+Nothing here raises: a question that has the wrong answer gives None or False, and the caller hands its arguments to the
+reference, which computes with array code or words the error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+import numpy
+
+from .. import checks
+from ..ops import Ops
+
+FLOATS: Dict[Any, str] = {numpy.dtype(f"float{bits}"): f"f{bits}" for bits in (16, 32, 64)}
+INTEGERS: Dict[Any, str] = {numpy.dtype("int32"): "i32", numpy.dtype("int64"): "i64"}
+WIDER = {"int8": "int32", "uint8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64"}
+LANES = {"f16": 8, "bf16": 8, "f32": 4, "f64": 2}  # elements in 16 bytes
+
+
+def suffix(ops: Any, *arrays: Any) -> Optional[str]:
+    """How kernels call the float dtype that all of the arrays have: f32, f64, f16, bf16. None when they have none."""
+    kind, first = getattr(ops.xp, "ndarray", None), arrays[0]  # without CuPy there is no array that fits
+    for X in arrays:
+        if type(X) is not kind or X.dtype != first.dtype:
+            return None
+    found = FLOATS.get(first.dtype)
+    if found is None and first.dtype.name == "bfloat16":
+        found = FLOATS[first.dtype] = "bf16"
+    return found
+
+
+def contig(ops: Any, X: Any) -> Any:
+    """X, or a copy of it in C order at an address that is a multiple of the size of its elements."""
+    if X.flags.c_contiguous and X.data.ptr % X.itemsize == 0:
+        return X
+    return ops.xp.array(X, order="C", copy=True)
+
+
+def plain(X: Any) -> bool:
+    """Whether a kernel can write to X as it is."""
+    return bool(X.flags.c_contiguous and X.data.ptr % X.itemsize == 0 and getattr(X.flags, "writeable", True))
+
+
+def indices(ops: Any, values: Any) -> Tuple[Any, str]:
+    """An array of integers in C order, and how kernels call its dtype; (None, "") when it is none."""
+    if type(values) is not getattr(ops.xp, "ndarray", None):
+        return None, ""
+    found = INTEGERS.get(values.dtype)
+    if found is not None:
+        return contig(ops, values), found
+    wide = WIDER.get(values.dtype.name)
+    return (None, "") if wide is None else (ops.xp.array(values, dtype=wide, order="C"), INTEGERS[numpy.dtype(wide)])
+
+
+def apart(X: Any, Y: Any) -> bool:
+    """Whether two arrays in C order share no memory."""
+    x, y = X.data.ptr, Y.data.ptr
+    return bool(x + X.nbytes <= y or y + Y.nbytes <= x)
+
+
+def fits(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any, *read: Any) -> bool:
+    """Whether out is None, or like the new array of this shape and dtype and apart from the arrays that are read."""
+    if out is None:
+        return True
+    return (
+        type(out) is ops.xp.ndarray
+        and out.dtype == dtype
+        and out.shape == shape
+        and plain(out)
+        and all(apart(out, X) for X in read)
+    )
+
+
+def target(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any) -> Any:
+    """out, or a new array for None."""
+    return ops.xp.empty(shape, dtype=dtype) if out is None else out
+
+
+def flag(value: Any) -> Optional[bool]:
+    """Whether value is true; None when it is neither true nor false."""
+    if type(value) is bool:
+        return value
+    try:
+        return bool(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def numbers(values: Sequence[Any]) -> Optional[Tuple[float, ...]]:
+    """The values as floats; None when one is no number."""
+    try:
+        return tuple(value if type(value) is float else checks.number("", "", value) for value in values)
+    except TypeError:
+        return None
+
+
+def map_elements(ops: Any, stem: str, op: str, arrays: Tuple[Any, ...], inplace: Any, out: Any, *more: Any) -> Any:
+    """Y = f(arrays), elementwise, into the first of them when inplace. more: the op's numbers, in its order.
+
+    The kernel is <op>_<suffix>(Y, arrays..., n, more...).
+    """
+    kind, into, given = suffix(ops, *arrays), flag(inplace), numbers(more)
+    first = arrays[0]
+    if (
+        kind is None
+        or into is None
+        or given is None
+        or (into and (out is not None or not plain(first)))
+        or not all(X.shape == first.shape for X in arrays[1:])
+        or not fits(ops, out, first.shape, first.dtype)
+    ):
+        return _reference(ops, op, arrays, inplace, out, more)
+    read = [contig(ops, X) for X in arrays]
+    Y = read[0] if into else target(ops, out, first.shape, first.dtype)
+    if (into or out is not None) and not all(X.data.ptr == Y.data.ptr or apart(X, Y) for X in read):
+        return _reference(ops, op, arrays, inplace, out, more)
+    if Y.size:
+        work = -(-Y.size // LANES[kind])
+        ops._device().launch(stem, f"{op}_{kind}", work, Y, *read, Y.size, *given)
+    return Y
+
+
+def _reference(ops: Any, op: str, arrays: Tuple[Any, ...], inplace: Any, out: Any, more: Tuple[Any, ...]) -> Any:
+    options = {} if inplace is False else {"inplace": inplace}  # not every op has it
+    return getattr(Ops, op)(ops, *arrays, *more, out=out, **options)

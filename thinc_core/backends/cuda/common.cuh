@@ -1,0 +1,264 @@
+// What every .cu file begins with: it is put in front of the text, not included, so there is no #pragma once.
+// Compiles under NVRTC (no headers at all), nvcc, and g++ with the emulator of tests/cuda_emulation.
+
+typedef long long i64;
+typedef unsigned long long u64;
+typedef int i32;
+typedef unsigned int u32;
+typedef unsigned short u16;
+typedef unsigned char u8;
+static_assert(sizeof(i64) == 8 && sizeof(i32) == 4, "sizes of integers");
+
+constexpr int WARP = 32, MOST_THREADS = 256;
+constexpr u32 WHOLE_WARP = 0xffffffffu;
+
+#ifndef THINC_EMULATION
+#define DEVICE static __device__ __forceinline__
+#define MEMBER __device__ __forceinline__
+#define KERNEL(name, parameters) extern "C" __global__ void __launch_bounds__(MOST_THREADS) name parameters
+#define SHARED(T, name, n) __shared__ T name[n]
+#define DYNAMIC_SHARED(T, name)                                   \
+  extern __shared__ __align__(16) unsigned char dynamic_shared[]; \
+  T* const name = reinterpret_cast<T*>(dynamic_shared)
+#define CHECK_ALIGNED(pointer, bytes)
+#endif
+
+// One line per dtype that floats are stored in: M(suffix, type, ...).
+#define FOR_FLOATS(M, ...) \
+  M(f32, float, __VA_ARGS__) M(f64, double, __VA_ARGS__) M(f16, f16, __VA_ARGS__) M(bf16, bf16, __VA_ARGS__)
+
+// Numbers that are stored in 16 bits and computed with as float.
+struct f16 {
+  u16 bits;
+};
+struct bf16 {
+  u16 bits;
+};
+
+// What numbers stored as T are computed with.
+template <typename T>
+struct acc_of {
+  typedef float type;
+};
+template <>
+struct acc_of<double> {
+  typedef double type;
+};
+template <typename T>
+using acc = typename acc_of<T>::type;
+
+#ifdef THINC_EMULATION
+DEVICE float half_to_float(u16 h) { return emulation::half_to_float(h); }
+DEVICE u16 float_to_half(float x) { return emulation::float_to_half(x); }
+#else
+DEVICE float half_to_float(u16 h) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
+  return x;
+}
+DEVICE u16 float_to_half(float x) {
+  u16 h;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x));
+  return h;
+}
+#endif
+DEVICE u16 float_to_bf16(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  u16 h;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h) : "f"(x));
+  return h;
+#else
+  u32 b = __float_as_uint(x);
+  bool nan = (b & 0x7fffffffu) > 0x7f800000u;
+  return (u16)((nan ? b | 0x400000u : b + 0x7fffu + ((b >> 16) & 1u)) >> 16);  // round half to even
+#endif
+}
+
+DEVICE float to_acc(float x) { return x; }
+DEVICE double to_acc(double x) { return x; }
+DEVICE float to_acc(f16 x) { return half_to_float(x.bits); }
+DEVICE float to_acc(bf16 x) { return __uint_as_float((u32)x.bits << 16); }
+
+// from_acc<T>(x): x, rounded to how T is stored.
+template <typename T>
+MEMBER T from_acc(acc<T> x) {
+  return x;
+}
+template <>
+MEMBER f16 from_acc<f16>(float x) {
+  return f16{float_to_half(x)};
+}
+template <>
+MEMBER bf16 from_acc<bf16>(float x) {
+  return bf16{float_to_bf16(x)};
+}
+
+// Maths with one name for both accumulators.
+DEVICE float exp_(float x) { return expf(x); }
+DEVICE double exp_(double x) { return exp(x); }
+DEVICE float log_(float x) { return logf(x); }
+DEVICE double log_(double x) { return log(x); }
+DEVICE float erf_(float x) { return erff(x); }
+DEVICE double erf_(double x) { return erf(x); }
+DEVICE float erfc_(float x) { return erfcf(x); }
+DEVICE double erfc_(double x) { return erfc(x); }
+DEVICE float tanh_(float x) { return tanhf(x); }
+DEVICE double tanh_(double x) { return tanh(x); }
+DEVICE float sqrt_(float x) { return sqrtf(x); }
+DEVICE double sqrt_(double x) { return sqrt(x); }
+DEVICE float abs_(float x) { return fabsf(x); }
+DEVICE double abs_(double x) { return fabs(x); }
+// Rounded each by itself: never contracted to an FMA, so that a comparison with the result does not depend on that.
+DEVICE float multiply_(float x, float y) { return __fmul_rn(x, y); }
+DEVICE double multiply_(double x, double y) { return __dmul_rn(x, y); }
+DEVICE float add_(float x, float y) { return __fadd_rn(x, y); }
+DEVICE double add_(double x, double y) { return __dadd_rn(x, y); }
+DEVICE float largest_(float) { return 3.402823466e+38f; }
+DEVICE double largest_(double) { return 1.7976931348623157e+308; }
+
+// Comparisons that let NaN in x pass.
+template <typename A>
+DEVICE A at_least_(A x, A low) {
+  return x < low ? low : x;
+}
+template <typename A>
+DEVICE A at_most_(A x, A high) {
+  return x > high ? high : x;
+}
+// -inf as the lowest finite value, which times an exact zero is zero and not NaN.
+template <typename A>
+DEVICE A floor_(A x) {
+  return at_least_(x, -largest_(x));
+}
+
+// N elements that are loaded and stored at once. LANES of them are 16 bytes.
+template <typename T, int N>
+struct __align__(sizeof(T) * N) Vec {
+  T v[N];
+};
+template <typename T>
+constexpr int LANES = 16 / (int)sizeof(T);
+
+template <int N, typename T>
+DEVICE Vec<T, N> load(const T* p) {
+  CHECK_ALIGNED(p, sizeof(T) * N);
+  return *reinterpret_cast<const Vec<T, N>*>(p);
+}
+template <typename T, int N>
+DEVICE void store(T* p, Vec<T, N> x) {
+  CHECK_ALIGNED(p, sizeof(T) * N);
+  *reinterpret_cast<Vec<T, N>*>(p) = x;
+}
+// Whether all of the pointers are multiples of 16 bytes. The answer is the same for all threads.
+template <typename... P>
+DEVICE bool aligned(P... pointers) {
+  return (((u64)pointers | ...) & 15) == 0;
+}
+
+// The thread's number among all of the grid, and how many there are: where its stride begins and how long it is.
+DEVICE i64 first_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
+DEVICE i64 stride() { return (i64)gridDim.x * blockDim.x; }
+
+template <typename T, int N, typename F, typename... X>
+DEVICE Vec<T, N> map_vector(F f, Vec<X, N>... xs) {
+  Vec<T, N> y;
+#pragma unroll
+  for (int k = 0; k < N; ++k) y.v[k] = from_acc<T>(f(to_acc(xs.v[k])...));
+  return y;
+}
+// Y[i] = f(X[i]...), in 16-byte pieces where all arrays allow it. Y may be exactly one of the Xs.
+template <typename T, typename F, typename... X>
+DEVICE void map_elements(T* Y, i64 n, F f, const X*... Xs) {
+  i64 whole = aligned(Y, Xs...) ? n / LANES<T> : 0;
+  for (i64 i = first_index(); i < whole; i += stride()) {
+    store(Y + i * LANES<T>, map_vector<T>(f, load<LANES<T>>(Xs + i * LANES<T>)...));
+  }
+  for (i64 i = whole * LANES<T> + first_index(); i < n; i += stride()) Y[i] = from_acc<T>(f(to_acc(Xs[i])...));
+}
+
+struct Sum {
+  template <typename A>
+  MEMBER A operator()(A x, A y) const {
+    return x + y;
+  }
+};
+// NaN wins, as it does in NumPy's maximum.
+struct Max {
+  template <typename A>
+  MEMBER A operator()(A x, A y) const {
+    return x >= y || x != x ? x : y;
+  }
+};
+
+// Every lane gets the result. All lanes of the warp must call.
+template <typename A, typename Op>
+DEVICE A reduce_warp(A x, Op op) {
+#pragma unroll
+  for (int lane = WARP / 2; lane > 0; lane /= 2) x = op(x, __shfl_xor_sync(WHOLE_WARP, x, lane));
+  return x;
+}
+
+// Every thread gets the result. All threads of the block, whole warps, must call. scratch: WARP + 1 elements of shared
+// memory, free for other uses as soon as this returns.
+template <typename A, typename Op>
+DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
+  x = reduce_warp(x, op);
+  if (lane == 0) scratch[warp] = x;
+  __syncthreads();
+  if (warp == 0) {
+    x = reduce_warp(lane < warps ? scratch[lane] : neutral, op);
+    if (lane == 0) scratch[WARP] = x;
+  }
+  __syncthreads();
+  x = scratch[WARP];
+  __syncthreads();
+  return x;
+}
+
+// Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
+struct Words {
+  u32 w[4];
+};
+DEVICE Words philox(u64 counter, u64 seed) {
+  u32 c0 = (u32)counter, c1 = (u32)(counter >> 32), c2 = 0, c3 = 0, k0 = (u32)seed, k1 = (u32)(seed >> 32);
+#pragma unroll
+  for (int round = 0; round < 10; ++round) {
+    u32 high0 = __umulhi(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;
+    u32 high1 = __umulhi(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+    c0 = high1 ^ c1 ^ k0;
+    c2 = high0 ^ c3 ^ k1;
+    c1 = low1;
+    c3 = low0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return Words{{c0, c1, c2, c3}};
+}
+
+// The error word: a fault that a kernel found in its arguments, for the host to raise. Of several in one launch the one
+// at the lowest position is kept, of several launches the first. Threads that find none never come here.
+struct ErrorWord {
+  i64 code, value, position, limit;
+};
+constexpr i64 BUSY = -1;
+
+DEVICE void report(ErrorWord* error, i64 ticket, i64 value, i64 position, i64 limit) {
+  volatile i64* words = &error->code;
+  u64* code = reinterpret_cast<u64*>(error);
+  for (;;) {
+    i64 seen = words[0];
+    if (seen == BUSY) continue;
+    if (seen != 0 && (seen != ticket || words[2] <= position)) return;
+    if (atomicCAS(code, (u64)seen, (u64)BUSY) != (u64)seen) continue;
+    bool first = seen == 0 || words[2] > position;  // the words may have changed since they were compared
+    if (first) {
+      words[1] = value;
+      words[2] = position;
+      words[3] = limit;
+    }
+    __threadfence_system();
+    atomicExch(code, (u64)ticket);
+    return;
+  }
+}
