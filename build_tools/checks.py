@@ -57,6 +57,7 @@ CHECKS: Dict[str, Callable[[bool], List[Command]]] = {
     "size": own("size"),
     "docs": own("docs"),
     "symbols": own("symbols"),
+    "cuda": own("cuda"),
 }
 NAMES = list(CHECKS)
 

@@ -37,12 +37,14 @@ class EmulatedDevice(Device):
                 ctypes.c_void_p if name == "find" else ctypes.c_char_p
             )
         self.library.thinc_emulation_kinds.argtypes = [ctypes.c_void_p]
-        self.set_schedule(schedule or os.environ.get("THINC_CORE_CUDA_SCHEDULE", "forward"))
+        self.schedule = schedule or os.environ.get("THINC_CORE_CUDA_SCHEDULE", "forward")
+        self.set_schedule(self.schedule)
         self._at_once = at_once
         super().__init__(FAKE)
         self.most_blocks = BLOCKS
 
     def set_schedule(self, name: str, seed: int = 1) -> None:
+        """Run threads in this order from now on, on all devices of the same library."""
         if name not in SCHEDULES:
             raise ValueError(f"THINC_CORE_CUDA_SCHEDULE: it must be one of {', '.join(SCHEDULES)}; got {name!r}")
         self.library.thinc_emulation_schedule(SCHEDULES.index(name), seed)

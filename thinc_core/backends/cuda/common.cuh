@@ -15,7 +15,7 @@ constexpr u32 WHOLE_WARP = 0xffffffffu;
 #ifndef THINC_EMULATION
 #define DEVICE static __device__ __forceinline__
 #define MEMBER __device__ __forceinline__
-#define KERNEL(name, parameters) extern "C" __global__ void __launch_bounds__(MOST_THREADS) name parameters
+#define KERNEL(name, parameters) extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) name parameters
 #define SHARED(T, name, n) __shared__ T name[n]
 #define DYNAMIC_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char dynamic_shared[]; \
@@ -199,7 +199,7 @@ DEVICE A reduce_warp(A x, Op op) {
 }
 
 // Every thread gets the result. All threads of the block, whole warps, must call. scratch: WARP + 1 elements of shared
-// memory, free for other uses as soon as this returns.
+// memory. The next reduce_block may use them at once, anything else after a barrier.
 template <typename A, typename Op>
 DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
@@ -211,9 +211,7 @@ DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
     if (lane == 0) scratch[WARP] = x;
   }
   __syncthreads();
-  x = scratch[WARP];
-  __syncthreads();
-  return x;
+  return scratch[WARP];
 }
 
 // Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
