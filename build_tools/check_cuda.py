@@ -67,7 +67,7 @@ def spills(log: str) -> Iterator[str]:
 
 def doubles(cubin: Path) -> Iterator[str]:
     """Kernels with FP64 instructions that are not named for them."""
-    command = [str(readable()), "-sass", str(cubin)]
+    command = [str(tool("cuobjdump")), "-sass", str(cubin)]
     listing = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     for part in listing.split("Function : ")[1:]:
         kernel, count = part.split()[0], len(FP64.findall(part))

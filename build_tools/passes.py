@@ -78,7 +78,7 @@ def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
     plan = [Pass("whole suite", {}, [*common, *chosen])]
     isas, providers = forced_names()
     # The other backends compute the same whatever is forced, so only the compiled one is asked again.
-    ops = [*common, OPS, "-k", "not reference and not cupy"]
+    ops = [*common, OPS, "-k", "not reference and not cupy and not cuda"]
     plan += [Pass(f"instruction set {name}", {"THINC_CORE_ISA": name}, ops) for name in isas]
     plan += [Pass(f"BLAS {name}", {"THINC_CORE_BLAS": name}, ops) for name in providers]
     return plan

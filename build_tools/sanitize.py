@@ -22,13 +22,13 @@ SOURCES = ("build_tools", "include", "tests", "thinc_core", "setup.py", "pyproje
 UNCOPIED = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", ".pytest_cache")
 SANITIZERS = "address,undefined"
 PROBE = "import thinc_core.backends as b; print(b.__file__); print(*b.supported_isas())"
-TESTS = ["tests/backends", "-k", "not reference and not cupy"]
+TESTS = ["tests/backends", "-k", "not reference and not cupy and not cuda"]
 LEAK_TESTS = [
     "tests/backends/test_ops_golden.py",
     "tests/backends/test_ops_errors.py",
     "tests/backends/test_ops_lists.py",
 ]
-LEAK_TESTS += ["-k", "not reference and not cupy", "-p", "no:cacheprovider"]
+LEAK_TESTS += ["-k", "not reference and not cupy and not cuda", "-p", "no:cacheprovider"]
 
 
 def compiler() -> str:

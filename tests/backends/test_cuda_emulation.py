@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -58,7 +58,7 @@ TWICE = """
 COMMON = (_device.SOURCES / "common.cuh").read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=None)
+@cache
 def library(changes: Tuple[Tuple[str, str], ...] = ()) -> Path:
     """The kernels above, with pieces of the text replaced."""
     text = COMMON + TWICE + KERNELS
@@ -127,7 +127,7 @@ LOOP = "for (i64 i = whole * LANES<T> + first_index(); i < n; i += stride())"
 
 
 def test_a_write_beyond_an_output_is_found() -> None:
-    with pytest.raises(AssertionError, match="twice_f32: it wrote outside of its argument 0, an array of shape"):
+    with pytest.raises(AssertionError, match=r"twice_f32: it wrote outside of its argument 0, an array of shape"):
         doubled(emulator((LOOP, LOOP.replace("i < n", "i <= n"))))
 
 
@@ -138,7 +138,7 @@ def test_an_output_that_is_not_written_is_found() -> None:
 def test_a_vector_at_an_unaligned_address_is_found() -> None:
     device = emulator(("return (((u64)pointers | ...) & 15) == 0;", "return true;"))
     assert doubled(device)
-    with pytest.raises(RuntimeError, match="a vector is loaded or stored at an unaligned address"):
+    with pytest.raises(RuntimeError, match=r"a vector is loaded or stored at an unaligned address"):
         doubled(device, start=1)
 
 
@@ -159,7 +159,7 @@ def test_numbers_of_16_bits_are_rounded_as_numpy_rounds_them() -> None:
     special = numpy.array(
         [numpy.inf, -numpy.inf, numpy.nan, 65519.9, 65520, 1e-8, -1e-8, 3e38, 3.4e38], dtype="float32"
     )
-    X = numpy.concatenate([every, between, more[:1000], special])
+    X = numpy.concatenate([every, between, more, special])
     n = len(X)
     H, B, Y = FAKE.empty((n,), "float16"), FAKE.empty((n,), "uint16"), FAKE.empty((n,), "float32")
     emulator().launch("testing", "halves_f32", n, H, B, Y, FAKE.asarray(X), n)
@@ -193,7 +193,7 @@ def report(device: EmulatedDevice, values: list, limit: int = 4) -> None:
 def test_the_first_fault_is_reported(schedule: str) -> None:
     device = emulator(schedule=schedule)
     report(device, [0, 1, 2, 3])
-    with pytest.raises(IndexError, match="^7 at 290, limit 4$"):
+    with pytest.raises(IndexError, match=r"^7 at 290, limit 4$"):
         report(device, [0] * 290 + [7, 0, 8] + [0] * 20 + [9])
     report(device, [3, 2, 1, 0])
 
@@ -201,12 +201,11 @@ def test_the_first_fault_is_reported(schedule: str) -> None:
 def test_faults_are_raised_at_the_next_look() -> None:
     device = emulator(at_once=False)
     report(device, [0, 9])
-    report_of_the_first = pytest.raises(IndexError, match="^9 at 1, limit 4$")
-    with report_of_the_first:
+    with pytest.raises(IndexError, match=r"^9 at 1, limit 4$"):
         report(device, [8])  # which does not start
     device.errors.look()
     report(device, [5, 6])
-    with pytest.raises(IndexError, match="^5 at 0, limit 4$"):
+    with pytest.raises(IndexError, match=r"^5 at 0, limit 4$"):
         device.errors.look()
 
 
