@@ -23,12 +23,24 @@ def suffix(ops: Any, *arrays: Any) -> Optional[str]:
     """How kernels call the float dtype that all of the arrays have: f32, f64, f16, bf16. None when they have none."""
     kind, first = getattr(ops.xp, "ndarray", None), arrays[0]  # without CuPy there is no array that fits
     for X in arrays:
-        if type(X) is not kind or X.dtype != first.dtype:
+        if type(X) is not kind:
             return None
-    found = FLOATS.get(first.dtype)
-    if found is None and first.dtype.name == "bfloat16":
-        found = FLOATS[first.dtype] = "bf16"
+    dtype = first.dtype
+    for X in arrays[1:]:
+        if X.dtype != dtype:
+            return None
+    found = FLOATS.get(dtype)
+    if found is None and dtype.name == "bfloat16":
+        found = FLOATS[dtype] = "bf16"
     return found
+
+
+def same_shape(first: Any, *more: Any) -> bool:
+    shape = first.shape
+    for X in more:
+        if X.shape != shape:
+            return False
+    return True
 
 
 def contig(ops: Any, X: Any) -> Any:
@@ -101,25 +113,34 @@ def map_elements(ops: Any, stem: str, op: str, arrays: Tuple[Any, ...], inplace:
 
     The kernel is <op>_<suffix>(Y, arrays..., n, more...).
     """
-    kind, into, given = suffix(ops, *arrays), flag(inplace), numbers(more)
+    kind, given = suffix(ops, *arrays), numbers(more) if more else ()
+    if kind is None or given is None or not same_shape(*arrays):
+        return _reference(ops, op, arrays, inplace, out, more)
     first = arrays[0]
-    if (
-        kind is None
-        or into is None
-        or given is None
-        or (into and (out is not None or not plain(first)))
-        or not all(X.shape == first.shape for X in arrays[1:])
-        or not fits(ops, out, first.shape, first.dtype)
-    ):
-        return _reference(ops, op, arrays, inplace, out, more)
     read = [contig(ops, X) for X in arrays]
-    Y = read[0] if into else target(ops, out, first.shape, first.dtype)
-    if (into or out is not None) and not all(X.data.ptr == Y.data.ptr or apart(X, Y) for X in read):
-        return _reference(ops, op, arrays, inplace, out, more)
-    if Y.size:
-        work = -(-Y.size // LANES[kind])
-        ops._device().launch(stem, f"{op}_{kind}", work, Y, *read, Y.size, *given)
+    if inplace is False and out is None:
+        Y = ops.xp.empty(first.shape, dtype=first.dtype)
+    else:
+        Y = _over(ops, first, read, flag(inplace), out)
+        if Y is None:
+            return _reference(ops, op, arrays, inplace, out, more)
+    size = Y.size
+    if size:
+        ops._device().launch(stem, f"{op}_{kind}", -(-size // LANES[kind]), Y, *read, size, *given)
     return Y
+
+
+def _over(ops: Any, first: Any, read: Sequence[Any], into: Optional[bool], out: Any) -> Any:
+    """What an elementwise kernel that reads these arrays writes to, the first of them or out; None when it cannot.
+
+    It reads an element before it writes it, so an array that it reads may lie exactly there, but not overlap.
+    """
+    if into is None or (into and (out is not None or not plain(first))):
+        return None
+    if not fits(ops, out, first.shape, first.dtype):
+        return None
+    Y = first if into else target(ops, out, first.shape, first.dtype)
+    return Y if all(X.data.ptr == Y.data.ptr or apart(X, Y) for X in read) else None
 
 
 def _reference(ops: Any, op: str, arrays: Tuple[Any, ...], inplace: Any, out: Any, more: Tuple[Any, ...]) -> Any:
