@@ -23,6 +23,7 @@ UNCOPIED = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", ".pytest_cache
 SANITIZERS = "address,undefined"
 PROBE = "import thinc_core.backends as b; print(b.__file__); print(*b.supported_isas())"
 TESTS = ["tests/backends", "-k", "not reference and not cupy and not cuda"]
+CUDA_TESTS = ["tests/backends/test_ops_values.py", "-k", "cuda_emulated"]  # the emulated kernels, once
 LEAK_TESTS = [
     "tests/backends/test_ops_golden.py",
     "tests/backends/test_ops_errors.py",
@@ -96,9 +97,11 @@ def run(arguments: Sequence[str]) -> int:
         fail("check --asan: the extensions did not compile")
     names = instruction_sets(settings)
     failed = [name for name in names if not passes(name, arguments, settings)]
+    if not arguments and not passes(names[0], CUDA_TESTS, settings):
+        failed.append("cuda kernels")
     if not arguments and leaks(settings):
         failed.append("leaks")
-    ran = ", ".join(names if arguments else [*names, "leaks"])
+    ran = ", ".join(names if arguments else [*names, "cuda kernels", "leaks"])
     say(f"check --asan: {ran} in {time.perf_counter() - started:.0f} s")
     print(f"FAILED  {', '.join(failed)}: see above" if failed else "ok      no fault found", flush=True)
     return 1 if failed else 0

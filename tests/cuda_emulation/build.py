@@ -10,7 +10,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from thinc_core.backends.cuda import _device
 
@@ -19,6 +19,10 @@ ROOT = HERE.parents[1]
 # fp-contract: products and sums are rounded as the kernels say.  fno-gnu-unique: several such libraries may be loaded.
 FLAGS = ["-std=c++17", "-O1", "-g", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off"]
 FLAGS += ["-fno-strict-aliasing", "-w"]
+SANITIZE: List[str] = []
+if os.environ.get("THINC_CORE_SANITIZED"):  # by build_tools check --asan, which finds reads beyond an array too
+    SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=address,undefined"]
+    FLAGS += [*SANITIZE, "-fno-omit-frame-pointer"]
 
 
 def problem() -> Optional[str]:
@@ -58,7 +62,7 @@ def build(sources: Dict[str, str]) -> Path:
     """The library made of these texts."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, sources, sources.values()))
-    return made(hashed(*(path.name for path in objects)), ".so", ["-shared", *map(str, objects)])
+    return made(hashed(*SANITIZE, *(path.name for path in objects)), ".so", ["-shared", *SANITIZE, *map(str, objects)])
 
 
 def compiled(stem: str, text: str) -> Path:
