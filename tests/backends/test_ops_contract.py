@@ -36,7 +36,6 @@ WITHOUT_CUDA = {
     "hash",
     "layernorm",
     "lstm",
-    "maxout",
     "optim",
     "pad",
     "reduce",
