@@ -38,7 +38,6 @@ WITHOUT_CUDA = {
     "lstm",
     "optim",
     "pad",
-    "reduce",
     "seq2col",
     "softmax",
 }

@@ -89,7 +89,12 @@ def ndim(op: str, name: str, X: Any, want: int) -> None:
 def shape(op: str, name: str, X: Any, want: Tuple[int, ...]) -> None:
     """X must have exactly this shape."""
     if tuple(X.shape) != tuple(want):
-        raise ShapeError(f"{op}: {name} must have shape {tuple(want)}; got {tuple(X.shape)}")
+        raise bad_shape(op, name, tuple(X.shape), tuple(want))
+
+
+def bad_shape(op: str, name: str, found: Tuple[int, ...], want: Tuple[int, ...]) -> ShapeError:
+    """The error for an array that was found to have another shape."""
+    return ShapeError(f"{op}: {name} must have shape {want}; got {found}")
 
 
 def same_shape(op: str, names: str, *arrays: Any) -> None:
@@ -248,18 +253,28 @@ def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> No
     if (low | past).any():
         first = int((low | past).argmax())
         if low[first]:
-            raise LengthsError(_low_length(op, int(values[first]), first, minimum))
+            raise bad_length(op, minimum, int(values[first]), first)
         total = int(ends[first])
     if n_rows is not None and total != n_rows:
-        raise LengthsSumError(
-            f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows"
-        )
+        raise bad_sum(op, total, n_rows)
 
 
-def _low_length(op: str, value: int, position: int, minimum: int) -> str:
+def bad_length(op: str, minimum: int, value: int, position: int) -> LengthsError:
+    """The error for a length that was found below the minimum."""
     bound = "> 0" if minimum == 1 else f">= {minimum}"
     hint = " (use reduce_sum for empty sequences)" if op == "reduce_max" and value == 0 else ""
-    return f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}"
+    return LengthsError(f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}")
+
+
+def bad_sum(op: str, total: int, n_rows: int) -> LengthsSumError:
+    """The error for lengths that do not cover the rows there are. total: of those up to the first one beyond them."""
+    return LengthsSumError(f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows")
+
+
+def bad_which(op: str, value: int, where: Sequence[int], limit: int) -> IndexError:
+    """The error for a row that was found outside of its sequence. where: [sequence, column]."""
+    place = f"for the sequence at position {where[0]}; got {value} at {where}"
+    return IndexError(f"{op}: which must be in [0, {limit}) {place}")
 
 
 def indices(op: str, name: str, values: Any, limit: int) -> None:
@@ -280,10 +295,7 @@ def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
     bad = (which < 0) | (which >= lengths[:, None])
     if bad.any():
         where, value = _first(bad, which)
-        limit = int(lengths[where[0]])
-        raise IndexError(
-            f"{op}: which must be in [0, {limit}) for the sequence at position {where[0]}; got {value} at {where}"
-        )
+        raise bad_which(op, value, where, int(lengths[where[0]]))
 
 
 def _first(bad: Any, values: Any) -> Tuple[list, int]:

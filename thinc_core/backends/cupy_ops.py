@@ -12,6 +12,7 @@ from . import _gpu, checks
 from .cuda.activations import CudaActivations
 from .cuda.gather import CudaGather
 from .cuda.maxout import CudaMaxout
+from .cuda.reduce import CudaReduce
 
 if TYPE_CHECKING:
     from ..types import DeviceTypes, DTypes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(CudaActivations, CudaGather, CudaMaxout):
+class CupyOps(CudaActivations, CudaGather, CudaMaxout, CudaReduce):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.

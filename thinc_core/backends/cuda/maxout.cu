@@ -85,7 +85,7 @@ DEVICE void backprop_maxout_scalars(T* __restrict__ dX, const T* __restrict__ dY
 template <int P, typename T, typename I>
 DEVICE void backprop_maxout_vectors(T* __restrict__ dX, const T* __restrict__ dY, const I* __restrict__ which, i64 n,
                                     ErrorWord* error, i64 ticket) {
-  constexpr int N = LANES<T>, WORDS = N < 16 / (int)sizeof(I) ? N : 16 / (int)sizeof(I);
+  constexpr int N = LANES<T>, WORDS = N < 4 ? N : 4;
   i64 whole = n / N;
   for (i64 i = first_index(); i < whole; i += stride()) {
     Vec<T, N> dy = load<N>(dY + i * N);
@@ -116,7 +116,7 @@ DEVICE void backprop_maxout_vectors(T* __restrict__ dX, const T* __restrict__ dY
 }
 template <typename T, typename I>
 DEVICE void backprop_maxout(T* dX, const T* dY, const I* which, i64 n, i64 P, ErrorWord* error, i64 ticket) {
-  if (P > 4 || P < 2 || !aligned(dX, dY, which)) {
+  if (sizeof(I) > 4 || P > 4 || P < 2 || !aligned(dX, dY, which)) {  // maxout gives int32
     backprop_maxout_scalars(dX, dY, which, 0, n, P, error, ticket);
   } else if (P == 2) {
     backprop_maxout_vectors<2>(dX, dY, which, n, error, ticket);
