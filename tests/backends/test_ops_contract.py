@@ -38,7 +38,6 @@ WITHOUT_CUDA = {
     "lstm",
     "optim",
     "pad",
-    "seq2col",
     "softmax",
 }
 

@@ -86,7 +86,8 @@ constexpr i64 SHORT = 32;  // rows that one thread goes through alone
 // Adds the rows first, first + step, ... of n to the states of N columns. X: the first row of the sequence.
 template <int N, typename S, typename T>
 DEVICE void add_rows(S (&states)[N], const T* __restrict__ X, i64 first, i64 step, i64 n, i64 O) {
-#pragma unroll 4
+  constexpr int AT_ONCE = N > 4 ? 2 : 4;
+#pragma unroll AT_ONCE
   for (i64 row = first; row < n; row += step) {
     Vec<T, N> x = load<N>(X + row * O);
 #pragma unroll
