@@ -37,7 +37,6 @@ WITHOUT_CUDA = {
     "layernorm",
     "lstm",
     "optim",
-    "pad",
     "softmax",
 }
 
