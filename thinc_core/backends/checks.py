@@ -89,12 +89,7 @@ def ndim(op: str, name: str, X: Any, want: int) -> None:
 def shape(op: str, name: str, X: Any, want: Tuple[int, ...]) -> None:
     """X must have exactly this shape."""
     if tuple(X.shape) != tuple(want):
-        raise bad_shape(op, name, tuple(X.shape), tuple(want))
-
-
-def bad_shape(op: str, name: str, found: Tuple[int, ...], want: Tuple[int, ...]) -> ShapeError:
-    """The error for an array that was found to have another shape."""
-    return ShapeError(f"{op}: {name} must have shape {want}; got {found}")
+        raise ShapeError(f"{op}: {name} must have shape {tuple(want)}; got {tuple(X.shape)}")
 
 
 def same_shape(op: str, names: str, *arrays: Any) -> None:

@@ -93,4 +93,9 @@ def _describe_out(op: str, minimum: int, columns: Tuple[int, ...], value: int, p
     """The sum says which shape out should have had."""
     if limit < 0:
         return checks.bad_length(op, minimum, value, position)
-    return checks.bad_shape(op, "out", (limit, *columns), (value, *columns))
+    like_out = numpy.broadcast_to(0, (limit, *columns))  # to hold on to out itself would keep its memory
+    try:
+        checks.shape(op, "out", like_out, (value, *columns))
+    except checks.ShapeError as error:
+        return error
+    return checks.bad_sum(op, value, limit)

@@ -37,7 +37,11 @@ def _reduce(ops, op, X, lengths, out):
 
 
 def _count(lengths):
-    return len(lengths) if hasattr(lengths, "__len__") and getattr(lengths, "ndim", 1) else 0
+    """How many there are; 0 for what is no list or array."""
+    try:
+        return len(lengths)
+    except TypeError:
+        return 0
 
 
 def _pick(ops, op, X, lengths, out, n_places, dtype):
@@ -48,7 +52,7 @@ def _pick(ops, op, X, lengths, out, n_places, dtype):
     x, shape = contig(ops, X), (_count(lengths), X.shape[1])
     outs = fits_both(ops, out, shape, X.dtype, (n_places,), dtype, x)
     starts = None if outs is None else starts_of(ops, op, lengths, len(X), 1)
-    if starts is None:
+    if outs is None or starts is None:
         return getattr(Ops, op)(ops, X, lengths, out=out)
     Y, places = target(ops, outs[0], shape, X.dtype), target(ops, outs[1], (n_places,), dtype)
     work = shape[0] * -(-shape[1] // LANES[kind])
@@ -115,7 +119,7 @@ class CudaReduce(CudaOps):
         x, shape = contig(self, X), (_count(lengths), X.shape[1])
         outs = fits_both(self, out, shape, X.dtype, shape, "int32", x)
         starts = None if outs is None else starts_of(self, "reduce_max", lengths, len(X), 1)
-        if starts is None:
+        if outs is None or starts is None:
             return Ops.reduce_max(self, X, lengths, out=out)
         best, which = target(self, outs[0], shape, X.dtype), target(self, outs[1], shape, "int32")
         if best.size:

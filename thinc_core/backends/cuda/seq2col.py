@@ -10,7 +10,7 @@ from ._ragged import starts_of
 STEM = "seq2col"
 
 
-def _windows(ops, op, X, widths, nW, lengths, out):
+def _windows(ops, op, kind, X, widths, nW, lengths, out):
     """Launch the kernel, which reads X and writes rows of another width. widths: of the result and of one row.
 
     RETURNS: the result; None when out or the lengths do not fit.
@@ -23,7 +23,7 @@ def _windows(ops, op, X, widths, nW, lengths, out):
         return None
     Y = target(ops, out, shape, X.dtype)
     if len(X) and widths[1]:
-        kind, B = suffix(ops, X), 1 if starts is None else len(starts) - 1
+        B = 1 if starts is None else len(starts) - 1
         work = len(X) * -(-widths[1] // LANES[kind])
         ops._device().launch(STEM, f"{op}_{kind}", work, Y, x, starts, B, len(X), widths[1], nW)
     return Y
@@ -33,15 +33,15 @@ class CudaSeq2col(CudaOps):
     """Windows over the rows of sequences."""
 
     def seq2col(self, seq, nW, *, lengths=None, out=None):
-        result = None
-        if suffix(self, seq) and seq.ndim == 2 and count(nW) is not None:
+        kind, result = suffix(self, seq), None
+        if kind is not None and seq.ndim == 2 and count(nW) is not None:
             widths = (2 * nW + 1) * seq.shape[1], seq.shape[1]
-            result = _windows(self, "seq2col", seq, widths, nW, lengths, out)
+            result = _windows(self, "seq2col", kind, seq, widths, nW, lengths, out)
         return Ops.seq2col(self, seq, nW, lengths=lengths, out=out) if result is None else result
 
     def backprop_seq2col(self, dY, nW, *, lengths=None, out=None):
-        result = None
-        if suffix(self, dY) and dY.ndim == 2 and count(nW) is not None and dY.shape[1] % (2 * nW + 1) == 0:
+        kind, result = suffix(self, dY), None
+        if kind is not None and dY.ndim == 2 and count(nW) is not None and dY.shape[1] % (2 * nW + 1) == 0:
             width = dY.shape[1] // (2 * nW + 1)
-            result = _windows(self, "backprop_seq2col", dY, (width, width), nW, lengths, out)
+            result = _windows(self, "backprop_seq2col", kind, dY, (width, width), nW, lengths, out)
         return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, out=out) if result is None else result
