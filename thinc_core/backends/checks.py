@@ -289,14 +289,9 @@ def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
     """which (B, O) must point into the sequence of its row: 0 <= which[b] < lengths[b]."""
     bad = (which < 0) | (which >= lengths[:, None])
     if bad.any():
-        where, value = _first(bad, which)
+        value, flat = _first_flat(bad, which)
+        where = [int(i) for i in numpy.unravel_index(flat, bad.shape)]
         raise bad_which(op, value, where, int(lengths[where[0]]))
-
-
-def _first(bad: Any, values: Any) -> Tuple[list, int]:
-    """Position and value of the first fault, as plain Python objects."""
-    value, flat = _first_flat(bad, values)
-    return [int(i) for i in numpy.unravel_index(flat, bad.shape)], value
 
 
 def _first_flat(bad: Any, values: Any) -> Tuple[int, int]:
