@@ -68,10 +68,9 @@ struct Largest {
   i32 row;
   static MEMBER Largest none() { return Largest{A(0), -1}; }
   MEMBER void add(A x, i32 at) {
-    if (row < 0 || x > value || (x != x && value == value)) {
-      value = x;
-      row = at;
-    }
+    bool better = (row < 0) | (x > value) | ((x != x) & (value == value));
+    value = better ? x : value;
+    row = better ? at : row;
   }
   MEMBER void merge(const Largest& other) {
     if (other.row < 0) return;
@@ -83,12 +82,24 @@ struct Largest {
 
 constexpr i64 SHORT = 32;  // rows that one thread goes through alone
 
-// Adds the rows first, first + step, ... of n to the states of N columns. X: the first row of the sequence.
+// Adds the rows first, first + step, ... of n to the states of N columns, with several loads under way. X: the first
+// row of the sequence.
 template <int N, typename S, typename T>
 DEVICE void add_rows(S (&states)[N], const T* __restrict__ X, i64 first, i64 step, i64 n, i64 O) {
   constexpr int AT_ONCE = N > 4 ? 2 : 4;
-#pragma unroll AT_ONCE
-  for (i64 row = first; row < n; row += step) {
+  i64 row = first;
+  for (; row + (AT_ONCE - 1) * step < n; row += AT_ONCE * step) {
+    Vec<T, N> x[AT_ONCE];
+#pragma unroll
+    for (int j = 0; j < AT_ONCE; ++j) x[j] = load<N>(X + (row + j * step) * O);
+#pragma unroll
+    for (int j = 0; j < AT_ONCE; ++j) {
+#pragma unroll
+      for (int k = 0; k < N; ++k) states[k].add(to_acc(x[j].v[k]), (i32)(row + j * step));
+    }
+  }
+#pragma unroll 1
+  for (; row < n; row += step) {
     Vec<T, N> x = load<N>(X + row * O);
 #pragma unroll
     for (int k = 0; k < N; ++k) states[k].add(to_acc(x.v[k]), (i32)row);
