@@ -6,8 +6,9 @@ from typing import Any, Tuple
 
 import numpy
 import pytest
+from conftest import make_ops
 from cuda_emulation import build
-from cuda_emulation.device import emulated_device
+from cuda_emulation.device import EmulatedDevice, emulated_device
 from fake_cupy import FAKE
 
 from thinc_core.backends import Ops
@@ -63,6 +64,25 @@ def test_out_with_other_rows_than_the_lengths_say(ops: Any, n_rows: int) -> None
             getattr(ops, f"backprop_reduce_{op}")(*args, lengths, out=out)
         with pytest.raises(ValueError, match="all sequence lengths must be >"):
             getattr(ops, f"backprop_reduce_{op}")(*args, ops.asarray1i([n_rows + 1, -1]), out=out)
+
+
+@pytest.mark.skipif(build.problem() is not None, reason=str(build.problem()))
+@pytest.mark.parametrize("lengths", [[-3, 50], [2**40, 1], [40, -40, 5], [5, 2**62]], ids=str)
+def test_wrong_lengths_leave_no_array_and_are_raised_later(monkeypatch: Any, lengths: Any) -> None:
+    """Kernels run on with what they made of wrong lengths, when nobody waits for the error."""
+    ops, device = make_ops("cuda_emulated", monkeypatch), EmulatedDevice(at_once=False)
+    monkeypatch.setattr(ops, "_device", lambda: device)
+    X, given = ops.asarray(made([5], 3, "float32")[0]), ops.asarray(numpy.array(lengths, dtype="int64"))
+    d, which = X[: len(lengths)], ops.alloc2i(len(lengths), 3)
+    calls = [lambda op=op: getattr(ops, f"reduce_{op}")(X, given) for op in ("sum", "mean", "max", "first", "last")]
+    calls.append(lambda: ops.seq2col(X, 1, lengths=given))
+    calls.append(lambda: ops.backprop_seq2col(ops.alloc2f(5, 9), 1, lengths=given))
+    calls.append(lambda: ops.backprop_reduce_max(d, which, given, out=ops.alloc2f(5, 3)))
+    for call in calls:
+        with pytest.raises((ValueError, IndexError), match=r"length|out must have shape"):
+            call()  # the second kernel that checks looks at what the first one has found
+            device.errors.look()
+        device.errors.look()
 
 
 def bits(X: Any) -> Any:
