@@ -36,11 +36,7 @@ WITHOUT_CUDA = {
     "hash",
     "layernorm",
     "lstm",
-    "maxout",
     "optim",
-    "pad",
-    "reduce",
-    "seq2col",
     "softmax",
 }
 

@@ -248,18 +248,28 @@ def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> No
     if (low | past).any():
         first = int((low | past).argmax())
         if low[first]:
-            raise LengthsError(_low_length(op, int(values[first]), first, minimum))
+            raise bad_length(op, minimum, int(values[first]), first)
         total = int(ends[first])
     if n_rows is not None and total != n_rows:
-        raise LengthsSumError(
-            f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows"
-        )
+        raise bad_sum(op, total, n_rows)
 
 
-def _low_length(op: str, value: int, position: int, minimum: int) -> str:
+def bad_length(op: str, minimum: int, value: int, position: int) -> LengthsError:
+    """The error for a length that was found below the minimum."""
     bound = "> 0" if minimum == 1 else f">= {minimum}"
     hint = " (use reduce_sum for empty sequences)" if op == "reduce_max" and value == 0 else ""
-    return f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}"
+    return LengthsError(f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}")
+
+
+def bad_sum(op: str, total: int, n_rows: int) -> LengthsSumError:
+    """The error for lengths that do not cover the rows there are. total: of those up to the first one beyond them."""
+    return LengthsSumError(f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows")
+
+
+def bad_which(op: str, value: int, where: Sequence[int], limit: int) -> IndexError:
+    """The error for a row that was found outside of its sequence. where: [sequence, column]."""
+    place = f"for the sequence at position {where[0]}; got {value} at {where}"
+    return IndexError(f"{op}: which must be in [0, {limit}) {place}")
 
 
 def indices(op: str, name: str, values: Any, limit: int) -> None:
@@ -279,17 +289,9 @@ def which_in_lengths(op: str, which: Any, lengths: Any) -> None:
     """which (B, O) must point into the sequence of its row: 0 <= which[b] < lengths[b]."""
     bad = (which < 0) | (which >= lengths[:, None])
     if bad.any():
-        where, value = _first(bad, which)
-        limit = int(lengths[where[0]])
-        raise IndexError(
-            f"{op}: which must be in [0, {limit}) for the sequence at position {where[0]}; got {value} at {where}"
-        )
-
-
-def _first(bad: Any, values: Any) -> Tuple[list, int]:
-    """Position and value of the first fault, as plain Python objects."""
-    value, flat = _first_flat(bad, values)
-    return [int(i) for i in numpy.unravel_index(flat, bad.shape)], value
+        value, flat = _first_flat(bad, which)
+        where = [int(i) for i in numpy.unravel_index(flat, bad.shape)]
+        raise bad_which(op, value, where, int(lengths[where[0]]))
 
 
 def _first_flat(bad: Any, values: Any) -> Tuple[int, int]:

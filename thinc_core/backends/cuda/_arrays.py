@@ -85,6 +85,17 @@ def fits(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any, *read: Any) -> 
     )
 
 
+def fits_both(ops: Any, out: Any, shape: Any, dtype: Any, shape2: Any, dtype2: Any, *read: Any) -> Optional[Tuple]:
+    """The arrays to write two results into, None for a new one; None instead of the pair when one does not fit."""
+    if out is None:
+        return None, None
+    if type(out) is not tuple or len(out) != 2:
+        return None
+    first, second = out
+    both = () if first is None else (first,)
+    return out if fits(ops, first, shape, dtype, *read) and fits(ops, second, shape2, dtype2, *read, *both) else None
+
+
 def target(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any) -> Any:
     """out, or a new array for None."""
     return ops.xp.empty(shape, dtype=dtype) if out is None else out
@@ -98,6 +109,11 @@ def flag(value: Any) -> Optional[bool]:
         return bool(value)
     except (TypeError, ValueError):
         return None
+
+
+def count(value: Any, least: int = 0) -> Optional[int]:
+    """value, a plain int that is not below the least; None when it is something else."""
+    return value if type(value) is int and value >= least else None
 
 
 def numbers(values: Sequence[Any]) -> Optional[Tuple[float, ...]]:

@@ -155,9 +155,39 @@ DEVICE bool aligned(P... pointers) {
   return (((u64)pointers | ...) & 15) == 0;
 }
 
+// f(Lanes<N>()) with N the number of columns that a thread takes at once: 16 bytes of them when all rows of `width`
+// columns of these arrays can be cut up so, otherwise 1.
+template <int N>
+struct Lanes {
+  static constexpr int n = N;
+};
+template <typename T, typename F, typename... P>
+DEVICE void by_pieces(i64 width, F f, P... pointers) {
+  if (width % LANES<T> == 0 && aligned(pointers...)) {
+    f(Lanes<LANES<T>>());
+  } else {
+    f(Lanes<1>());
+  }
+}
+
 // The thread's number among all of the grid, and how many there are: where its stride begins and how long it is.
 DEVICE i64 first_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 DEVICE i64 stride() { return (i64)gridDim.x * blockDim.x; }
+
+// The last place at which increasing values are at most x, -1 when none is: of starts, the sequence that row x is in.
+template <typename I>
+DEVICE i64 last_at_most(const I* values, i64 n, i64 x) {
+  i64 low = 0, high = n;
+  while (low < high) {
+    i64 middle = (low + high) >> 1;
+    if (values[middle] <= x) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low - 1;
+}
 
 template <typename T, int N, typename F, typename... X>
 DEVICE Vec<T, N> map_vector(F f, Vec<X, N>... xs) {
