@@ -31,9 +31,7 @@ CPU_ONLY = {
 }  # tools of the kernels, not ops
 # Families of cpu/ that have no CUDA kernels yet: CupyOps runs the reference's array code.
 WITHOUT_CUDA = {
-    "dropout",
     "gemm",
-    "hash",
     "layernorm",
     "lstm",
     "maxout",

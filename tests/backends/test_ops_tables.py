@@ -9,7 +9,7 @@ import numpy
 import pytest
 from case_arguments import Draw, backprop_hash_embeds, hash_embeds
 
-from thinc_core.backends import NumpyOps, Ops, get_num_threads, set_num_threads
+from thinc_core.backends import NumpyOps, Ops, cuda, get_num_threads, set_num_threads
 
 OPS, REFERENCE = NumpyOps(), Ops()
 CPU = pytest.mark.parametrize("ops", [REFERENCE, OPS], ids=["reference", "numpy"])
@@ -28,8 +28,18 @@ def test_several_tables_are_one_beside_the_other(ops: Any, rows: int, dtype: str
     numpy.testing.assert_array_equal(ops.to_numpy(as_tuples), Y)
 
 
+@pytest.fixture
+def fixed_order() -> Iterator[None]:
+    """Sums on a GPU are the same bits every time."""
+    before = cuda.is_deterministic()
+    cuda.set_deterministic(True)
+    yield
+    cuda.set_deterministic(before)
+
+
 @DTYPES
 @pytest.mark.parametrize("rows", [0, 1, 65, 300])
+@pytest.mark.usefixtures("fixed_order")
 def test_several_gradients_are_one_after_the_other(ops: Any, rows: int, dtype: str) -> None:
     args = backprop_hash_embeds(Draw(rows, 17, dtype))
     dY, ids, columns, seeds = ops.asarray(args["dY"]), ops.asarray(args["ids"]), args["columns"], args["seeds"]
@@ -109,6 +119,27 @@ def test_backprop_hash_embed_of_its_own_buffer(ops: Any) -> None:
     REFERENCE.backprop_hash_embed(memory[4:].copy(), ids, 3, expected)
     ops.backprop_hash_embed(memory[4:], ids, 3, memory)
     numpy.testing.assert_allclose(memory, expected, rtol=1e-5, atol=1e-5)
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [1, 4, 17])
+@pytest.mark.usefixtures("fixed_order")
+def test_sums_in_a_fixed_order_are_those_of_the_reference(fast_ops: Any, width: int, dtype: str) -> None:
+    """Bit for bit: terms are added in their order."""
+    rng = numpy.random.default_rng(width)
+    table, values = rng.normal(size=(5, width)).astype(dtype), rng.normal(size=(90, width)).astype(dtype)
+    indices, ids = rng.integers(-1, 5, 90), rng.integers(0, 20, 90)
+    expected, hashed = table.copy(), table.copy()
+    REFERENCE.scatter_add(expected, indices, values)
+    REFERENCE.backprop_hash_embed(values, ids, 3, hashed)
+    scattered, added = fast_ops.asarray(table.copy()), fast_ops.asarray(table.copy())
+    fast_ops.scatter_add(scattered, fast_ops.asarray(indices), fast_ops.asarray(values))
+    fast_ops.backprop_hash_embed(fast_ops.asarray(values), fast_ops.asarray(ids), 3, added)
+    numpy.testing.assert_array_equal(fast_ops.to_numpy(scattered), expected)
+    numpy.testing.assert_array_equal(fast_ops.to_numpy(added), hashed)
+    with pytest.raises(IndexError, match=r"scatter_add: indices must be in \[0, 5\); got 7 at \[1\]"):
+        wrong = fast_ops.asarray(numpy.array([0, 7], dtype="int64"))
+        fast_ops.scatter_add(scattered, wrong, fast_ops.asarray(values[:2]))
 
 
 @CPU
