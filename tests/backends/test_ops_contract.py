@@ -35,7 +35,6 @@ WITHOUT_CUDA = {
     "layernorm",
     "lstm",
     "maxout",
-    "optim",
     "pad",
     "reduce",
     "seq2col",

@@ -137,9 +137,9 @@ def test_sums_in_a_fixed_order_are_those_of_the_reference(fast_ops: Any, width: 
     fast_ops.backprop_hash_embed(fast_ops.asarray(values), fast_ops.asarray(ids), 3, added)
     numpy.testing.assert_array_equal(fast_ops.to_numpy(scattered), expected)
     numpy.testing.assert_array_equal(fast_ops.to_numpy(added), hashed)
+    wrong, two = fast_ops.asarray(numpy.array([0, 7], dtype="int64")), fast_ops.asarray(values[:2])
     with pytest.raises(IndexError, match=r"scatter_add: indices must be in \[0, 5\); got 7 at \[1\]"):
-        wrong = fast_ops.asarray(numpy.array([0, 7], dtype="int64"))
-        fast_ops.scatter_add(scattered, wrong, fast_ops.asarray(values[:2]))
+        fast_ops.scatter_add(scattered, wrong, two)
 
 
 @CPU
@@ -233,7 +233,6 @@ def test_position_codes_into_a_wrong_array(ops: Any) -> None:
 # Clipping
 
 
-@CPU
 @DTYPES
 @pytest.mark.parametrize("scale", [1e-30, 1e-18, 1.0, 1e18, 1e30])
 @pytest.mark.parametrize("n", [511, 512, 5000, 40_000])
@@ -242,18 +241,17 @@ def test_norm_of_large_and_small_gradients(ops: Any, n: int, scale: float, dtype
     gradient = (numpy.random.default_rng(n).normal(size=n) * scale).astype(dtype)
     gradient[: n // 2] *= dtype == "float64" or scale != 1e-30  # half of it zeros
     norm = math.sqrt(math.fsum((gradient.astype("float64") ** 2).tolist()))
-    clipped = ops.clip_gradient(gradient.copy(), norm / 4)
+    clipped = ops.to_numpy(ops.clip_gradient(ops.asarray(gradient.copy()), norm / 4))
     tolerance = 4 * numpy.finfo(dtype).eps
     numpy.testing.assert_allclose(clipped.astype("float64"), gradient.astype("float64") / 4, rtol=tolerance)
 
 
-@CPU
 def test_norm_of_gradients_that_are_no_numbers(ops: Any) -> None:
     for value, expected in ((numpy.inf, 0.0), (numpy.nan, 1.0)):
         gradient = numpy.ones(30_000, "f")
         gradient[12_345] = value
         with numpy.errstate(all="ignore"):
-            ops.clip_gradient(gradient, 1.0)
+            gradient = ops.to_numpy(ops.clip_gradient(ops.asarray(gradient), 1.0))
         assert gradient[0] == expected
         assert numpy.isnan(gradient[12_345])
 

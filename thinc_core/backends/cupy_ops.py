@@ -13,6 +13,7 @@ from .cuda.activations import CudaActivations
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
 from .cuda.hash import CudaHash
+from .cuda.optim import CudaOptim
 
 if TYPE_CHECKING:
     from ..types import DeviceTypes, DTypes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(CudaActivations, CudaDropout, CudaGather, CudaHash):
+class CupyOps(CudaActivations, CudaDropout, CudaGather, CudaHash, CudaOptim):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.

@@ -76,6 +76,6 @@ def add_sorted(ops: Any, table: Any, values: Any, start: int, keys: Any, bits: i
 
     width: from one row of the values to the next.
     """
-    kind, n, (V, columns) = suffix(ops, table), keys.size, table.shape
+    kind, n, (V, columns) = suffix(ops, table) or "", keys.size, table.shape
     begin, order, work = values.data.ptr + start * values.itemsize, ops.xp.sort(keys), n * -(-columns // LANES[kind])
     ops._device().launch(STEM, f"add_sorted_{kind}", work, table, begin, order, n, bits, V, columns, shared, width)
