@@ -89,6 +89,50 @@ def test_tables_in_any_layout(ops: Any, layout: str) -> None:
     numpy.testing.assert_array_equal(ops.hash_embeds(**args), expected)
 
 
+def test_more_tables_than_one_kernel_takes(ops: Any) -> None:
+    """All of them, backwards too, and one without columns among them."""
+    rng = numpy.random.default_rng(3)
+    widths = [4, 8, 1, 4, 0, 4, 3, 8, 4]
+    tables, ids = [rng.normal(size=(7, width)) for width in widths], rng.integers(0, 50, (21, 2))
+    columns, seeds = [k % 2 for k in range(9)], list(range(9))
+    expected = REFERENCE.hash_embeds(tables, ids, columns, seeds)
+    moved = [ops.asarray(table.copy()) for table in tables]
+    Y = ops.to_numpy(ops.hash_embeds(moved, ops.asarray(ids), columns, seeds))
+    numpy.testing.assert_allclose(Y, expected, rtol=1e-14, atol=1e-14)
+    dY = rng.normal(size=expected.shape)
+    ops.backprop_hash_embeds(ops.asarray(dY), ops.asarray(ids), columns, seeds, moved)
+    REFERENCE.backprop_hash_embeds(dY, ids, columns, seeds, tables)
+    for table, wanted in zip(moved, tables):
+        numpy.testing.assert_allclose(ops.to_numpy(table), wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("layout", ["C", "F", "strided", "backwards", "one id"])
+def test_ids_in_any_dtype_and_layout(fast_ops: Any, kind: str, layout: str) -> None:
+    ids = numpy.random.default_rng(5).integers(0, 100, (12, 4)).astype(kind)
+    ids[::3] -= ids.dtype.type(101) if ids.dtype.kind == "i" else ids.dtype.type(0)  # negative ones are hashed too
+    change: Any = {
+        "C": lambda ids: ids,
+        "F": lambda ids: ids.T,
+        "strided": lambda ids: ids[::2, ::3],
+        "backwards": lambda ids: ids[::-1, ::-1],
+        "one id": lambda ids: ids[:1, :0:-1],
+    }[layout]
+    table, values = numpy.ones((5, 4), "f"), numpy.ones((len(change(ids)), 8), "f")
+    moved, ids = change(fast_ops.asarray(ids)), change(ids)
+    pairs = [(REFERENCE, ids, numpy.asarray), (fast_ops, moved, fast_ops.asarray)]
+    results = []
+    for ops, given, asarray in pairs:
+        found = [ops.hash(given[:, 1], 3), ops.ngrams(1, given[:, 1]), ops.ngrams(1, given[0])]
+        found += [ops.hash_embed(asarray(table), given[0], 3)]
+        found += [ops.hash_embeds([asarray(table)] * 2, given, [1, 0], [4, 5])]
+        ops.backprop_hash_embeds(asarray(values), given, [1, 0], [4, 5], [gradient := asarray(table.copy())] * 2)
+        ops.backprop_hash_embed(asarray(values[:1, :4].repeat(given.shape[1], 0)), given[0], 3, gradient)
+        results.append([ops.to_numpy(each) for each in (*found, gradient)])
+    for expected, result in zip(*results):
+        numpy.testing.assert_array_equal(result, expected)
+
+
 # Arguments that share memory: what was there before the call is what is added.
 
 

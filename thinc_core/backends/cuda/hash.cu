@@ -15,9 +15,9 @@ struct Hash {
 
   MEMBER u32 word(int k) const { return (u32)((k < 2 ? low : high) >> (k % 2 * 32)); }
 };
-DEVICE Hash hashed(u64 id, i64 seed) {
+DEVICE Hash hashed(u64 id, u32 seed) {
   Hash h;
-  thinc_murmur3(id, (u32)seed, &h.low, &h.high);
+  thinc_murmur3(id, seed, &h.low, &h.high);
   return h;
 }
 
@@ -25,7 +25,7 @@ DEVICE Hash hashed(u64 id, i64 seed) {
 KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i64 n, i64 seed)) {
   bool whole = aligned(words);
   for (i64 i = first_index(); i < n; i += stride()) {
-    Hash h = hashed(ids[i * step], seed);
+    Hash h = hashed(ids[i * step], (u32)seed);
     Vec<u32, 4> all = {{h.word(0), h.word(1), h.word(2), h.word(3)}};
     if (whole) {
       store(words + i * 4, all);
@@ -104,7 +104,10 @@ constexpr int IDS = WARP / 4, MOST_TABLES = 6;
 template <typename T>
 struct Table {
   T* rows;
-  i64 V, O, column, seed, start;
+  i64 column;
+  u32 V, O, seed, start;
+
+  MEMBER T* row(u32 v) const { return rows + (u64)v * O; }
 };
 
 // f(id, row numbers, first column) for each id of a group and each piece of N columns of the table.
@@ -112,8 +115,8 @@ template <int N, typename T, typename F>
 DEVICE void for_pieces(const Table<T>& table, const u64* ids, i64 step, i64 first, i64 B, F f) {
   int lane = threadIdx.x % WARP;
   i64 b = first + lane / 4;
-  u32 row = b < B ? hashed(ids[b * step + table.column], table.seed).word(lane % 4) % (u32)table.V : 0;
-  u32 pieces = (u32)(table.O / N), n = (u32)min((i64)IDS, B - first) * pieces;
+  u32 row = b < B ? hashed(ids[b * step + table.column], table.seed).word(lane % 4) % table.V : 0;
+  u32 pieces = table.O / N, n = (u32)min((i64)IDS, B - first) * pieces;
   for (u32 start = 0; start < n; start += WARP) {
     u32 i = start + lane, id = i / pieces, o = (i - id * pieces) * N;
     u32 rows[4];
@@ -127,7 +130,7 @@ DEVICE void for_pieces(const Table<T>& table, const u64* ids, i64 step, i64 firs
 template <typename T>
 DEVICE Table<T> chosen(const Table<T> (&tables)[MOST_TABLES], int t) {
   Table<T> table = tables[0];
-  i64 start = 0;
+  u32 start = 0;
 #pragma unroll
   for (int k = 1; k < MOST_TABLES; ++k) {
     start += k <= t ? tables[k - 1].O : 0;
@@ -158,7 +161,7 @@ DEVICE void sum_rows(T* Y, i64 width, const Table<T>& table, const u64* ids, i64
   for_pieces<N>(table, ids, step, first, B, [&](i64 b, const u32* rows, u32 o) {
     Vec<T, N> x[4], y;
 #pragma unroll
-    for (int k = 0; k < 4; ++k) x[k] = load<N>(table.rows + rows[k] * table.O + o);
+    for (int k = 0; k < 4; ++k) x[k] = load<N>(table.row(rows[k]) + o);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       y.v[j] = from_acc<T>(to_acc(x[0].v[j]) + to_acc(x[1].v[j]) + to_acc(x[2].v[j]) + to_acc(x[3].v[j]));
@@ -171,13 +174,13 @@ DEVICE void add_to_rows(const T* dY, i64 width, const Table<T>& table, const u64
   for_pieces<N>(table, ids, step, first, B, [&](i64 b, const u32* rows, u32 o) {
     Vec<T, N> dy = load<N>(dY + b * width + table.start + o);
 #pragma unroll
-    for (int k = 0; k < 4; ++k) add_atomic(table.rows + rows[k] * table.O + o, dy);
+    for (int k = 0; k < 4; ++k) add_atomic(table.row(rows[k]) + o, dy);
   });
 }
 
 #define TABLE(T, k) T *table##k, i64 V##k, i64 O##k, i64 column##k, i64 seed##k
 #define TABLES(T) TABLE(T, 0), TABLE(T, 1), TABLE(T, 2), TABLE(T, 3), TABLE(T, 4), TABLE(T, 5)
-#define GIVEN(k) {table##k, V##k, O##k, column##k, seed##k, 0}
+#define GIVEN(k) {table##k, column##k, (u32)V##k, (u32)O##k, (u32)seed##k, 0}
 #define ALL_GIVEN {GIVEN(0), GIVEN(1), GIVEN(2), GIVEN(3), GIVEN(4), GIVEN(5)}
 
 // step: from the ids of one row to the next. column: that of a table, times the step from column to column.
@@ -207,7 +210,7 @@ FOR_FLOATS(HASH_EMBED)
 // For sums in a fixed order (add_sorted of gather.cu): row << bits | number of the term.
 KERNEL(hash_keys, (i64* __restrict__ keys, const u64* __restrict__ ids, i64 step, i64 B, i64 V, i64 seed, i64 bits)) {
   for (i64 b = first_index(); b < B; b += stride()) {
-    Hash h = hashed(ids[b * step], seed);
+    Hash h = hashed(ids[b * step], (u32)seed);
 #pragma unroll
     for (int k = 0; k < 4; ++k) keys[b * 4 + k] = (i64)(h.word(k) % (u32)V) << bits | (b * 4 + k);
   }
