@@ -1,7 +1,7 @@
 """Whether sums into rows that several threads meet in are to be the same bits every time.
 
 Such a sum is made of atomic additions, and in which order those happen is left to chance. In a fixed order it costs a
-sort of all row numbers.
+sort of all row numbers. A table that is not in C order is left to CuPy, which adds in any order.
 """
 
 from __future__ import annotations

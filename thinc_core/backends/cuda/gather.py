@@ -38,6 +38,8 @@ class CudaGather(CudaOps):
     def scatter_add(self, table, indices, values):
         kind = suffix(self, table, values)
         rows, index = as_indices(self, indices)
+        if kind is not None and rows is not None and table.ndim:
+            values = _broadcast(self, values, rows.shape + table.shape[1:])
         if (
             kind is None
             or rows is None
@@ -51,6 +53,14 @@ class CudaGather(CudaOps):
         if source.size:
             _scatter(self, table, rows, source, kind, index)
         return table
+
+
+def _broadcast(ops: Any, values: Any, shape: Tuple[int, ...]) -> Any:
+    """values with this shape, where that is theirs by broadcasting; else as they are."""
+    axes = zip(values.shape[::-1], shape[::-1])
+    if values.shape == shape or values.ndim > len(shape) or not all(n in (1, want) for n, want in axes):
+        return values
+    return ops.xp.broadcast_to(values, shape)
 
 
 def _scatter(ops: Any, table: Any, rows: Any, values: Any, kind: str, index: str) -> None:

@@ -5,10 +5,6 @@
 #define uint32_t u32
 #endif
 #include "thinc_core/murmur3.h"
-#ifdef __CUDACC_RTC__
-#undef uint64_t
-#undef uint32_t
-#endif
 
 struct Hash {
   uint64_t low, high;
