@@ -5,9 +5,8 @@
 template <int N, typename T, typename I>
 DEVICE void gather_pieces(T* __restrict__ Y, const T* __restrict__ table, const I* __restrict__ indices, i64 B, i64 K,
                           i64 V, i64 O, ErrorWord* error, i64 ticket) {
-  i64 pieces = O / N;
-  for (i64 i = first_index(); i < B * pieces; i += stride()) {
-    i64 b = i / pieces, o = (i - b * pieces) * N;
+  for (Pieces at(O / N); at.row < B; at.next()) {
+    i64 b = at.row, o = at.piece * N;
     acc<T> sum[N] = {};
     i64 bad = K;
     for (i64 k = 0; k < K; ++k) {
@@ -49,9 +48,8 @@ FOR_FLOATS(GATHER_ADD, i64)
 template <int N, typename T, typename I>
 DEVICE void scatter_pieces(T* table, const I* __restrict__ indices, const T* __restrict__ values, i64 n, i64 V, i64 O,
                            ErrorWord* error, i64 ticket) {
-  i64 pieces = O / N;
-  for (i64 j = first_index(); j < n * pieces; j += stride()) {
-    i64 i = j / pieces, o = (j - i * pieces) * N, row = indices[i];
+  for (Pieces at(O / N); at.row < n; at.next()) {
+    i64 i = at.row, o = at.piece * N, row = indices[i];
     if (row >= V) {
       if (o == 0) report(error, ticket, row, i, V);
     } else if (row >= 0) {
@@ -94,9 +92,8 @@ SCATTER_KEYS(i64)
 template <int N, typename T>
 DEVICE void add_sorted_pieces(T* table, const T* __restrict__ values, const i64* __restrict__ keys, i64 n, i64 bits,
                               i64 V, i64 O, i64 shared, i64 width) {
-  i64 pieces = O / N;
-  for (i64 j = first_index(); j < n * pieces; j += stride()) {
-    i64 i = j / pieces, o = (j - i * pieces) * N, row = keys[i] >> bits;
+  for (Pieces at(O / N); at.row < n; at.next()) {
+    i64 i = at.row, o = at.piece * N, row = keys[i] >> bits;
     if (row >= V || (i > 0 && keys[i - 1] >> bits == row)) continue;
     Vec<T, N> total = load<N>(table + row * O + o);
     acc<T> sum[N];

@@ -68,10 +68,9 @@ DEVICE void sin_cos(i64 i, double period, double* sine, double* cosine) {
 // A thread per pair of columns, which has one frequency.
 template <typename T, typename F>
 DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies, i64 N, i64 D) {
-  i64 pairs = (D + 1) / 2;
   bool whole = D % 2 == 0 && aligned(Y);
-  for (i64 k = first_index(); k < N * pairs; k += stride()) {
-    i64 i = k / pairs, j = k - i * pairs;
+  for (Pieces at((D + 1) / 2); at.row < N; at.next()) {
+    i64 i = at.row, j = at.piece;
     acc<T> sine, cosine;
     sin_cos(i, frequencies[j], &sine, &cosine);
     T* y = Y + i * D + 2 * j;
