@@ -122,10 +122,11 @@ INSTALLED = """
 import sys, thinc_core, numpy
 from pathlib import Path
 from thinc_core.api import Relu, Softmax, chain
-from thinc_core.backends import active_isa
+from thinc_core.backends import active_isa, cuda
 folder = Path(thinc_core.__file__).parent
 assert Path(sys.prefix) in folder.parents, folder
 assert Path(thinc_core.get_include()) == folder / "include"
+assert "thinc_murmur3(" in cuda._device.source("hash")
 model = chain(Relu(4), Softmax(3)).initialize(X=numpy.ones((2, 5), "f"))
 assert model.predict(numpy.ones((2, 5), "f")).shape == (2, 3)
 print(active_isa(), numpy.__version__)

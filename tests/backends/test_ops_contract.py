@@ -31,12 +31,9 @@ CPU_ONLY = {
 }  # tools of the kernels, not ops
 # Families of cpu/ that have no CUDA kernels yet: CupyOps runs the reference's array code.
 WITHOUT_CUDA = {
-    "dropout",
     "gemm",
-    "hash",
     "layernorm",
     "lstm",
-    "optim",
     "softmax",
 }
 

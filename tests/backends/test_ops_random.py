@@ -21,6 +21,18 @@ def test_mask_is_the_same_on_every_backend(fast_ops: Any, shape: Any, drop: floa
     numpy.testing.assert_array_equal(fast_ops.to_numpy(mask), expected)
 
 
+@pytest.mark.parametrize("start, step", [(0, 1), (1, 1), (0, 2)])
+def test_mask_into_an_array_of_the_callers(ops: Any, start: int, step: int) -> None:
+    """Also where pairs are not aligned, and between elements of others."""
+    holder = ops.asarray(numpy.full((203,), 7, "f"))
+    out = holder[start : start + 100 * step : step]
+    numpy.random.seed(9)
+    assert ops.get_dropout_mask((100,), 0.25, out=out) is out
+    numpy.random.seed(9)
+    numpy.testing.assert_array_equal(ops.to_numpy(out), Ops().get_dropout_mask((100,), 0.25))
+    assert int((ops.to_numpy(holder) == 7).sum()) == 103
+
+
 def test_mask_is_the_same_on_every_instruction_set(isa: str) -> None:
     from thinc_core.backends import NumpyOps
 

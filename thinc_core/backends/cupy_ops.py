@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from . import _gpu, checks
 from .cuda.activations import CudaActivations
+from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
+from .cuda.hash import CudaHash
 from .cuda.maxout import CudaMaxout
+from .cuda.optim import CudaOptim
 from .cuda.pad import CudaPad
 from .cuda.reduce import CudaReduce
 from .cuda.seq2col import CudaSeq2col
@@ -22,7 +25,17 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(CudaActivations, CudaGather, CudaMaxout, CudaPad, CudaReduce, CudaSeq2col):
+class CupyOps(
+    CudaActivations,
+    CudaDropout,
+    CudaGather,
+    CudaHash,
+    CudaMaxout,
+    CudaOptim,
+    CudaPad,
+    CudaReduce,
+    CudaSeq2col,
+):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import sys
 
+from ._deterministic import is_deterministic, set_deterministic
 from ._device import CudaError, Device, current_device, devices
 from ._launch import Kernel
 
-__all__ = ["CudaError", "Device", "Kernel", "check_errors", "current_device", "kernel"]
+__all__ = [
+    "CudaError",
+    "Device",
+    "Kernel",
+    "check_errors",
+    "current_device",
+    "is_deterministic",
+    "kernel",
+    "set_deterministic",
+]
 
 
 def kernel(stem: str, name: str) -> Kernel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
@@ -26,8 +27,18 @@ class CudaError(RuntimeError):
 
 
 def source(stem: str) -> str:
-    """The text of a .cu file with the common part in front: CuPy's cache does not see what a file includes."""
-    return "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("common.cuh", f"{stem}.cu"))
+    """The text of a .cu file with the common part in front, and public headers where it names them: CuPy's cache does
+    not see what a file includes, and NVRTC would have to be told where headers are."""
+    text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("common.cuh", f"{stem}.cu"))
+    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', _header, text, flags=re.MULTILINE)
+
+
+def _header(line: Any) -> str:
+    """What one of our public headers says, for the line that includes it."""
+    from ... import get_include
+
+    text = (Path(get_include()) / line[1]).read_text(encoding="utf-8")
+    return text.replace("#pragma once\n", "")  # which compilers warn of in a main file
 
 
 class Device:

@@ -174,6 +174,27 @@ DEVICE void by_pieces(i64 width, F f, P... pointers) {
 DEVICE i64 first_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 DEVICE i64 stride() { return (i64)gridDim.x * blockDim.x; }
 
+// The same stride through rows of so many pieces, with a division before the loop instead of one for each piece:
+// for (Pieces at(pieces); at.row < rows; at.next()).
+struct Pieces {
+  i64 pieces, row, piece, rows_on, pieces_on;
+
+  MEMBER explicit Pieces(i64 pieces) : pieces(pieces) {
+    row = first_index() / pieces;
+    piece = first_index() - row * pieces;
+    rows_on = stride() / pieces;
+    pieces_on = stride() - rows_on * pieces;
+  }
+  MEMBER void next() {
+    row += rows_on;
+    piece += pieces_on;
+    if (piece >= pieces) {
+      piece -= pieces;
+      ++row;
+    }
+  }
+};
+
 // The last place at which increasing values are at most x, -1 when none is: of starts, the sequence that row x is in.
 template <typename I>
 DEVICE i64 last_at_most(const I* values, i64 n, i64 x) {
@@ -243,6 +264,54 @@ DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
   __syncthreads();
   return scratch[WARP];
 }
+
+// *p += x, whatever other threads add there; the order of several such sums is left to chance.
+DEVICE void add_atomic(float* p, float x) { atomicAdd(p, x); }
+DEVICE void add_atomic(double* p, double x) { atomicAdd(p, x); }
+// 16 bits, by way of the word that they are a half of.
+template <typename T>
+DEVICE void add_in_word(T* p, T x) {
+  u32 *word = reinterpret_cast<u32*>((u64)p & ~(u64)3), shift = (u64)p % 4 * 8, seen = *word, old;
+  do {
+    old = seen;
+    T sum = from_acc<T>(to_acc(T{(u16)(old >> shift)}) + to_acc(x));
+    seen = atomicCAS(word, old, (old & ~(0xffffu << shift)) | (u32)sum.bits << shift);
+  } while (seen != old);
+}
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 700
+DEVICE void add_atomic(f16* p, f16 x) { asm volatile("red.add.noftz.f16 [%0], %1;" ::"l"(p), "h"(x.bits) : "memory"); }
+#else
+DEVICE void add_atomic(f16* p, f16 x) { add_in_word(p, x); }
+#endif
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+DEVICE void add_atomic(bf16* p, bf16 x) {
+  asm volatile("red.add.noftz.bf16 [%0], %1;" ::"l"(p), "h"(x.bits) : "memory");
+}
+#else
+DEVICE void add_atomic(bf16* p, bf16 x) { add_in_word(p, x); }
+#endif
+template <typename T, int N>
+DEVICE void add_atomic(T* p, Vec<T, N> x) {
+#pragma unroll
+  for (int k = 0; k < N; ++k) add_atomic(p + k, x.v[k]);
+}
+// 16 bytes in one instruction: from sm_90 and CUDA 12.1 on.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1201
+DEVICE void add_atomic(float* p, Vec<float, 4> x) {
+  asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(p), "f"(x.v[0]), "f"(x.v[1]), "f"(x.v[2]),
+               "f"(x.v[3])
+               : "memory");
+}
+#define ADD_EIGHT(T)                                                                                                  \
+  DEVICE void add_atomic(T* p, Vec<T, 8> x) {                                                                         \
+    asm volatile("red.global.add.noftz.v8." #T " [%0], {%1, %2, %3, %4, %5, %6, %7, %8};" ::"l"(p), "h"(x.v[0].bits), \
+                 "h"(x.v[1].bits), "h"(x.v[2].bits), "h"(x.v[3].bits), "h"(x.v[4].bits), "h"(x.v[5].bits),            \
+                 "h"(x.v[6].bits), "h"(x.v[7].bits)                                                                   \
+                 : "memory");                                                                                         \
+  }
+ADD_EIGHT(f16)
+ADD_EIGHT(bf16)
+#endif
 
 // Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
 struct Words {
