@@ -38,9 +38,9 @@ def fast(at: At) -> Sequence[Target]:
 
 
 def layer_args(at: At) -> Tuple[np.ndarray, ...]:
-    """Inputs, weights, bias."""
+    """Inputs, weights as initialisation makes them, bias: what comes out has the size of what goes in."""
     M, K, N = at.shape
-    return at.array(M, K), at.array(N, K, seed=1), at.array(N, seed=2)
+    return at.array(M, K), at.array(N, K, seed=1) / at.array(1).dtype.type(K**0.5), at.array(N, seed=2)
 
 
 def backward_args(at: At) -> Tuple[np.ndarray, ...]:

@@ -62,6 +62,10 @@ struct Product {
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+struct Nothing {
+  void operator()(size_t, size_t) const {}
+};
+
 #include "gemm_tile.h"
 #include "gemm_pack.h"
 #include "gemm_small.h"
@@ -194,10 +198,6 @@ static void packed_product(const Product<T>& p, F done) {
 
 #include "gemm_parts.h"
 
-struct Nothing {
-  void operator()(size_t, size_t) const {}
-};
-
 // What decides in which order a sum is taken is chosen here, from the whole product; then it is cut for the threads.
 template <typename T, typename F>
 static void product(Product<T> p, F done) {
@@ -212,7 +212,11 @@ static void product(Product<T> p, F done) {
     rows_in_parts(p, [](const Product<T>& part, size_t) { column_product(part); });
   } else if (thin) {
     product(columns_of(p, 0, p.N - thin), Nothing());
-    rows_in_parts(columns_of(p, p.N - thin, p.N), [](const Product<T>& part, size_t) { thin_product(part); });
+    const Product<T> rest = columns_of(p, p.N - thin, p.N);
+    if (p.trans1)
+      rows_in_parts(rest, [](const Product<T>& part, size_t) { thin_transposed_product(part); }, THIN_ROWS);
+    else
+      rows_in_parts(rest, [](const Product<T>& part, size_t) { thin_product(part); });
   } else if (few_tiles_pay(p)) {
     whole_columns_in_parts(p, &few_tiles_product<T>);
   } else if (in_long_rows(p)) {
