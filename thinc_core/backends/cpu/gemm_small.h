@@ -295,7 +295,7 @@ static void few_tiles(const Product<T>& p) {
 
 // Measured in GFLOP/s (one core of an AVX-512 EPYC, float32) this way / by row_product / by OpenBLAS, C = A B:
 //   1 x 96 x 768: 55 / 35 / 40    2 x 96 x 768: 103 / 48 / 75    4 x 96 x 768: 116 / 81 / 92
-//   1 x 1536 x 288: 37 / 40 / 30  2 x 1536 x 288: 65 / 56 / 62   4 x 8000 x 768: 26 / 46 / 21
+//   1 x 768 x 3072: 30 / 36 / 10  2 x 1536 x 288: 65 / 56 / 62   4 x 8000 x 768: 26 / 46 / 21
 
 // Whether few rows of C should be computed tile by tile, with B read in columns of tiles: not when the columns of B are
 // so many, and it lies so far away, that it has to be read from end to end.
@@ -303,7 +303,7 @@ template <typename T>
 static inline bool few_tiles_pay(const Product<T>& p) {
   if (p.trans2 || p.M > FEW_ROWS || p.N < size_t(Simd<T>::L)) return false;
   if (THINC_VECTOR_REGISTERS == 16) return p.N * sizeof(T) <= 512;  // fewer columns at a time
-  return p.M == 1 ? p.N * sizeof(T) <= 4096 : p.N <= 64 * p.K && p.N * p.K * sizeof(T) <= 16 * 1024 * 1024;
+  return p.M == 1 ? p.N * sizeof(T) <= 1280 : p.N <= 64 * p.K && p.N * p.K * sizeof(T) <= 16 * 1024 * 1024;
 }
 
 template <typename T>
