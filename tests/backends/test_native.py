@@ -191,6 +191,7 @@ def test_other_threads_run_meanwhile(data: Any, family: str) -> None:
     assert runs_beside(FAMILIES[family], data)
 
 
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this Python has no GIL")
 @pytest.mark.usefixtures("no_forced_switch")
 def test_what_keeps_the_gil_is_noticed(data: Any) -> None:
     """The test above can fail: a sum of Python's integers never lets go."""
