@@ -376,7 +376,7 @@ def test_without_blis_numpy_multiplies_any_dtype(dtype: str) -> None:
 
 
 def test_cblas_object() -> None:
-    assert CBlas.__basicsize__ == 32  # what compiled dependants expect
+    assert CBlas.__basicsize__ == object.__basicsize__ + 16  # what compiled dependants expect
     assert ops.cblas() is NumpyOps().cblas() is default_cblas()
     with pytest.raises(TypeError, match="CBlas"):
         pickle.dumps(ops.cblas())
