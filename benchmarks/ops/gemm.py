@@ -19,6 +19,8 @@ SHAPES = (
     (64, 768, 3072),
     (2000, 768, 768),
 )
+# Plain products also of few rows and of few classes.
+PRODUCTS = (*SHAPES, (2, 96, 768), (100, 300, 10))
 WIDE = ((32, 96, 288), (1000, 96, 288), (4000, 300, 300))
 P = 3
 
@@ -36,9 +38,9 @@ def fast(at: At) -> Sequence[Target]:
 
 
 def layer_args(at: At) -> Tuple[np.ndarray, ...]:
-    """Inputs, weights, bias."""
+    """Inputs, weights as initialisation makes them, bias: what comes out has the size of what goes in."""
     M, K, N = at.shape
-    return at.array(M, K), at.array(N, K, seed=1), at.array(N, seed=2)
+    return at.array(M, K), at.array(N, K, seed=1) / at.array(1).dtype.type(K**0.5), at.array(N, seed=2)
 
 
 def backward_args(at: At) -> Tuple[np.ndarray, ...]:
@@ -49,9 +51,14 @@ def backward_args(at: At) -> Tuple[np.ndarray, ...]:
 
 def products() -> Sequence[Op]:
     """The three products of a layer, with and without the rest of it."""
-    common: Dict[str, Any] = {"flops": flops, "sizes": SHAPES, "judged": SHAPES, "wide": WIDE}
+    common: Dict[str, Any] = {"flops": flops, "sizes": PRODUCTS, "judged": PRODUCTS, "wide": WIDE}
     twice = {**common, "flops": lambda at: 2 * flops(at)}
-    winners = {**common, "flops": lambda at: 2 * flops(at) / P}  # of the pieces only one has a gradient
+    winners = {
+        **twice,
+        "flops": lambda at: 2 * flops(at) / P,
+        "sizes": SHAPES,
+        "judged": SHAPES,
+    }  # of the pieces only one has a gradient
     return (
         Op(
             "gemm",

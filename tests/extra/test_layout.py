@@ -45,7 +45,7 @@ def declarations(kind: str) -> str:
 
 @pytest.mark.parametrize("kind, size", SIZES, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_sizes(kind: Any, size: int) -> None:
-    assert kind.__basicsize__ == size
+    assert kind.__basicsize__ - object.__basicsize__ == size - 16  # free-threaded Python has longer heads
 
 
 @pytest.mark.parametrize(

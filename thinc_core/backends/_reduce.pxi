@@ -211,8 +211,9 @@ class NativeReduce(Ops):
         cdef np.ndarray rows = lengths_of(lengths, 1, &total)
         cdef tuple outs = _outs(out, 2)
         if (
-            t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or total > 0x7FFFFFFF or size(rows) == 0 or outs is None
-            or not fits2(outs[0], size(rows), dim(X, 1), t) or not fits1(outs[1], size(rows) + 1, np.NPY_INT32)
+            t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or total > 0x7FFFFFFF or size(rows) == 0
+            or outs is None or not fits2(outs[0], size(rows), dim(X, 1), t)
+            or not fits1(outs[1], size(rows) + 1, np.NPY_INT32)
             or (out is not None and not all_apart(outs, (X, rows)))
         ):
             return Ops.reduce_first(self, X, lengths, out=out)

@@ -37,12 +37,12 @@ static inline size_t most_parts(size_t n) {
   return fit < 1 ? 1 : smaller(fit, PARTS_PER_THREAD);
 }
 
-// f(part, its first row).
+// f(part, its first row, a multiple of step).
 template <typename T, typename F>
-static void rows_in_parts(const Product<T>& p, F f) {
+static void rows_in_parts(const Product<T>& p, F f, size_t step = Simd<T>::rows(Simd<T>::NV)) {
   in_parts_(
-      p.M, product_cost<T>(p.N, p.K), Simd<T>::rows(Simd<T>::NV),
-      [&](size_t first, size_t last) { f(rows_of(p, first, last), first); }, most_parts(p.M));
+      p.M, product_cost<T>(p.N, p.K), step, [&](size_t first, size_t last) { f(rows_of(p, first, last), first); },
+      most_parts(p.M));
 }
 
 template <typename T, typename F>
