@@ -41,7 +41,6 @@ WITHOUT_CUDA = {
     "pad",
     "reduce",
     "seq2col",
-    "softmax",
 }
 
 # Ops without a row in cases.py: they take or give no plain arrays of numbers. Where they are tested instead.

@@ -216,6 +216,29 @@ DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
   return x;
 }
 
+// The threads that work on one row together, so that a function of a row is written once for both: a warp, or a block.
+struct WarpTeam {
+  MEMBER int rank() const { return threadIdx.x % WARP; }
+  MEMBER int size() const { return WARP; }
+  template <typename A, typename Op>
+  MEMBER A reduce(A x, A, Op op) const {
+    return reduce_warp(x, op);
+  }
+};
+template <typename A>
+struct BlockTeam {
+  A* scratch;  // as for reduce_block
+  MEMBER int rank() const { return threadIdx.x; }
+  MEMBER int size() const { return blockDim.x; }
+  template <typename Op>
+  MEMBER A reduce(A x, A neutral, Op op) const {
+    return reduce_block(x, neutral, op, scratch);
+  }
+};
+// The number of the thread's warp among all of the grid, and how many there are.
+DEVICE i64 first_warp() { return first_index() / WARP; }
+DEVICE i64 warps() { return stride() / WARP; }
+
 // Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
 struct Words {
   u32 w[4];
