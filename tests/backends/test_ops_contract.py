@@ -34,7 +34,6 @@ WITHOUT_CUDA = {
     "dropout",
     "gemm",
     "hash",
-    "layernorm",
     "lstm",
     "maxout",
     "optim",

@@ -239,6 +239,27 @@ struct BlockTeam {
 DEVICE i64 first_warp() { return first_index() / WARP; }
 DEVICE i64 warps() { return stride() / WARP; }
 
+// write(column, sum of that column of parts (shares, width)), in an order that depends on the size of the block only.
+// scratch: MOST_THREADS elements of shared memory.
+template <typename A, typename F>
+DEVICE void add_up_parts(const A* __restrict__ parts, i64 shares, i64 width, A* scratch, F write) {
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, n = blockDim.x / WARP;
+  for (i64 tile = blockIdx.x; tile * WARP < width; tile += gridDim.x) {
+    i64 column = tile * WARP + lane;
+    A sum = A(0);
+    if (column < width) {
+      for (i64 s = warp; s < shares; s += n) sum += parts[s * width + column];
+    }
+    scratch[threadIdx.x] = sum;
+    __syncthreads();
+    if (warp == 0 && column < width) {
+      for (int w = 1; w < n; ++w) sum += scratch[w * WARP + lane];
+      write(column, sum);
+    }
+    __syncthreads();
+  }
+}
+
 // Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
 struct Words {
   u32 w[4];

@@ -92,15 +92,15 @@ DEVICE void layernorm_wide(T* Y, T* mu, T* rstd, const T* X, const T* G, const T
     layernorm_reread<1>(Y, mu, rstd, X, G, shift, B, O, eps, scratch);
   }
 }
-#define LAYERNORM(suffix, T, ...)                                                                                  \
-  KERNEL(layernorm_##suffix,                                                                                       \
-         (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) {            \
-    layernorm(Y, mu, rstd, X, G, shift, B, O, eps);                                                                \
-  }                                                                                                                \
-  KERNEL(layernorm_wide_##suffix,                                                                                  \
-         (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) {            \
-    SHARED(acc<T>, scratch, WARP + 1);                                                                             \
-    layernorm_wide(Y, mu, rstd, X, G, shift, B, O, eps, scratch);                                                  \
+#define LAYERNORM(suffix, T, ...)                                                                       \
+  KERNEL(layernorm_##suffix,                                                                            \
+         (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
+    layernorm(Y, mu, rstd, X, G, shift, B, O, eps);                                                     \
+  }                                                                                                     \
+  KERNEL(layernorm_wide_##suffix,                                                                       \
+         (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                  \
+    layernorm_wide(Y, mu, rstd, X, G, shift, B, O, eps, scratch);                                       \
   }
 FOR_FLOATS(LAYERNORM)
 
@@ -180,14 +180,25 @@ DEVICE void backprop_layernorm(const Gradient<T>& d, acc<T>* __restrict__ parts,
     }
   }
 }
-#define BACKPROP_LAYERNORM(suffix, T, ...)                                                                        \
-  KERNEL(backprop_layernorm_##suffix, (T * dX, acc<T> * parts, const T* dY, const T* X, const T* G, const T* mu, \
-                                       const T* rstd, i64 B, i64 O, i64 share)) {                                \
-    backprop_layernorm<false>(Gradient<T>{dX, dY, X, G, mu, rstd, O}, parts, B, share, (acc<T>*)nullptr);         \
-  }                                                                                                               \
-  KERNEL(backprop_layernorm_wide_##suffix, (T * dX, acc<T> * parts, const T* dY, const T* X, const T* G,          \
-                                            const T* mu, const T* rstd, i64 B, i64 O, i64 share)) {               \
-    SHARED(acc<T>, scratch, WARP + 1);                                                                            \
-    backprop_layernorm<true>(Gradient<T>{dX, dY, X, G, mu, rstd, O}, parts, B, share, scratch);                   \
+#define BACKPROP_LAYERNORM(suffix, T, ...)                                                                            \
+  KERNEL(backprop_layernorm_##suffix, (T * dX, acc<T> * parts, const T* dY, const T* X, const T* G, const T* mu,      \
+                                       const T* rstd, i64 B, i64 O, i64 share)) {                                     \
+    backprop_layernorm<false>(Gradient<T>{dX, dY, X, G, mu, rstd, O}, parts, B, share, (acc<T>*)nullptr);             \
+  }                                                                                                                   \
+  KERNEL(backprop_layernorm_wide_##suffix, (T * dX, acc<T> * parts, const T* dY, const T* X, const T* G, const T* mu, \
+                                            const T* rstd, i64 B, i64 O, i64 share)) {                                \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                                \
+    backprop_layernorm<true>(Gradient<T>{dX, dY, X, G, mu, rstd, O}, parts, B, share, scratch);                       \
   }
 FOR_FLOATS(BACKPROP_LAYERNORM)
+
+// dG and db plus the columns of parts (shares, 2, O).
+#define LAYERNORM_FINISH(suffix, T, ...)                                                        \
+  KERNEL(layernorm_finish_##suffix, (T * dG, T * db, const acc<T>* parts, i64 shares, i64 O)) { \
+    SHARED(acc<T>, scratch, MOST_THREADS);                                                      \
+    add_up_parts(parts, shares, 2 * O, scratch, [=](i64 column, acc<T> sum) {                   \
+      T* to = column < O ? dG + column : db + (column - O);                                     \
+      *to = from_acc<T>(to_acc(*to) + sum);                                                     \
+    });                                                                                         \
+  }
+FOR_FLOATS(LAYERNORM_FINISH)
