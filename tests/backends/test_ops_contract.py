@@ -32,7 +32,6 @@ CPU_ONLY = {
 # Families of cpu/ that have no CUDA kernels yet: CupyOps runs the reference's array code.
 WITHOUT_CUDA = {
     "dropout",
-    "gemm",
     "hash",
     "lstm",
     "maxout",

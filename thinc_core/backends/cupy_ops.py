@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 from . import _gpu, checks
 from .cuda.activations import CudaActivations
 from .cuda.gather import CudaGather
+from .cuda.gemm import CudaGemm
 from .cuda.layernorm import CudaLayerNorm
 from .cuda.softmax import CudaSoftmax
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(CudaActivations, CudaGather, CudaLayerNorm, CudaSoftmax):
+class CupyOps(CudaActivations, CudaGather, CudaGemm, CudaLayerNorm, CudaSoftmax):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.

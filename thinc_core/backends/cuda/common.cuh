@@ -176,6 +176,33 @@ DEVICE void map_elements(T* Y, i64 n, F f, const X*... Xs) {
   for (i64 i = whole * LANES<T> + first_index(); i < n; i += stride()) Y[i] = from_acc<T>(f(to_acc(Xs[i])...));
 }
 
+// i modulo n, by 32-bit division where that is enough.
+DEVICE i64 modulo(i64 i, i64 n) { return (u64)i >> 32 || (u64)n >> 32 ? i % n : (i64)((u32)i % (u32)n); }
+
+// Y = f(Z + b) of rows of O elements, and the sum itself in kept, unless that is null. Both may be exactly Z.
+template <int V, typename T, typename F>
+DEVICE void map_biased_pieces(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+  for (i64 i = first_index() * V; i < n; i += stride() * V) {
+    Vec<T, V> z = load<V>(Z + i), shift = load<V>(b + modulo(i, O)), y;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      acc<T> sum = to_acc(z.v[k]) + to_acc(shift.v[k]);
+      y.v[k] = from_acc<T>(f(sum));
+      z.v[k] = from_acc<T>(sum);
+    }
+    if (kept) store(kept + i, z);
+    store(Y + i, y);
+  }
+}
+template <typename T, typename F>
+DEVICE void map_biased(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+  if (O % LANES<T> == 0 && aligned(Y, kept, Z, b)) {
+    map_biased_pieces<LANES<T>>(Y, kept, Z, b, n, O, f);
+  } else {
+    map_biased_pieces<1>(Y, kept, Z, b, n, O, f);
+  }
+}
+
 struct Sum {
   template <typename A>
   MEMBER A operator()(A x, A y) const {

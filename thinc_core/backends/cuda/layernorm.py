@@ -56,9 +56,7 @@ class CudaLayerNorm(CudaOps):
         dX, (count, share) = target(self, out, X.shape, X.dtype), shares(device, B, LEAST_ROWS)
         parts = wide_empty(self, (count, 2, O), X.dtype)
         wide = "wide_" if O > WIDEST_OF_A_WARP else ""
-        device.launch_blocks(
-            STEM, f"backprop_layernorm_{wide}{kind}", count, dX, parts, dy, x, g, m, r, B, O, share
-        )
+        device.launch_blocks(STEM, f"backprop_layernorm_{wide}{kind}", count, dX, parts, dy, x, g, m, r, B, O, share)
         device.launch_blocks(STEM, f"layernorm_finish_{kind}", -(-2 * O // WARP), dG, db, parts, count, O)
         return dX
 

@@ -72,9 +72,7 @@ class CudaSoftmax(CudaOps):
         if after != 1:
             tile = _tile(after)
             work = before * -(-after // tile) * WARP
-            device.launch(
-                STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature
-            )
+            device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
         elif n <= WIDEST_OF_A_WARP:
             device.launch(STEM, f"{op}_{kind}", before * WARP, *arrays, before, n, temperature)
         else:
