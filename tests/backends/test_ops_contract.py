@@ -33,7 +33,6 @@ CPU_ONLY = {
 WITHOUT_CUDA = {
     "dropout",
     "hash",
-    "lstm",
     "maxout",
     "optim",
     "pad",

@@ -13,6 +13,7 @@ from .cuda.activations import CudaActivations
 from .cuda.gather import CudaGather
 from .cuda.gemm import CudaGemm
 from .cuda.layernorm import CudaLayerNorm
+from .cuda.lstm import CudaLSTM
 from .cuda.softmax import CudaSoftmax
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 
-class CupyOps(CudaActivations, CudaGather, CudaGemm, CudaLayerNorm, CudaSoftmax):
+class CupyOps(CudaActivations, CudaGather, CudaGemm, CudaLayerNorm, CudaLSTM, CudaSoftmax):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 
     device_id: for information only; CuPy's current device is the one that computes.

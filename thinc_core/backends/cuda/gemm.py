@@ -8,9 +8,22 @@ from typing import Any, Dict, Optional, Tuple
 from .. import checks
 from ..ops import Ops
 from . import activations
-from ._arrays import LANES, all_apart, apart, contig, fits, flag, numbers, outs_of, plain, shares, suffix, target
+from ._arrays import (
+    LANES,
+    all_apart,
+    apart,
+    contig,
+    fits,
+    flag,
+    numbers,
+    outs_of,
+    plain,
+    shares,
+    suffix,
+    target,
+    wide_empty,
+)
 from ._arrays import indices as as_indices
-from ._arrays import wide_empty
 from ._base import CudaOps
 
 STEM = "gemm"
