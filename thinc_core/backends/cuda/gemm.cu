@@ -16,6 +16,7 @@ struct Best {
 template <typename T>
 DEVICE Best<acc<T>> best_piece(const acc<T>* z, const T* b, i64 P) {
   Best<acc<T>> best = {z[0] + to_acc(b[0]), 0};
+#pragma unroll 1  // it is part of a loop that is unrolled
   for (i64 p = 1; p < P; ++p) {
     acc<T> x = z[p] + to_acc(b[p]);
     if (x > best.value || (x != x && best.value == best.value)) best = {x, (i32)p};
@@ -49,7 +50,7 @@ struct Normed {
   i64 B, O, P;
   acc<T> eps;
 };
-// A warp per row, of which each lane keeps N elements in registers.
+// A warp per row, which has at most 32 * N elements: each lane keeps N of them in registers.
 template <int N, typename T>
 DEVICE void affine_maxout_layernorm(const Normed<T>& d) {
   typedef acc<T> A;
@@ -80,18 +81,14 @@ DEVICE void affine_maxout_layernorm(const Normed<T>& d) {
     if (lane == 0 && d.best) d.mu[row] = from_acc<T>(mean), d.rstd[row] = from_acc<T>(scale);
   }
 }
-#define AFFINE_MAXOUT_LAYERNORM(suffix, T, ...)                                                                    \
-  KERNEL(affine_maxout_layernorm_##suffix,                                                                         \
+#define AFFINE_MAXOUT_LAYERNORM(suffix, T, N)                                                                      \
+  KERNEL(affine_maxout_layernorm_##N##_##suffix,                                                                   \
          (T * Y, T * best, i32 * which, T * mu, T * rstd, const acc<T>* Z, const T* b, const T* G, const T* shift, \
           i64 B, i64 O, i64 P, acc<T> eps)) {                                                                      \
-    Normed<T> d = {Y, best, which, mu, rstd, Z, b, G, shift, B, O, P, eps};                                        \
-    if (O <= 8 * WARP) {                                                                                           \
-      affine_maxout_layernorm<8>(d);                                                                               \
-    } else {                                                                                                       \
-      affine_maxout_layernorm<32>(d);                                                                              \
-    }                                                                                                              \
+    affine_maxout_layernorm<N>(Normed<T>{Y, best, which, mu, rstd, Z, b, G, shift, B, O, P, eps});                 \
   }
-FOR_FLOATS(AFFINE_MAXOUT_LAYERNORM)
+FOR_FLOATS(AFFINE_MAXOUT_LAYERNORM, 8)
+FOR_FLOATS(AFFINE_MAXOUT_LAYERNORM, 32)
 
 // dZ (n, P): dY at the winning piece, 0 at the others. A thread per element of dZ, so that neighbours write to
 // neighbouring places. A piece outside [0, P) is reported.

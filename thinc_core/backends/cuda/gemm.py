@@ -25,10 +25,10 @@ from ._arrays import (
 )
 from ._arrays import indices as as_indices
 from ._base import CudaOps
+from .layernorm import WIDEST_OF_A_WARP, kept
 
 STEM = "gemm"
 WARP = 32
-WIDEST_OF_A_WARP = 1024  # elements of a row that the fused layer norm takes
 LEAST_ROWS = 64  # of a share of rows whose columns one thread adds up
 
 # The kernel biased_<name> of an activation, and its numbers.
@@ -199,7 +199,7 @@ class CudaGemm(CudaOps):
             target(self, each, *like) if both or i == 0 else None for i, (each, like) in enumerate(zip(outs, kinds))
         ]
         args = (*results, self._pieces(x, w), bias, g, s, B, O, W.shape[1], added[0])
-        self._device().launch(STEM, f"affine_maxout_layernorm_{kind}", B * WARP, *args)
+        self._device().launch(STEM, f"affine_maxout_layernorm_{kept(O)}_{kind}", B * WARP, *args)
         return tuple(results)
 
     def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):

@@ -49,12 +49,14 @@ DEVICE void layernorm_reread(T* __restrict__ Y, T* __restrict__ mu, T* __restric
   for (i64 b = blockIdx.x; b < B; b += gridDim.x) {
     const T* x = X + b * O;
     A sum = A(0), squares = A(0);
+#pragma unroll 1
     for (i64 i = first; i < O; i += step) {
       Vec<T, V> values = load<V>(x + i);
 #pragma unroll
       for (int j = 0; j < V; ++j) sum += to_acc(values.v[j]);
     }
     A mean = reduce_block(sum, A(0), Sum(), scratch) / A(O);
+#pragma unroll 1
     for (i64 i = first; i < O; i += step) {
       Vec<T, V> values = load<V>(x + i);
 #pragma unroll
@@ -62,6 +64,7 @@ DEVICE void layernorm_reread(T* __restrict__ Y, T* __restrict__ mu, T* __restric
     }
     A scale = A(1) / sqrt_(reduce_block(squares, A(0), Sum(), scratch) / A(O) + eps);
     auto f = [=](A value, A g, A s) { return (value - mean) * scale * g + s; };
+#pragma unroll 1
     for (i64 i = first; i < O; i += step) {
       store(Y + b * O + i, map_vector<T>(f, load<V>(x + i), load<V>(G + i), load<V>(shift + i)));
     }
@@ -69,18 +72,13 @@ DEVICE void layernorm_reread(T* __restrict__ Y, T* __restrict__ mu, T* __restric
   }
 }
 
-// A warp per row of up to 1024, and, for wider ones, a block per row.
-template <typename T>
+// A warp per row of at most 32 * N elements; a block per row for any other.
+template <int N, typename T>
 DEVICE void layernorm(T* Y, T* mu, T* rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps) {
-  bool vectors = O % LANES<T> == 0 && aligned(Y, X, G, shift);
-  if (vectors && O <= 8 * WARP) {
-    layernorm_kept<8, LANES<T>>(Y, mu, rstd, X, G, shift, B, O, eps);
-  } else if (vectors) {
-    layernorm_kept<32, LANES<T>>(Y, mu, rstd, X, G, shift, B, O, eps);
-  } else if (O <= 8 * WARP) {
-    layernorm_kept<8, 1>(Y, mu, rstd, X, G, shift, B, O, eps);
+  if (O % LANES<T> == 0 && aligned(Y, X, G, shift)) {
+    layernorm_kept<N, LANES<T>>(Y, mu, rstd, X, G, shift, B, O, eps);
   } else {
-    layernorm_kept<32, 1>(Y, mu, rstd, X, G, shift, B, O, eps);
+    layernorm_kept<N, 1>(Y, mu, rstd, X, G, shift, B, O, eps);
   }
 }
 template <typename T>
@@ -92,17 +90,20 @@ DEVICE void layernorm_wide(T* Y, T* mu, T* rstd, const T* X, const T* G, const T
     layernorm_reread<1>(Y, mu, rstd, X, G, shift, B, O, eps, scratch);
   }
 }
-#define LAYERNORM(suffix, T, ...)                                                                       \
-  KERNEL(layernorm_##suffix,                                                                            \
+#define LAYERNORM_OF(suffix, T, N)                                                                      \
+  KERNEL(layernorm_##N##_##suffix,                                                                      \
          (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
-    layernorm(Y, mu, rstd, X, G, shift, B, O, eps);                                                     \
-  }                                                                                                     \
+    layernorm<N>(Y, mu, rstd, X, G, shift, B, O, eps);                                                  \
+  }
+FOR_FLOATS(LAYERNORM_OF, 8)
+FOR_FLOATS(LAYERNORM_OF, 32)
+#define LAYERNORM_WIDE(suffix, T, ...)                                                                  \
   KERNEL(layernorm_wide_##suffix,                                                                       \
          (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
     SHARED(acc<T>, scratch, WARP + 1);                                                                  \
     layernorm_wide(Y, mu, rstd, X, G, shift, B, O, eps, scratch);                                       \
   }
-FOR_FLOATS(LAYERNORM)
+FOR_FLOATS(LAYERNORM_WIDE)
 
 // What a row of the gradient is computed from.
 template <typename T>
@@ -119,6 +120,7 @@ DEVICE void backprop_row(const Gradient<T>& d, i64 b, Team team) {
   const T *dy = d.dY + b * d.O, *x = d.X + b * d.O;
   T* dx = d.dX + b * d.O;
   A mean = to_acc(d.mu[b]), scale = to_acc(d.rstd[b]), sum = A(0), products = A(0);
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < d.O; i += (i64)team.size() * V) {
     Vec<T, V> dys = load<V>(dy + i), xs = load<V>(x + i), gs = load<V>(d.G + i);
 #pragma unroll
@@ -130,6 +132,7 @@ DEVICE void backprop_row(const Gradient<T>& d, i64 b, Team team) {
   }
   A mean_g = team.reduce(sum, A(0), Sum()) / A(d.O), mean_gh = team.reduce(products, A(0), Sum()) / A(d.O);
   auto f = [=](A dy, A x, A g) { return scale * (dy * g - mean_g - (x - mean) * scale * mean_gh); };
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < d.O; i += (i64)team.size() * V) {
     store(dx + i, map_vector<T>(f, load<V>(dy + i), load<V>(x + i), load<V>(d.G + i)));
   }

@@ -31,7 +31,7 @@ class CudaLayerNorm(CudaOps):
         Y, mu, rstd = (target(self, each, shape, X.dtype) for each, shape in zip(outs, shapes))
         device, args = self._device(), (Y, mu, rstd, x, g, shift, B, O, added[0])
         if O <= WIDEST_OF_A_WARP:
-            device.launch(STEM, f"layernorm_{kind}", B * WARP, *args)
+            device.launch(STEM, f"layernorm_{kept(O)}_{kind}", B * WARP, *args)
         else:
             device.launch_blocks(STEM, f"layernorm_wide_{kind}", B, *args)
         return Y, mu, rstd
@@ -59,6 +59,11 @@ class CudaLayerNorm(CudaOps):
         device.launch_blocks(STEM, f"backprop_layernorm_{wide}{kind}", count, dX, parts, dy, x, g, m, r, B, O, share)
         device.launch_blocks(STEM, f"layernorm_finish_{kind}", -(-2 * O // WARP), dG, db, parts, count, O)
         return dX
+
+
+def kept(width: int) -> int:
+    """How many elements of a row each lane of a warp keeps in registers: what comes in kernels of its own."""
+    return 8 if width <= 8 * WARP else 32
 
 
 def _fit(X: Any, G: Any, b: Any) -> bool:

@@ -30,6 +30,7 @@ template <int V, typename T, typename Team>
 DEVICE void softmax_row(T* y, const T* x, i64 n, acc<T> temperature, Team team) {
   typedef acc<T> A;
   Online<A> seen = nothing_seen<A>();
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
     Vec<T, V> values = load<V>(x + i);
 #pragma unroll
@@ -37,6 +38,7 @@ DEVICE void softmax_row(T* y, const T* x, i64 n, acc<T> temperature, Team team) 
   }
   A m = team.reduce(seen.highest, -largest_(A(0)), Max());
   A sum = team.reduce(seen.sum * exp_(seen.highest - m), A(0), Sum()) + (m - m);
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
     store(y + i, map_vector<T>([=](A v) { return exp_(cooled(v, temperature) - m) / sum; }, load<V>(x + i)));
   }
@@ -46,6 +48,7 @@ DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, c
                                  acc<T> temperature, Team team) {
   typedef acc<T> A;
   A sum = A(0);
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
     Vec<T, V> g = load<V>(dy + i), values = load<V>(y + i);
 #pragma unroll
@@ -53,6 +56,7 @@ DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, c
   }
   sum = team.reduce(sum, A(0), Sum());
   auto f = [=](A g, A value) { return value * cooled(g, temperature) - value * sum; };
+#pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
     store(dx + i, map_vector<T>(f, load<V>(dy + i), load<V>(y + i)));
   }
@@ -128,6 +132,7 @@ DEVICE void softmax_columns(T* Y, const T* X, const i64* __restrict__ starts, i6
     Share share = share_of(unit, starts, length, O, tile);
     Online<A> seen = nothing_seen<A>();
     if (share.inside) {
+#pragma unroll 1
       for (i64 t = share.first; t < share.end; t += rows) {
         seen.add(cooled(to_acc(X[t * O + share.column]), temperature));
       }
@@ -135,6 +140,7 @@ DEVICE void softmax_columns(T* Y, const T* X, const i64* __restrict__ starts, i6
     A m = reduce_share(seen.highest, tile, Max());
     A sum = reduce_share(seen.sum * exp_(seen.highest - m), tile, Sum()) + (m - m);
     if (!share.inside) continue;
+#pragma unroll 1
     for (i64 t = share.first; t < share.end; t += rows) {
       i64 i = t * O + share.column;
       Y[i] = from_acc<T>(exp_(cooled(to_acc(X[i]), temperature) - m) / sum);
@@ -151,6 +157,7 @@ DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ d
     Share share = share_of(unit, starts, length, O, tile);
     A sum = A(0);
     if (share.inside) {
+#pragma unroll 1
       for (i64 t = share.first; t < share.end; t += rows) {
         i64 i = t * O + share.column;
         sum += to_acc(Y[i]) * cooled(to_acc(dY[i]), temperature);
@@ -158,6 +165,7 @@ DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ d
     }
     sum = reduce_share(sum, tile, Sum());
     if (!share.inside) continue;
+#pragma unroll 1
     for (i64 t = share.first; t < share.end; t += rows) {
       i64 i = t * O + share.column;
       A y = to_acc(Y[i]);
@@ -187,6 +195,7 @@ DEVICE void softmax_starts(i64* __restrict__ starts, const I* __restrict__ lengt
   if (blockIdx.x != 0) return;
   i64 piece = (B + blockDim.x - 1) / blockDim.x, begin = min(piece * threadIdx.x, B), end = min(begin + piece, B);
   u64 sum = 0;  // unsigned, as the sum of absurd lengths may wrap round
+#pragma unroll 1
   for (i64 i = begin; i < end; ++i) sum += (u64)(i64)lengths[i];
   ends[threadIdx.x] = sum;
   for (int by = 1; by < blockDim.x; by *= 2) {
@@ -197,6 +206,7 @@ DEVICE void softmax_starts(i64* __restrict__ starts, const I* __restrict__ lengt
   }
   u64 at = ends[threadIdx.x] - sum;
   bool well = true;
+#pragma unroll 1
   for (i64 i = begin; i < end; ++i) {
     starts[i] = max((i64)0, min((i64)at, rows));
     at += (u64)(i64)lengths[i];
