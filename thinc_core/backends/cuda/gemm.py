@@ -71,7 +71,7 @@ class CudaGemm(CudaOps):
 
     def gemm(self, x, y, out=None, trans1=False, trans2=False, *, accumulate=False):
         first, second, add = flag(trans1), flag(trans2), flag(accumulate)
-        if suffix(self, x, y) is None or None in (first, second, add) or not x.ndim == y.ndim == 2:
+        if suffix(self, x, y) is None or first is None or second is None or add is None or not x.ndim == y.ndim == 2:
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         left, right = _matrix(self, x.T if first else x), _matrix(self, y.T if second else y)
         shape = (left.shape[0], right.shape[1])
@@ -105,7 +105,9 @@ class CudaGemm(CudaOps):
     def affine_activation(self, X, W, b, activation, keep=True, *, out=None):
         found, both, outs = self._affine_args(X, W, b, 2), flag(keep), outs_of(out, 2)
         if (
-            None in (found, both, outs)
+            found is None
+            or both is None
+            or outs is None
             or type(activation) is not str
             or activation not in BIASED
             or not (both or outs[1] is None)
@@ -154,7 +156,7 @@ class CudaGemm(CudaOps):
 
     def affine_maxout(self, X, W, b, *, out=None):
         found, outs = self._affine_args(X, W, b, 3), outs_of(out, 2)
-        if None in (found, outs) or not self._all_fit(outs, found[1], X.dtype, found[2:]):
+        if found is None or outs is None or not self._all_fit(outs, found[1], X.dtype, found[2:]):
             return Ops.affine_maxout(self, X, W, b, out=out)
         kind, (B, O), x, w, shift = found  # noqa: E741
         best, which = target(self, outs[0], (B, O), X.dtype), target(self, outs[1], (B, O), "int32")
@@ -178,7 +180,10 @@ class CudaGemm(CudaOps):
     def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, *, out=None):
         found, added, both, outs = self._affine_args(X, W, b, 3), numbers((eps,)), flag(keep), outs_of(out, 5)
         if (
-            None in (found, added, both, outs)
+            found is None
+            or added is None
+            or both is None
+            or outs is None
             or suffix(self, X, G, shift) is None
             or not G.shape == shift.shape == W.shape[:1]
             or not (both or all(each is None for each in outs[1:]))

@@ -140,6 +140,7 @@ DEVICE void backprop_row(const Gradient<T>& d, i64 b, Team team) {
 // Every step-th row from the first one on.
 template <typename T, typename Team>
 DEVICE void backprop_rows(const Gradient<T>& d, i64 first, i64 end, i64 step, bool vectors, Team team) {
+#pragma unroll 1
   for (i64 b = first; b < end; b += step) {
     if (vectors) {
       backprop_row<LANES<T>>(d, b, team);
@@ -154,9 +155,11 @@ DEVICE void backprop_columns(const Gradient<T>& d, acc<T>* parts, i64 first, i64
   typedef acc<T> A;
   for (i64 o = threadIdx.x; o < d.O; o += blockDim.x) {
     A dG = begin ? A(0) : parts[o], db = begin ? A(0) : parts[d.O + o];
-    for (i64 b = first; b < end; ++b) {
-      A dy = to_acc(d.dY[b * d.O + o]);
-      dG += dy * ((to_acc(d.X[b * d.O + o]) - to_acc(d.mu[b])) * to_acc(d.rstd[b]));
+    i64 at = first * d.O + o;
+#pragma unroll 2
+    for (i64 b = first; b < end; ++b, at += d.O) {
+      A dy = to_acc(d.dY[at]);
+      dG += dy * ((to_acc(d.X[at]) - to_acc(d.mu[b])) * to_acc(d.rstd[b]));
       db += dy;
     }
     parts[o] = dG;
@@ -165,13 +168,14 @@ DEVICE void backprop_columns(const Gradient<T>& d, acc<T>* parts, i64 first, i64
 }
 
 // A block takes a share of the rows, `tile` of them at a time: first dX, row by row, then the columns, which are in the
-// cache by then. parts: (shares, 2, O), summed up by layernorm_finish in an order that does not depend on the device.
+// cache by then. parts: (shares, 2, O), summed up by layernorm_finish in the same order each time.
 template <bool WIDE, typename T>
 DEVICE void backprop_layernorm(const Gradient<T>& d, acc<T>* __restrict__ parts, i64 B, i64 share, acc<T>* scratch) {
   constexpr i64 TILE = 32;
   bool vectors = d.O % LANES<T> == 0 && aligned(d.dX, d.dY, d.X, d.G);
   for (i64 s = blockIdx.x; s * share < B; s += gridDim.x) {
     i64 last = min(B, (s + 1) * share);
+#pragma unroll 1
     for (i64 first = s * share; first < last; first += TILE) {
       i64 end = min(last, first + TILE);
       if (WIDE) {

@@ -37,7 +37,9 @@ class CudaSoftmax(CudaOps):
     def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0, out=None):
         kind, into, given = suffix(self, x), flag(inplace), numbers((temperature,))
         if (
-            None in (kind, into, given)
+            kind is None
+            or into is None
+            or given is None
             or not _is_axis(x, axis)
             or (into and (out is not None or not plain(x)))
             or not fits(self, out, x.shape, x.dtype)
@@ -81,7 +83,8 @@ class CudaSoftmax(CudaOps):
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
         op, kind, into = "softmax_sequences", suffix(self, Xs), flag(inplace)
         if (
-            None in (kind, into)
+            kind is None
+            or into is None
             or Xs.ndim != 2
             or (into and (out is not None or not plain(Xs)))
             or not fits(self, out, Xs.shape, Xs.dtype)
@@ -89,7 +92,7 @@ class CudaSoftmax(CudaOps):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
         X = contig(self, Xs)
         Y = X if into else target(self, out, Xs.shape, Xs.dtype)
-        sizes, index = self._lengths(op, X, lengths)
+        sizes, index = _on_device(self, op, X, lengths)
         if not apart(Y, sizes) or (out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y)):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
         self._softmax_sequences(op, "softmax_columns", kind, sizes, index, (Y, X))
@@ -100,22 +103,12 @@ class CudaSoftmax(CudaOps):
         if kind is None or dY.ndim != 2 or dY.shape != Y.shape:
             return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
         dy, y = contig(self, dY), contig(self, Y)
-        sizes, index = self._lengths(op, dy, lengths)
+        sizes, index = _on_device(self, op, dy, lengths)
         if not fits(self, out, dY.shape, dY.dtype, dy, y, sizes):
             return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
         dX = target(self, out, dY.shape, dY.dtype)
         self._softmax_sequences(op, "backprop_softmax_columns", kind, sizes, index, (dX, dy, y))
         return dX
-
-    def _lengths(self, op: str, X: Any, lengths: Any) -> Tuple[Any, str]:
-        """The lengths on the device and how kernels call their dtype. Those on the host are checked here.
-
-        RAISES: as the reference, for all but lengths on the device with wrong values, which a kernel has to find.
-        """
-        sizes, index = as_indices(self, lengths)
-        if sizes is None or sizes.ndim != 1:
-            sizes, index = self.xp.asarray(self._ragged(op, X, lengths)), "i64"
-        return sizes, index
 
     def _softmax_sequences(
         self, op: str, kernel: str, kind: str, sizes: Any, index: str, arrays: Tuple[Any, ...]
@@ -133,3 +126,14 @@ class CudaSoftmax(CudaOps):
 
 def _is_axis(X: Any, axis: Any) -> bool:
     return type(axis) is int and -X.ndim <= axis < X.ndim
+
+
+def _on_device(ops: Any, op: str, X: Any, lengths: Any) -> Tuple[Any, str]:
+    """The lengths on the device and how kernels call their dtype. Those on the host are checked here.
+
+    RAISES: as the reference, for all but lengths on the device with wrong values, which a kernel has to find.
+    """
+    sizes, index = as_indices(ops, lengths)
+    if sizes is None or sizes.ndim != 1:
+        sizes, index = ops.xp.asarray(ops._ragged(op, X, lengths)), "i64"
+    return sizes, index
