@@ -156,7 +156,7 @@ DEVICE void backprop_columns(const Gradient<T>& d, acc<T>* parts, i64 first, i64
   for (i64 o = threadIdx.x; o < d.O; o += blockDim.x) {
     A dG = begin ? A(0) : parts[o], db = begin ? A(0) : parts[d.O + o];
     i64 at = first * d.O + o;
-#pragma unroll 2
+#pragma unroll 4
     for (i64 b = first; b < end; ++b, at += d.O) {
       A dy = to_acc(d.dY[at]);
       dG += dy * ((to_acc(d.X[at]) - to_acc(d.mu[b])) * to_acc(d.rstd[b]));
