@@ -18,27 +18,35 @@ STEM = "lstm"
 class CudaLSTM(CudaOps):
     """LSTM and its gradient."""
 
+    def _new_units(self, op: str, shape: Tuple[int, ...], dtype: Any) -> Any:
+        depth, dirs, N, _, nO = shape  # for inference none: a direction keeps the cells of a step
+        return self.xp.empty((depth, dirs, N if op == "lstm_forward_training" else 0, 6, nO), dtype=dtype)
+
     def _lstm_direction(self, units: Any, X: Any, weights: Weights, start: Tuple[Any, Any], steps: Any) -> Any:
-        kind = suffix(self, X, units, *weights, *start)
-        if kind is None or units.size == 0 or X.size == 0:
+        kind, (N, nO) = suffix(self, X, units, *weights, *start), (X.shape[0], start[0].shape[0])
+        kept = units.shape[0] == N
+        if kind is None or X.size == 0 or nO == 0:
+            units = units if kept else self.xp.empty((N, 6, nO), dtype=X.dtype)
             return super()._lstm_direction(units, X, weights, start, steps)
-        X, h0, c0 = contig(self, X), contig(self, start[0]), contig(self, start[1])
-        Wx, bx, Wh, bh = (contig(self, each) for each in weights)
-        N, nO = X.shape[0], h0.shape[0]
-        A, z0 = multiply_new(self, X, Wx.T), multiply_new(self, h0.reshape(1, nO), Wh.T)
+        x, h0, c0, Wx, bx, Wh, bh = (contig(self, each) for each in (X, *start, *weights))
+        A, z0 = multiply_new(self, x, Wx.T), multiply_new(self, h0.reshape(1, nO), Wh.T)
         Z, H = self.xp.empty_like(A), self.xp.empty((N, nO), dtype=X.dtype)
-        device, name, size = self._device(), f"lstm_step_{kind}", X.itemsize
-        gates, cells = 4 * nO * size, 6 * nO * size  # bytes of a row of A, of units
+        steps, device, name, row = list(steps), self._device(), f"lstm_step_{kind}", nO * X.itemsize
+        largest = max(step.kept + step.new for step in steps)
+        cells = units if kept else self.xp.empty((largest, nO), dtype=X.dtype)
+        ld = 6 if kept else 1  # cells of neighbouring rows, in rows of H
         for step in steps:
             count, first = step.kept + step.new, step.rows.start
             if count == 0:
                 continue
             if step.kept:
                 multiply(self, H[step.before], Wh.T, Z[: step.kept])
-            unit = units.data.ptr + first * cells
-            before = units.data.ptr + step.before.start * cells
-            places = (H.data.ptr + first * nO * size, unit + 4 * nO * size, unit, A.data.ptr + first * gates)
-            more = (bx, bh, Z, z0, before + 4 * nO * size, c0, count, step.kept, nO, 6 * nO)
+            unit = units.data.ptr + first * 6 * row if kept else None
+            now = before = cells.data.ptr  # overwritten in place, unless they are kept
+            if kept:
+                now, before = (before + (at * 6 + 4) * row for at in (first, step.before.start))
+            places = (H.data.ptr + first * row, now, unit, A.data.ptr + first * 4 * row)
+            more = (bx, bh, Z, z0, before, c0, count, step.kept, nO, ld * nO)
             device.launch(STEM, name, count * nO, *places, *more)
         return H
 
