@@ -45,7 +45,7 @@ BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
 
 def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
     """x @ y into out, an array in C order. Both may be transposed views of such arrays."""
-    if out.dtype.name == "bfloat16":  # not known to cuBLAS by way of CuPy
+    if out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
         out[...] = ops.xp.dot(x.astype("float32"), y.astype("float32"))
     else:
         ops.xp.dot(x, y, out=out)
