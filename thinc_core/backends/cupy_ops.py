@@ -12,12 +12,16 @@ from . import _gpu, checks
 from .cuda.activations import CudaActivations
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
+from .cuda.gemm import CudaGemm
 from .cuda.hash import CudaHash
+from .cuda.layernorm import CudaLayerNorm
+from .cuda.lstm import CudaLSTM
 from .cuda.maxout import CudaMaxout
 from .cuda.optim import CudaOptim
 from .cuda.pad import CudaPad
 from .cuda.reduce import CudaReduce
 from .cuda.seq2col import CudaSeq2col
+from .cuda.softmax import CudaSoftmax
 
 if TYPE_CHECKING:
     from ..types import DeviceTypes, DTypes
@@ -29,12 +33,16 @@ class CupyOps(
     CudaActivations,
     CudaDropout,
     CudaGather,
+    CudaGemm,
     CudaHash,
+    CudaLayerNorm,
+    CudaLSTM,
     CudaMaxout,
     CudaOptim,
     CudaPad,
     CudaReduce,
     CudaSeq2col,
+    CudaSoftmax,
 ):
     """GPU backend. xp is None when CuPy cannot be imported; what needs the device then says why.
 

@@ -101,6 +101,31 @@ def target(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any) -> Any:
     return ops.xp.empty(shape, dtype=dtype) if out is None else out
 
 
+def wide_empty(ops: Any, shape: Tuple[int, ...], dtype: Any) -> Any:
+    """A new array of what numbers of this dtype are computed with."""
+    return ops.xp.empty(shape, dtype="float64" if dtype.itemsize == 8 else "float32")
+
+
+def outs_of(out: Any, n: int) -> Optional[Tuple[Any, ...]]:
+    """The n arrays of `out`, or None for each; None when it is no such tuple."""
+    if out is None:
+        return (None,) * n
+    return out if type(out) is tuple and len(out) == n else None
+
+
+def all_apart(arrays: Sequence[Any]) -> bool:
+    """Whether those of the arrays that are not None share no memory with each other."""
+    given = [X for X in arrays if X is not None]
+    return all(apart(X, Y) for i, X in enumerate(given) for Y in given[:i])
+
+
+def shares(device: Any, rows: int, least: int) -> Tuple[int, int]:
+    """Into how many shares rows are cut for sums of their columns, and how many rows each has, but for the last."""
+    most = max(1, device.most_blocks // 4)
+    share = -(-rows // min(most, -(-rows // least)))
+    return -(-rows // share), share
+
+
 def flag(value: Any) -> Optional[bool]:
     """Whether value is true; None when it is neither true nor false."""
     if type(value) is bool:

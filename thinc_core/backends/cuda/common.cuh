@@ -227,6 +227,33 @@ DEVICE void map_elements(T* Y, i64 n, F f, const X*... Xs) {
   for (i64 i = whole * LANES<T> + first_index(); i < n; i += stride()) Y[i] = from_acc<T>(f(to_acc(Xs[i])...));
 }
 
+// i modulo n, by 32-bit division where that is enough.
+DEVICE i64 modulo(i64 i, i64 n) { return (u64)i >> 32 || (u64)n >> 32 ? i % n : (i64)((u32)i % (u32)n); }
+
+// Y = f(Z + b) of rows of O elements, and the sum itself in kept, unless that is null. Both may be exactly Z.
+template <int V, typename T, typename F>
+DEVICE void map_biased_pieces(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+  for (i64 i = first_index() * V; i < n; i += stride() * V) {
+    Vec<T, V> z = load<V>(Z + i), shift = load<V>(b + modulo(i, O)), y;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      acc<T> sum = to_acc(z.v[k]) + to_acc(shift.v[k]);
+      y.v[k] = from_acc<T>(f(sum));
+      z.v[k] = from_acc<T>(sum);
+    }
+    if (kept) store(kept + i, z);
+    store(Y + i, y);
+  }
+}
+template <typename T, typename F>
+DEVICE void map_biased(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+  if (O % LANES<T> == 0 && aligned(Y, kept, Z, b)) {
+    map_biased_pieces<LANES<T>>(Y, kept, Z, b, n, O, f);
+  } else {
+    map_biased_pieces<1>(Y, kept, Z, b, n, O, f);
+  }
+}
+
 struct Sum {
   template <typename A>
   MEMBER A operator()(A x, A y) const {
@@ -312,6 +339,49 @@ DEVICE void add_atomic(float* p, Vec<float, 4> x) {
 ADD_EIGHT(f16)
 ADD_EIGHT(bf16)
 #endif
+// The threads that work on one row together, so that a function of a row is written once for both: a warp, or a block.
+struct WarpTeam {
+  MEMBER int rank() const { return threadIdx.x % WARP; }
+  MEMBER int size() const { return WARP; }
+  template <typename A, typename Op>
+  MEMBER A reduce(A x, A, Op op) const {
+    return reduce_warp(x, op);
+  }
+};
+template <typename A>
+struct BlockTeam {
+  A* scratch;  // as for reduce_block
+  MEMBER int rank() const { return threadIdx.x; }
+  MEMBER int size() const { return blockDim.x; }
+  template <typename Op>
+  MEMBER A reduce(A x, A neutral, Op op) const {
+    return reduce_block(x, neutral, op, scratch);
+  }
+};
+// The number of the thread's warp among all of the grid, and how many there are.
+DEVICE i64 first_warp() { return first_index() / WARP; }
+DEVICE i64 warps() { return stride() / WARP; }
+
+// write(column, sum of that column of parts (shares, width)), in an order that depends on the size of the block only.
+// scratch: MOST_THREADS elements of shared memory.
+template <typename A, typename F>
+DEVICE void add_up_parts(const A* __restrict__ parts, i64 shares, i64 width, A* scratch, F write) {
+  int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, n = blockDim.x / WARP;
+  for (i64 tile = blockIdx.x; tile * WARP < width; tile += gridDim.x) {
+    i64 column = tile * WARP + lane;
+    A sum = A(0);
+    if (column < width) {
+      for (i64 s = warp; s < shares; s += n) sum += parts[s * width + column];
+    }
+    scratch[threadIdx.x] = sum;
+    __syncthreads();
+    if (warp == 0 && column < width) {
+      for (int w = 1; w < n; ++w) sum += scratch[w * WARP + lane];
+      write(column, sum);
+    }
+    __syncthreads();
+  }
+}
 
 // Philox-4x32-10: the four words of a counter. Element i of a dropout mask takes 16 bits as cpu/dropout.h says.
 struct Words {

@@ -123,7 +123,7 @@ class LSTM(Base):
         depth, dirs, nO = H0.shape
         layer_input, h0, c0 = self._wide(X), self._wide(H0), self._wide(C0)
         inputs, halves = [], []
-        units = self.xp.empty((depth, dirs, X.shape[0], 6, nO), dtype=layer_input.dtype)
+        units = self._new_units(op, (depth, dirs, X.shape[0], 6, nO), layer_input.dtype)
         for layer, direction, weights in lstm_weights(self._wide(params), depth, dirs, X.shape[1], nO):
             steps = lstm_steps(sizes, direction == 1)
             start = (h0[layer, direction], c0[layer, direction])
@@ -132,6 +132,10 @@ class LSTM(Base):
                 inputs.append(layer_input)
                 layer_input, halves = self.xp.concatenate(halves, axis=1), []
         return layer_input.astype(X.dtype, copy=False), LSTMState(tuple(inputs), h0, c0, sizes, units)
+
+    def _new_units(self, op: str, shape: Tuple[int, ...], dtype: Any) -> Any:
+        """Where the state's units go. A backend that needs none for inference overrides this."""
+        return self.xp.empty(shape, dtype=dtype)
 
     def _lstm_direction(self, units: Any, X: Any, weights: Weights, start: Tuple[Any, Any], steps: Any) -> Any:
         """The output of one direction of one layer; its gates and cells go to units (N, 6, nO)."""

@@ -1,0 +1,219 @@
+"""Kernels that work along rows or columns, at sizes that the tables of cases do not reach, and in bfloat16.
+
+Rows too wide for a warp, matrices with more rows than one share has, unaligned rows, a sequence longer than a warp.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import numpy
+import pytest
+from cuda_emulation import build
+from cuda_emulation.device import emulated_device
+from fake_cupy import FAKE, wrap
+from tolerances import assert_close, largest
+
+from thinc_core.backends import Ops
+
+WIDTHS = (256, 257, 300, 1024, 1027, 1100, 2056)
+DTYPES = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+
+
+def floats(shape: Tuple[int, ...], seed: int = 0, dtype: str = "float32") -> Any:
+    return numpy.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def agree(ops: Any, op: str, dtype: str, args: Dict[str, Any], changes: Tuple[str, ...] = ()) -> None:
+    """The op gives what the reference gives in double, and does to its arguments what the reference does."""
+    mine = {name: ops.asarray(X.copy()) if isinstance(X, numpy.ndarray) else X for name, X in args.items()}
+    wide = {
+        name: X.astype("float64") if isinstance(X, numpy.ndarray) and X.dtype.kind == "f" else X
+        for name, X in args.items()
+    }
+    actual, expected = getattr(ops, op)(**mine), getattr(Ops(), op)(**wide)
+    pairs = list(zip(actual, expected)) if isinstance(actual, tuple) else [(actual, expected)]
+    for given, wanted in pairs + [(mine[name], wide[name]) for name in changes]:
+        host = ops.to_numpy(given)
+        assert_close(host, wanted, 64, largest(wanted) if wanted.dtype.kind == "f" else 0, f"{op} {dtype}")
+
+
+@DTYPES
+@pytest.mark.parametrize("width", WIDTHS)
+def test_softmax_of_wide_rows(ops: Any, dtype: str, width: int) -> None:
+    X, dY = floats((5, width), 0, dtype) * 5, floats((5, width), 1, dtype)
+    X[1, width // 2] = -numpy.inf
+    agree(ops, "softmax", dtype, {"x": X})
+    agree(ops, "backprop_softmax", dtype, {"Y": numpy.exp(dY) * dY.dtype.type(0.01), "dY": dY, "temperature": 0.5})
+
+
+def test_a_wide_row_that_is_not_finite_is_nan(ops: Any) -> None:
+    for value in (numpy.nan, numpy.inf):
+        X = floats((3, 1100))
+        X[1, 700] = value
+        Y = ops.to_numpy(ops.softmax(ops.asarray(X)))
+        assert numpy.isnan(Y).all(axis=1).tolist() == [False, True, False]
+    X[1] = -numpy.inf
+    Y = ops.to_numpy(ops.softmax(ops.asarray(X)))
+    assert numpy.isnan(Y).all(axis=1).tolist() == [False, True, False]
+
+
+@DTYPES
+@pytest.mark.parametrize("axis", [0, 1])
+def test_softmax_of_other_axes(ops: Any, dtype: str, axis: int) -> None:
+    X, dY = floats((3, 70, 37), 0, dtype), floats((3, 70, 37), 1, dtype)
+    agree(ops, "softmax", dtype, {"x": X, "axis": axis, "temperature": 2.0})
+    agree(ops, "backprop_softmax", dtype, {"Y": X, "dY": dY, "axis": axis})
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [1, 3, 40])
+@pytest.mark.parametrize("where", ["device", "host", "list"])
+def test_softmax_of_many_and_long_sequences(ops: Any, dtype: str, width: int, where: str) -> None:
+    sizes = numpy.random.default_rng(0).integers(0, 5, size=150)
+    sizes[3] = 130
+    X, Y = floats((int(sizes.sum()), width), 0, dtype), floats((int(sizes.sum()), width), 1, dtype)
+    lengths = {"device": sizes.astype("int32"), "host": sizes, "list": sizes.tolist()}[where]
+    if where == "host":
+        ops_lengths = sizes  # stays on the host: agree() would move it
+        actual = ops.to_numpy(ops.softmax_sequences(ops.asarray(X), ops_lengths))
+        wanted = Ops().softmax_sequences(X.astype("float64"), sizes)
+        assert_close(actual, wanted, 64, largest(wanted), "softmax_sequences")
+        return
+    agree(ops, "softmax_sequences", dtype, {"Xs": X, "lengths": lengths})
+    agree(ops, "backprop_softmax_sequences", dtype, {"dY": X, "Y": Y, "lengths": lengths})
+
+
+@pytest.mark.parametrize("change, kind", [((100, -3), ValueError), ((149, 1000), IndexError), ((2, -2), IndexError)])
+def test_the_first_wrong_length_is_reported(ops: Any, change: Tuple[int, int], kind: type) -> None:
+    """Of many, so that several threads look for it: the text is the reference's."""
+    sizes = numpy.full(150, 4)
+    rows = int(sizes.sum())
+    sizes[change[0]] += change[1] if kind is IndexError else change[1] - 4
+    X = floats((rows, 2))
+    with pytest.raises(kind) as expected:
+        Ops().softmax_sequences(X, sizes)
+    with pytest.raises(kind) as actual:
+        ops.softmax_sequences(ops.asarray(X), ops.asarray(sizes))
+    assert str(actual.value) == str(expected.value)
+
+
+@DTYPES
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("rows", [5, 130])
+def test_layernorm_of_wide_rows(ops: Any, dtype: str, width: int, rows: int) -> None:
+    X, dY = floats((rows, width), 0, dtype), floats((rows, width), 1, dtype)
+    G, b, mu = floats((width,), 2, dtype), floats((width,), 3, dtype), floats((rows,), 4, dtype)
+    rstd = abs(floats((rows,), 5, dtype))
+    agree(ops, "layernorm", dtype, {"X": X, "G": G, "b": b, "eps": 1e-5})
+    args = {"dY": dY, "X": X, "G": G, "mu": mu, "rstd": rstd, "dG": G.copy(), "db": b.copy()}
+    agree(ops, "backprop_layernorm", dtype, args, ("dG", "db"))
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [96, 300, 1030])
+def test_affine_maxout_layernorm_of_wide_rows(ops: Any, dtype: str, width: int) -> None:
+    X, W, b = floats((3, 2), 0, dtype), floats((width, 3, 2), 1, dtype), floats((width, 3), 2, dtype)
+    G, shift = floats((width,), 3, dtype), floats((width,), 4, dtype)
+    agree(ops, "affine_maxout_layernorm", dtype, {"X": X, "W": W, "b": b, "G": G, "shift": shift})
+
+
+@DTYPES
+def test_bias_gradient_of_many_rows(ops: Any, dtype: str) -> None:
+    dY, X, W = floats((700, 33), 0, dtype), floats((700, 3), 1, dtype), floats((33, 3), 2, dtype)
+    args = {"dY": dY, "X": X, "W": W, "dW": W.copy(), "db": W[:, 0].copy()}
+    agree(ops, "backprop_affine", dtype, args, ("dW", "db"))
+
+
+def test_sums_of_columns_are_the_same_each_time(ops: Any) -> None:
+    dY, X, W = (ops.asarray(floats(shape, i)) for i, shape in enumerate([(999, 33), (999, 3), (33, 3)]))
+    found = set()
+    for _ in range(3):
+        db = ops.alloc1f(33)
+        ops.backprop_affine(dY, X, W, ops.alloc2f(33, 3), db)
+        found.add(ops.to_numpy(db).tobytes())
+    assert len(found) == 1
+
+
+# bfloat16: NumPy has it only with ml_dtypes, so the kernels are launched on its bits. They compute in float32, so they
+# give what the kernels for float32 give, rounded.
+
+
+def to_bf16(X: Any) -> Any:
+    bits = X.view("uint32").astype("uint64")
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("uint16")
+
+
+def from_bf16(bits: Any) -> Any:
+    return (bits.astype("uint32") << 16).view("float32")
+
+
+R, C = 37, 48
+IN = {
+    "X": floats((R, C)),
+    "dY": floats((R, C), 1),
+    "G": floats((C,), 2),
+    "b": floats((C,), 3),
+    "mu": floats((R,), 4),
+    "rstd": abs(floats((R,), 5)),
+    "units": floats((R, 6 * C), 6),
+    "gates": floats((R, 4 * C), 7),
+    "bias3": floats((3 * C,), 8),
+    "bias4": floats((4 * C,), 9),
+}
+Z = floats((R, 3 * C), 10)  # in float32 for both
+Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
+ROW = ("out", (R,))
+KERNELS = {
+    "softmax": ("softmax", (Y, "X", R, C, 1.0)),
+    "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
+    "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
+    "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
+    "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),
+    "backprop_softmax_columns": ("softmax", (Y, "dY", "X", NULL, 1, R, C, 32, 1.0)),
+    "layernorm_8": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
+    "layernorm_32": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
+    "layernorm_wide": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
+    "backprop_layernorm": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
+    "backprop_layernorm_wide": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
+    "affine_maxout": ("gemm", (Y, WHICH, Z, "bias3", R * C, C, 3)),
+    "affine_maxout_layernorm_8": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
+    "affine_maxout_layernorm_32": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
+    "column_parts": ("gemm", (("parts", (2, C)), "X", R, C, 20)),
+    "biased_gelu": ("activations", (Y, Y, "X", "b", R * C, C)),
+    "lstm_step": (
+        "lstm",
+        (Y, Y, NULL, "gates", "bias4", "bias4", "gates", "bias4", "X", "b", R, 20, C, C),
+    ),
+    "backprop_lstm_step": (
+        "lstm",
+        (("out", (R, 4 * C)), Y, ("zero", (R, C)), "X", "dY", "units", "units", "b", "G", R, 20, C, C),
+    ),
+}
+
+
+def launched(name: str, kind: str) -> Any:
+    """What the kernel writes, as float32 or int32."""
+    stem, arguments = KERNELS[name]
+    written, args = [], []
+    for each in arguments:
+        if isinstance(each, str):
+            args.append(wrap(to_bf16(IN[each]) if kind == "bf16" else from_bf16(to_bf16(IN[each]))))
+        elif isinstance(each, tuple):
+            dtype = {"which": "int32", "parts": "float32"}.get(each[0], "uint16" if kind == "bf16" else "float32")
+            args.append((FAKE.zeros if each[0] == "zero" else FAKE.empty)(each[1], dtype=dtype))
+            written.append(args[-1])
+        else:
+            args.append(wrap(each) if isinstance(each, numpy.ndarray) else each)
+    emulated_device().launch(stem, f"{name}_{kind}", R * C, *args)
+    return [from_bf16(X.get()) if X.dtype == "uint16" else X.get() for X in written]
+
+
+@pytest.mark.skipif(build.problem() is not None, reason="kernels cannot be emulated here")
+@pytest.mark.parametrize("name", KERNELS)
+def test_bfloat16_is_float32_rounded(name: str) -> None:
+    for actual, wide in zip(launched(name, "bf16"), launched(name, "f32")):
+        assert not numpy.isnan(actual).any()
+        rounded = wide if wide.dtype == "int32" or actual.shape[-1] == 0 else from_bf16(to_bf16(wide))
+        same = actual == wide if (actual == wide).all() else actual == rounded
+        assert same.all(), f"{name}: {(~same).sum()} of {same.size} differ"

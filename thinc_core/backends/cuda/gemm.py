@@ -1,0 +1,254 @@
+"""Matrix products, which are cuBLAS's, and the kernels for the steps around them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Dict, Optional, Tuple
+
+from .. import checks
+from ..ops import Ops
+from . import activations
+from ._arrays import (
+    LANES,
+    all_apart,
+    apart,
+    contig,
+    fits,
+    flag,
+    numbers,
+    outs_of,
+    plain,
+    shares,
+    suffix,
+    target,
+    wide_empty,
+)
+from ._arrays import indices as as_indices
+from ._base import CudaOps
+from .layernorm import WIDEST_OF_A_WARP, kept
+
+STEM = "gemm"
+WARP = 32
+LEAST_ROWS = 64  # of a share of rows whose columns one thread adds up
+
+# The kernel biased_<name> of an activation, and its numbers.
+BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
+    **{
+        name: (name, ())
+        for name in "relu gelu gelu_approx mish swish sigmoid dish hard_swish hard_swish_mobilenet".split()
+    },
+    "hard_sigmoid": ("clipped_linear", (0.2, 0.5, 0.0, 1.0)),
+    "hard_tanh": ("clipped_linear", (1.0, 0.0, -1.0, 1.0)),
+    "relu_k": ("clipped_linear", (1.0, 0.0, 0.0, 6.0)),
+}
+
+
+def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
+    """x @ y into out, an array in C order. Both may be transposed views of such arrays."""
+    if out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
+        out[...] = ops.xp.dot(x.astype("float32"), y.astype("float32"))
+    else:
+        ops.xp.dot(x, y, out=out)
+    return out
+
+
+def multiply_new(ops: Any, x: Any, y: Any) -> Any:
+    """x @ y in a new array."""
+    return multiply(ops, x, y, ops.xp.empty((x.shape[0], y.shape[1]), dtype=x.dtype))
+
+
+def add_column_sums(ops: Any, kind: str, sums: Any, X: Any) -> None:
+    """Add to sums (O,) the column sums of X (B, O), both in C order and not empty."""
+    (B, O), device = X.shape, ops._device()  # noqa: E741
+    count, share = shares(device, B, LEAST_ROWS)
+    parts = wide_empty(ops, (count, O), X.dtype)
+    device.launch(STEM, f"column_parts_{kind}", count * O, parts, X, B, O, share)
+    device.launch_blocks(STEM, f"column_sums_{kind}", -(-O // WARP), sums, parts, count, O)
+
+
+class CudaGemm(CudaOps):
+    """Matrix products, alone and with the steps that usually follow them."""
+
+    def gemm(self, x, y, out=None, trans1=False, trans2=False, *, accumulate=False):
+        first, second, add = flag(trans1), flag(trans2), flag(accumulate)
+        if suffix(self, x, y) is None or first is None or second is None or add is None or not x.ndim == y.ndim == 2:
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        left, right = _matrix(self, x.T if first else x), _matrix(self, y.T if second else y)
+        shape = (left.shape[0], right.shape[1])
+        if (
+            left.shape[1] != right.shape[0]
+            or 0 in (*shape, left.shape[1])
+            or (add and out is None)
+            or not fits(self, out, shape, x.dtype, left, right)
+        ):
+            return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
+        if add:
+            out += multiply_new(self, left, right)
+            return out
+        return multiply(self, left, right, target(self, out, shape, x.dtype))
+
+    def affine(self, X, W, b, *, out=None):
+        found = self._affine_args(X, W, b, 2)
+        if found is None or not fits(self, out, found[1], X.dtype, *found[2:]):
+            return Ops.affine(self, X, W, b, out=out)
+        kind, shape, x, w, shift = found
+        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
+        self._device().launch(STEM, f"add_bias_{kind}", -(-Y.size // LANES[kind]), Y, shift, Y.size, shape[1])
+        return Y
+
+    def affine_relu(self, X, W, b, *, out=None):
+        found = self._affine_args(X, W, b, 2)
+        if found is None or not fits(self, out, found[1], X.dtype, *found[2:]):
+            return Ops.affine_relu(self, X, W, b, out=out)
+        return self._activated("relu", found, target(self, out, found[1], X.dtype), None)
+
+    def affine_activation(self, X, W, b, activation, keep=True, *, out=None):
+        found, both, outs = self._affine_args(X, W, b, 2), flag(keep), outs_of(out, 2)
+        if (
+            found is None
+            or both is None
+            or outs is None
+            or type(activation) is not str
+            or activation not in BIASED
+            or not (both or outs[1] is None)
+            or not all(fits(self, each, found[1], X.dtype, *found[2:]) for each in outs)
+            or not all_apart(outs)
+        ):
+            return Ops.affine_activation(self, X, W, b, activation, keep, out=out)
+        Y = target(self, outs[0], found[1], X.dtype)
+        Z = target(self, outs[1], found[1], X.dtype) if both else None
+        return self._activated(activation, found, Y, Z), Z
+
+    def _activated(self, activation: str, found: Tuple[Any, ...], Y: Any, Z: Any) -> Any:
+        """Y = f(X @ W.T + b), and Z what f was applied to, unless it is None."""
+        kind, shape, x, w, shift = found
+        name, more = BIASED[activation]
+        product = multiply(self, x, w.T, Y if Z is None else Z)
+        work = -(-Y.size // LANES[kind])
+        self._device().launch(
+            activations.STEM, f"biased_{name}_{kind}", work, Y, Z, product, shift, Y.size, shape[1], *more
+        )
+        return Y
+
+    def _affine_args(self, X: Any, W: Any, b: Any, rank: int) -> Optional[Tuple[Any, ...]]:
+        """Dtype, shape of the result, and the arguments in C order; None when kernels cannot take them."""
+        kind = suffix(self, X, W, b)
+        if kind is None or X.ndim != 2 or W.ndim != rank or X.shape[1] != W.shape[-1] or b.shape != W.shape[:-1]:
+            return None
+        if X.size == 0 or W.size == 0:
+            return None
+        return kind, (X.shape[0], W.shape[0]), contig(self, X), contig(self, W), contig(self, b)
+
+    def backprop_affine(self, dY, X, W, dW, db, *, out=None):
+        kind = suffix(self, dY, X, W, dW, db)
+        if kind is None or W.ndim != 2 or not _gradients_fit(dY, X, W, dW, db):
+            return Ops.backprop_affine(self, dY, X, W, dW, db, out=out)
+        dy, x, w = read = [contig(self, each) for each in (dY, X, W)]
+        if not _changeable(dW, db, *read) or not fits(self, out, X.shape, X.dtype, *read, dW, db):
+            return Ops.backprop_affine(self, dY, X, W, dW, db, out=out)
+        self._add_gradients(kind, dy, x, dW, db)
+        return multiply(self, dy, w, target(self, out, X.shape, X.dtype))
+
+    def _add_gradients(self, kind: str, dy: Any, x: Any, dW: Any, db: Any) -> None:
+        """dW += dy.T @ x, db += the column sums of dy; dW is (O, I) and db (O,), dy and x are in C order."""
+        dW += multiply_new(self, dy.T, x)
+        add_column_sums(self, kind, db, dy)
+
+    def affine_maxout(self, X, W, b, *, out=None):
+        found, outs = self._affine_args(X, W, b, 3), outs_of(out, 2)
+        if found is None or outs is None or not self._all_fit(outs, found[1], X.dtype, found[2:]):
+            return Ops.affine_maxout(self, X, W, b, out=out)
+        kind, (B, O), x, w, shift = found  # noqa: E741
+        best, which = target(self, outs[0], (B, O), X.dtype), target(self, outs[1], (B, O), "int32")
+        Z, P = self._pieces(x, w), W.shape[1]
+        self._device().launch(STEM, f"affine_maxout_{kind}", B * O, best, which, Z, shift, B * O, O, P)
+        return best, which
+
+    def _pieces(self, x: Any, w: Any) -> Any:
+        """x @ w.T for w (O, P, I), in what numbers are computed with: rounded, other pieces might win."""
+        w = w.reshape(w.shape[0] * w.shape[1], w.shape[2])
+        if x.dtype.itemsize == 2:
+            x, w = x.astype("float32"), w.astype("float32")
+        return multiply_new(self, x, w.T)
+
+    def _all_fit(self, outs: Tuple[Any, ...], shape: Tuple[int, int], dtype: Any, read: Tuple[Any, ...]) -> bool:
+        """Whether outs are like best and which, and then mu and rstd, or None."""
+        shapes = (shape, shape, shape[:1], shape[:1])
+        dtypes = (dtype, "int32", dtype, dtype)
+        return all(fits(self, *each, *read) for each in zip(outs, shapes, dtypes)) and all_apart(outs)
+
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, *, out=None):
+        found, added, both, outs = self._affine_args(X, W, b, 3), numbers((eps,)), flag(keep), outs_of(out, 5)
+        if (
+            found is None
+            or added is None
+            or both is None
+            or outs is None
+            or suffix(self, X, G, shift) is None
+            or not G.shape == shift.shape == W.shape[:1]
+            or not (both or all(each is None for each in outs[1:]))
+        ):
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
+        kind, (B, O), x, w, bias = found  # noqa: E741
+        g, s = contig(self, G), contig(self, shift)
+        read = (x, w, bias, g, s)
+        if (
+            O > WIDEST_OF_A_WARP
+            or not fits(self, outs[0], (B, O), X.dtype, *read)
+            or not self._all_fit(outs[1:], (B, O), X.dtype, read)
+            or not all_apart(outs)
+        ):
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
+        kinds = (((B, O), X.dtype), ((B, O), X.dtype), ((B, O), "int32"), ((B,), X.dtype), ((B,), X.dtype))
+        results = [
+            target(self, each, *like) if both or i == 0 else None for i, (each, like) in enumerate(zip(outs, kinds))
+        ]
+        args = (*results, self._pieces(x, w), bias, g, s, B, O, W.shape[1], added[0])
+        self._device().launch(STEM, f"affine_maxout_layernorm_{kept(O)}_{kind}", B * WARP, *args)
+        return tuple(results)
+
+    def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
+        op, kind = "backprop_affine_maxout", suffix(self, dY, X, W, dW, db)
+        pieces, index = as_indices(self, which)
+        if (
+            kind is None
+            or pieces is None
+            or W.ndim != 3
+            or dY.shape != pieces.shape
+            or not (_gradients_fit(dY, X, W, dW, db))
+        ):
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
+        dy, x, w = read = [contig(self, each) for each in (dY, X, W)]
+        if not _changeable(dW, db, *read, pieces) or not fits(self, out, X.shape, X.dtype, *read, pieces, dW, db):
+            return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
+        (B, O), (_, P, I) = dY.shape, W.shape  # noqa: E741
+        dZ = self.xp.empty((B, O * P), dtype=dY.dtype)
+        describe = partial(checks.bad_index, op, "which", pieces.shape)
+        name = f"spread_pieces_{kind}_{index}"
+        self._device().launch_checking(STEM, name, dZ.size, describe, dZ, dy, pieces, B * O, P)
+        self._add_gradients(kind, dZ, x, dW.reshape(O * P, I), db.reshape(O * P))
+        return multiply(self, dZ, w.reshape(O * P, I), target(self, out, X.shape, X.dtype))
+
+
+def _matrix(ops: Any, X: Any) -> Any:
+    """X, or a copy that cuBLAS can read: in the order of rows or of columns, at an address it can load from."""
+    ordered = X.flags.c_contiguous or X.T.flags.c_contiguous
+    return X if ordered and X.data.ptr % X.itemsize == 0 else ops.xp.array(X, order="C", copy=True)
+
+
+def _gradients_fit(dY: Any, X: Any, W: Any, dW: Any, db: Any) -> bool:
+    """Whether the shapes are those of the gradient of an affine op, and nothing is empty."""
+    return (
+        X.ndim == 2
+        and X.size > 0
+        and W.size > 0
+        and W.shape == dW.shape
+        and db.shape == W.shape[:-1]
+        and X.shape[1] == W.shape[-1]
+        and dY.shape == (X.shape[0], W.shape[0])
+    )
+
+
+def _changeable(dW: Any, db: Any, *read: Any) -> bool:
+    """Whether kernels can add to dW and db, which share no memory with each other or what is read."""
+    return plain(dW) and plain(db) and apart(dW, db) and all(apart(each, X) for each in (dW, db) for X in read)

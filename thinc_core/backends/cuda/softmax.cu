@@ -1,0 +1,229 @@
+// Softmax of rows, and of columns over the rows of sequences. Formulas: reference/softmax.py.
+// Y may be exactly X: each element is read for the last time by the thread that overwrites it.
+
+// The largest value so far, and the sum of e^(x - highest) over what was seen. It begins at the lowest finite value, so
+// that -inf adds 0. A NaN stays in the sum.
+template <typename A>
+struct Online {
+  A highest, sum;
+  MEMBER void add(A x) {
+    if (x <= highest) {
+      sum += exp_(x - highest);
+    } else {
+      sum = sum * exp_(highest - x) + A(1);
+      highest = x;
+    }
+  }
+};
+template <typename A>
+DEVICE Online<A> nothing_seen() {
+  return Online<A>{-largest_(A(0)), A(0)};
+}
+
+template <typename A>
+DEVICE A cooled(A x, A temperature) {
+  return temperature == A(1) ? x : x / temperature;
+}
+
+// m - m is NaN where the maximum is not finite: all of the row is to be NaN then.
+template <int V, typename T, typename Team>
+DEVICE void softmax_row(T* y, const T* x, i64 n, acc<T> temperature, Team team) {
+  typedef acc<T> A;
+  Online<A> seen = nothing_seen<A>();
+#pragma unroll 1
+  for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
+    Vec<T, V> values = load<V>(x + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) seen.add(cooled(to_acc(values.v[k]), temperature));
+  }
+  A m = team.reduce(seen.highest, -largest_(A(0)), Max());
+  A sum = team.reduce(seen.sum * exp_(seen.highest - m), A(0), Sum()) + (m - m);
+#pragma unroll 1
+  for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
+    store(y + i, map_vector<T>([=](A v) { return exp_(cooled(v, temperature) - m) / sum; }, load<V>(x + i)));
+  }
+}
+template <int V, typename T, typename Team>
+DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, const T* __restrict__ y, i64 n,
+                                 acc<T> temperature, Team team) {
+  typedef acc<T> A;
+  A sum = A(0);
+#pragma unroll 1
+  for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
+    Vec<T, V> g = load<V>(dy + i), values = load<V>(y + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) sum += to_acc(values.v[k]) * cooled(to_acc(g.v[k]), temperature);
+  }
+  sum = team.reduce(sum, A(0), Sum());
+  auto f = [=](A g, A value) { return value * cooled(g, temperature) - value * sum; };
+#pragma unroll 1
+  for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
+    store(dx + i, map_vector<T>(f, load<V>(dy + i), load<V>(y + i)));
+  }
+}
+
+// Every step-th row from the first one on, each by the whole team.
+template <typename T, typename Team>
+DEVICE void softmax_rows(T* Y, const T* X, i64 B, i64 O, acc<T> temperature, i64 first, i64 step, Team team) {
+  bool vectors = O % LANES<T> == 0 && aligned(Y, X);
+  for (i64 b = first; b < B; b += step) {
+    if (vectors) {
+      softmax_row<LANES<T>>(Y + b * O, X + b * O, O, temperature, team);
+    } else {
+      softmax_row<1>(Y + b * O, X + b * O, O, temperature, team);
+    }
+  }
+}
+template <typename T, typename Team>
+DEVICE void backprop_softmax_rows(T* dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature, i64 first, i64 step,
+                                  Team team) {
+  bool vectors = O % LANES<T> == 0 && aligned(dX, dY, Y);
+  for (i64 b = first; b < B; b += step) {
+    if (vectors) {
+      backprop_softmax_row<LANES<T>>(dX + b * O, dY + b * O, Y + b * O, O, temperature, team);
+    } else {
+      backprop_softmax_row<1>(dX + b * O, dY + b * O, Y + b * O, O, temperature, team);
+    }
+  }
+}
+// A warp per row, and, for wide ones, a block per row.
+#define SOFTMAX(suffix, T, ...)                                                                                 \
+  KERNEL(softmax_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                             \
+    softmax_rows(Y, X, B, O, temperature, first_warp(), warps(), WarpTeam());                                   \
+  }                                                                                                             \
+  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                        \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                          \
+    softmax_rows(Y, X, B, O, temperature, blockIdx.x, gridDim.x, BlockTeam<acc<T>>{scratch});                   \
+  }                                                                                                             \
+  KERNEL(backprop_softmax_##suffix, (T * dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature)) {      \
+    backprop_softmax_rows(dX, dY, Y, B, O, temperature, first_warp(), warps(), WarpTeam());                     \
+  }                                                                                                             \
+  KERNEL(backprop_softmax_wide_##suffix, (T * dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature)) { \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                          \
+    backprop_softmax_rows(dX, dY, Y, B, O, temperature, blockIdx.x, gridDim.x, BlockTeam<acc<T>>{scratch});     \
+  }
+FOR_FLOATS(SOFTMAX)
+
+// A warp's share of columns over rows: a tile of `tile` columns (a power of 2, at most 32) of one sequence, which the
+// warp reads 32 / tile rows at a time. starts: (B + 1,) rows, or null for B sequences of `length` rows each.
+struct Share {
+  i64 first, end, column;
+  bool inside;
+};
+DEVICE Share share_of(i64 unit, const i64* starts, i64 length, i64 O, i64 tile) {
+  int lane = threadIdx.x % WARP;
+  i64 tiles = (O + tile - 1) / tile, b = unit / tiles, column = (unit - b * tiles) * tile + lane % (int)tile;
+  i64 first = starts ? starts[b] : b * length, end = starts ? starts[b + 1] : first + length;
+  return Share{first + lane / (int)tile, end, column, column < O};
+}
+// The lanes that have the same column get the result.
+template <typename A, typename Op>
+DEVICE A reduce_share(A x, i64 tile, Op op) {
+  for (int lane = WARP / 2; lane >= tile; lane /= 2) x = op(x, __shfl_xor_sync(WHOLE_WARP, x, lane));
+  return x;
+}
+
+template <typename T>
+DEVICE void softmax_columns(T* Y, const T* X, const i64* __restrict__ starts, i64 B, i64 length, i64 O, i64 tile,
+                            acc<T> temperature) {
+  typedef acc<T> A;
+  i64 units = B * ((O + tile - 1) / tile), rows = WARP / tile;
+  for (i64 unit = first_warp(); unit < units; unit += warps()) {
+    Share share = share_of(unit, starts, length, O, tile);
+    Online<A> seen = nothing_seen<A>();
+    if (share.inside) {
+#pragma unroll 1
+      for (i64 t = share.first; t < share.end; t += rows) {
+        seen.add(cooled(to_acc(X[t * O + share.column]), temperature));
+      }
+    }
+    A m = reduce_share(seen.highest, tile, Max());
+    A sum = reduce_share(seen.sum * exp_(seen.highest - m), tile, Sum()) + (m - m);
+    if (!share.inside) continue;
+#pragma unroll 1
+    for (i64 t = share.first; t < share.end; t += rows) {
+      i64 i = t * O + share.column;
+      Y[i] = from_acc<T>(exp_(cooled(to_acc(X[i]), temperature) - m) / sum);
+    }
+  }
+}
+template <typename T>
+DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ dY, const T* __restrict__ Y,
+                                     const i64* __restrict__ starts, i64 B, i64 length, i64 O, i64 tile,
+                                     acc<T> temperature) {
+  typedef acc<T> A;
+  i64 units = B * ((O + tile - 1) / tile), rows = WARP / tile;
+  for (i64 unit = first_warp(); unit < units; unit += warps()) {
+    Share share = share_of(unit, starts, length, O, tile);
+    A sum = A(0);
+    if (share.inside) {
+#pragma unroll 1
+      for (i64 t = share.first; t < share.end; t += rows) {
+        i64 i = t * O + share.column;
+        sum += to_acc(Y[i]) * cooled(to_acc(dY[i]), temperature);
+      }
+    }
+    sum = reduce_share(sum, tile, Sum());
+    if (!share.inside) continue;
+#pragma unroll 1
+    for (i64 t = share.first; t < share.end; t += rows) {
+      i64 i = t * O + share.column;
+      A y = to_acc(Y[i]);
+      dX[i] = from_acc<T>(y * cooled(to_acc(dY[i]), temperature) - y * sum);
+    }
+  }
+}
+#define SOFTMAX_COLUMNS(suffix, T, ...)                                                                             \
+  KERNEL(softmax_columns_##suffix,                                                                                  \
+         (T * Y, const T* X, const i64* starts, i64 B, i64 length, i64 O, i64 tile, acc<T> temperature)) {          \
+    softmax_columns(Y, X, starts, B, length, O, tile, temperature);                                                 \
+  }                                                                                                                 \
+  KERNEL(backprop_softmax_columns_##suffix, (T * dX, const T* dY, const T* Y, const i64* starts, i64 B, i64 length, \
+                                             i64 O, i64 tile, acc<T> temperature)) {                                \
+    backprop_softmax_columns(dX, dY, Y, starts, B, length, O, tile, temperature);                                   \
+  }
+FOR_FLOATS(SOFTMAX_COLUMNS)
+
+// starts (B + 1,): where each sequence begins among the `rows` rows, and where the last one ends; always within them.
+// One block: each thread adds up a piece of the lengths, then goes through it again from where the pieces before it
+// end. Reported are a negative length (limit 0), an end beyond the rows (limit 1, value the end), and at position B an
+// end before them.
+template <typename I>
+DEVICE void softmax_starts(i64* __restrict__ starts, const I* __restrict__ lengths, i64 B, i64 rows, ErrorWord* error,
+                           i64 ticket) {
+  SHARED(u64, ends, MOST_THREADS);
+  if (blockIdx.x != 0) return;
+  i64 piece = (B + blockDim.x - 1) / blockDim.x, begin = min(piece * threadIdx.x, B), end = min(begin + piece, B);
+  u64 sum = 0;  // unsigned, as the sum of absurd lengths may wrap round
+#pragma unroll 1
+  for (i64 i = begin; i < end; ++i) sum += (u64)(i64)lengths[i];
+  ends[threadIdx.x] = sum;
+  for (int by = 1; by < blockDim.x; by *= 2) {
+    __syncthreads();
+    u64 before = threadIdx.x >= by ? ends[threadIdx.x - by] : 0;
+    __syncthreads();
+    ends[threadIdx.x] += before;
+  }
+  u64 at = ends[threadIdx.x] - sum;
+  bool well = true;
+#pragma unroll 1
+  for (i64 i = begin; i < end; ++i) {
+    starts[i] = max((i64)0, min((i64)at, rows));
+    at += (u64)(i64)lengths[i];
+    bool low = lengths[i] < 0;
+    if (well && (low || (i64)at > rows)) {
+      report(error, ticket, low ? (i64)lengths[i] : (i64)at, i, low ? 0 : 1);
+      well = false;
+    }
+  }
+  if (threadIdx.x == blockDim.x - 1) {
+    starts[B] = max((i64)0, min((i64)at, rows));
+    if ((i64)at != rows) report(error, ticket, (i64)at, B, 1);
+  }
+}
+#define SOFTMAX_STARTS(I)                                                                                       \
+  KERNEL(softmax_starts_##I, (i64 * starts, const I* lengths, i64 B, i64 rows, ErrorWord* error, i64 ticket)) { \
+    softmax_starts(starts, lengths, B, rows, error, ticket);                                                    \
+  }
+SOFTMAX_STARTS(i32)
+SOFTMAX_STARTS(i64)

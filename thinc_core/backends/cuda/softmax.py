@@ -1,0 +1,139 @@
+"""Softmax along an axis and over the rows of ragged sequences."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import Any, Tuple
+
+from .. import checks
+from ..ops import Ops
+from ._arrays import apart, contig, fits, flag, numbers, plain, suffix, target
+from ._arrays import indices as as_indices
+from ._base import CudaOps
+
+STEM = "softmax"
+WARP = 32
+WIDEST_OF_A_WARP = 1024  # elements of a row; a block takes a wider one
+
+
+def _tile(width: int) -> int:
+    """How many columns a warp takes at once: a power of 2, so that narrow matrices keep all lanes busy."""
+    return int(min(WARP, 1 << (width - 1).bit_length()))
+
+
+def _bad_lengths(op: str, rows: int, value: int, position: int, limit: int) -> Exception:
+    """What checks.lengths raises for the fault that softmax_starts has reported."""
+    if limit == 0:
+        return checks.LengthsError(checks._low_length(op, value, position, 0))
+    return checks.LengthsSumError(
+        f"{op}: lengths must sum up to the number of rows; got a sum of {value} for {rows} rows"
+    )
+
+
+class CudaSoftmax(CudaOps):
+    """Softmax and its gradients."""
+
+    def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0, out=None):
+        kind, into, given = suffix(self, x), flag(inplace), numbers((temperature,))
+        if (
+            kind is None
+            or into is None
+            or given is None
+            or not _is_axis(x, axis)
+            or (into and (out is not None or not plain(x)))
+            or not fits(self, out, x.shape, x.dtype)
+        ):
+            return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature, out=out)
+        X = contig(self, x)
+        Y = X if into else target(self, out, x.shape, x.dtype)
+        if out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y):
+            return Ops.softmax(self, x, inplace=inplace, axis=axis, temperature=temperature, out=out)
+        if Y.size:
+            self._softmax("softmax", kind, x.shape, axis, (Y, X), given[0])
+        return Y
+
+    def backprop_softmax(self, Y, dY, *, axis=-1, temperature=1.0, out=None):
+        kind, given = suffix(self, Y, dY), numbers((temperature,))
+        if kind is None or given is None or Y.shape != dY.shape or not _is_axis(Y, axis):
+            return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature, out=out)
+        y, dy = contig(self, Y), contig(self, dY)
+        if not fits(self, out, Y.shape, Y.dtype, y, dy):
+            return Ops.backprop_softmax(self, Y, dY, axis=axis, temperature=temperature, out=out)
+        dX = target(self, out, Y.shape, Y.dtype)
+        if dX.size:
+            self._softmax("backprop_softmax", kind, Y.shape, axis, (dX, dy, y), given[0])
+        return dX
+
+    def _softmax(
+        self, op: str, kind: str, shape: Tuple[int, ...], axis: int, arrays: Tuple[Any, ...], temperature: float
+    ) -> None:
+        """Launch the kernel for rows, or for columns when the axis is not the last one."""
+        device, axis = self._device(), axis % len(shape)
+        before, n, after = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+        if after != 1:
+            tile = _tile(after)
+            work = before * -(-after // tile) * WARP
+            device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
+        elif n <= WIDEST_OF_A_WARP:
+            device.launch(STEM, f"{op}_{kind}", before * WARP, *arrays, before, n, temperature)
+        else:
+            device.launch_blocks(STEM, f"{op}_wide_{kind}", before, *arrays, before, n, temperature)
+
+    def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
+        op, kind, into = "softmax_sequences", suffix(self, Xs), flag(inplace)
+        if (
+            kind is None
+            or into is None
+            or Xs.ndim != 2
+            or (into and (out is not None or not plain(Xs)))
+            or not fits(self, out, Xs.shape, Xs.dtype)
+        ):
+            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
+        X = contig(self, Xs)
+        Y = X if into else target(self, out, Xs.shape, Xs.dtype)
+        sizes, index = _on_device(self, op, X, lengths)
+        if not apart(Y, sizes) or (out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y)):
+            return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
+        self._softmax_sequences(op, "softmax_columns", kind, sizes, index, (Y, X))
+        return Y
+
+    def backprop_softmax_sequences(self, dY, Y, lengths, *, out=None):
+        op, kind = "backprop_softmax_sequences", suffix(self, dY, Y)
+        if kind is None or dY.ndim != 2 or dY.shape != Y.shape:
+            return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
+        dy, y = contig(self, dY), contig(self, Y)
+        sizes, index = _on_device(self, op, dy, lengths)
+        if not fits(self, out, dY.shape, dY.dtype, dy, y, sizes):
+            return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
+        dX = target(self, out, dY.shape, dY.dtype)
+        self._softmax_sequences(op, "backprop_softmax_columns", kind, sizes, index, (dX, dy, y))
+        return dX
+
+    def _softmax_sequences(
+        self, op: str, kernel: str, kind: str, sizes: Any, index: str, arrays: Tuple[Any, ...]
+    ) -> None:
+        """Compute where the sequences start, then launch the kernel."""
+        (T, O), B, device = arrays[0].shape, sizes.shape[0], self._device()  # noqa: E741
+        starts = self.xp.empty((B + 1,), dtype="int64")
+        describe, name = partial(_bad_lengths, op, T), f"softmax_starts_{index}"
+        device.launch_checking(STEM, name, 1, describe, starts, sizes, B, T)
+        if T and O and B:
+            tile = _tile(O)
+            work = B * -(-O // tile) * WARP
+            device.launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
+
+
+def _is_axis(X: Any, axis: Any) -> bool:
+    return type(axis) is int and -X.ndim <= axis < X.ndim
+
+
+def _on_device(ops: Any, op: str, X: Any, lengths: Any) -> Tuple[Any, str]:
+    """The lengths on the device and how kernels call their dtype. Those on the host are checked here.
+
+    RAISES: as the reference, for all but lengths on the device with wrong values, which a kernel has to find.
+    """
+    sizes, index = as_indices(ops, lengths)
+    if sizes is None or sizes.ndim != 1:
+        sizes, index = ops.xp.asarray(ops._ragged(op, X, lengths)), "i64"
+    return sizes, index
