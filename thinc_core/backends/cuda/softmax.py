@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import prod
 from typing import Any, Tuple
 
-from .. import checks
 from ..ops import Ops
 from ._arrays import apart, contig, fits, flag, numbers, plain, suffix, target
-from ._arrays import indices as as_indices
 from ._base import CudaOps
+from ._ragged import starts_of
 
 STEM = "softmax"
 WARP = 32
@@ -20,15 +18,6 @@ WIDEST_OF_A_WARP = 1024  # elements of a row; a block takes a wider one
 def _tile(width: int) -> int:
     """How many columns a warp takes at once: a power of 2, so that narrow matrices keep all lanes busy."""
     return int(min(WARP, 1 << (width - 1).bit_length()))
-
-
-def _bad_lengths(op: str, rows: int, value: int, position: int, limit: int) -> Exception:
-    """What checks.lengths raises for the fault that softmax_starts has reported."""
-    if limit == 0:
-        return checks.LengthsError(checks._low_length(op, value, position, 0))
-    return checks.LengthsSumError(
-        f"{op}: lengths must sum up to the number of rows; got a sum of {value} for {rows} rows"
-    )
 
 
 class CudaSoftmax(CudaOps):
@@ -92,10 +81,10 @@ class CudaSoftmax(CudaOps):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
         X = contig(self, Xs)
         Y = X if into else target(self, out, Xs.shape, Xs.dtype)
-        sizes, index = _on_device(self, op, X, lengths)
-        if not apart(Y, sizes) or (out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y)):
+        starts = starts_of(self, op, lengths, len(X))
+        if starts is None or (out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y)):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
-        self._softmax_sequences(op, "softmax_columns", kind, sizes, index, (Y, X))
+        self._softmax_sequences("softmax_columns", kind, starts, (Y, X))
         return Y
 
     def backprop_softmax_sequences(self, dY, Y, lengths, *, out=None):
@@ -103,37 +92,21 @@ class CudaSoftmax(CudaOps):
         if kind is None or dY.ndim != 2 or dY.shape != Y.shape:
             return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
         dy, y = contig(self, dY), contig(self, Y)
-        sizes, index = _on_device(self, op, dy, lengths)
-        if not fits(self, out, dY.shape, dY.dtype, dy, y, sizes):
+        starts = starts_of(self, op, lengths, len(dy))
+        if starts is None or not fits(self, out, dY.shape, dY.dtype, dy, y):
             return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
         dX = target(self, out, dY.shape, dY.dtype)
-        self._softmax_sequences(op, "backprop_softmax_columns", kind, sizes, index, (dX, dy, y))
+        self._softmax_sequences("backprop_softmax_columns", kind, starts, (dX, dy, y))
         return dX
 
-    def _softmax_sequences(
-        self, op: str, kernel: str, kind: str, sizes: Any, index: str, arrays: Tuple[Any, ...]
-    ) -> None:
-        """Compute where the sequences start, then launch the kernel."""
-        (T, O), B, device = arrays[0].shape, sizes.shape[0], self._device()  # noqa: E741
-        starts = self.xp.empty((B + 1,), dtype="int64")
-        describe, name = partial(_bad_lengths, op, T), f"softmax_starts_{index}"
-        device.launch_checking(STEM, name, 1, describe, starts, sizes, B, T)
-        if T and O and B:
+    def _softmax_sequences(self, kernel: str, kind: str, starts: Any, arrays: Tuple[Any, ...]) -> None:
+        """Launch the kernel for columns, with sequences of several lengths."""
+        (T, O), B = arrays[0].shape, len(starts) - 1  # noqa: E741
+        if T and O:
             tile = _tile(O)
             work = B * -(-O // tile) * WARP
-            device.launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
+            self._device().launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
 
 
 def _is_axis(X: Any, axis: Any) -> bool:
     return type(axis) is int and -X.ndim <= axis < X.ndim
-
-
-def _on_device(ops: Any, op: str, X: Any, lengths: Any) -> Tuple[Any, str]:
-    """The lengths on the device and how kernels call their dtype. Those on the host are checked here.
-
-    RAISES: as the reference, for all but lengths on the device with wrong values, which a kernel has to find.
-    """
-    sizes, index = as_indices(ops, lengths)
-    if sizes is None or sizes.ndim != 1:
-        sizes, index = ops.xp.asarray(ops._ragged(op, X, lengths)), "i64"
-    return sizes, index
