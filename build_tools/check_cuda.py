@@ -35,11 +35,6 @@ def readable() -> bool:
     return tool("cuobjdump") is not None and tool("nvdisasm") is not None
 
 
-def text(source: Path) -> str:
-    """What is compiled at run time: the common part and the file."""
-    return (SOURCES / "common.cuh").read_text(encoding="utf-8") + "\n" + source.read_text(encoding="utf-8")
-
-
 def problems(source: Path, architecture: int, folder: Path) -> List[str]:
     """What is wrong with one file on one generation."""
     name = f"{source.name} for sm_{architecture}"
@@ -80,10 +75,12 @@ def main() -> int:
     if tool("nvcc") is None:
         print("skipped: there is no nvcc (pip install 'cuda-toolkit[nvcc,cccl,cudart]==13.0.*')")
         return 0
+    from thinc_core.backends.cuda._device import source as text_of  # what is compiled at run time
+
     sources = sorted(SOURCES.glob("*.cu"))
     with tempfile.TemporaryDirectory() as folder:
         for source in sources:
-            (Path(folder) / source.name).write_text(text(source), encoding="utf-8")
+            (Path(folder) / source.name).write_text(text_of(source.stem), encoding="utf-8")
         jobs = [(source, architecture, Path(folder)) for source in sources for architecture in ARCHITECTURES]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = [problem for each in pool.map(lambda job: problems(*job), jobs) for problem in each]

@@ -32,6 +32,7 @@
   static emulation::Registered registered_##name(#name, &emulation::Unpack<&name>::call, \
                                                  emulation::Unpack<&name>::kinds());     \
   void name parameters
+#define ROW_KERNEL(name, parameters) KERNEL(name, parameters)
 #define SHARED(T, name, n) \
   static char name##_tag;  \
   T* const name = (T*)emulation::shared_memory(&name##_tag, sizeof(T) * (n))

@@ -16,6 +16,8 @@ constexpr u32 WHOLE_WARP = 0xffffffffu;
 #define DEVICE static __device__ __forceinline__
 #define MEMBER __device__ __forceinline__
 #define KERNEL(name, parameters) extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) name parameters
+// With twice the registers for each thread, to hold a row in.
+#define ROW_KERNEL(name, parameters) extern "C" __global__ void __launch_bounds__(MOST_THREADS, 1) name parameters
 #define SHARED(T, name, n) __shared__ T name[n]
 #define DYNAMIC_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char dynamic_shared[]; \

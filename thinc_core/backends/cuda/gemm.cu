@@ -81,11 +81,11 @@ DEVICE void affine_maxout_layernorm(const Normed<T>& d) {
     if (lane == 0 && d.best) d.mu[row] = from_acc<T>(mean), d.rstd[row] = from_acc<T>(scale);
   }
 }
-#define AFFINE_MAXOUT_LAYERNORM(suffix, T, N)                                                                      \
-  KERNEL(affine_maxout_layernorm_##N##_##suffix,                                                                   \
-         (T * Y, T * best, i32 * which, T * mu, T * rstd, const acc<T>* Z, const T* b, const T* G, const T* shift, \
-          i64 B, i64 O, i64 P, acc<T> eps)) {                                                                      \
-    affine_maxout_layernorm<N>(Normed<T>{Y, best, which, mu, rstd, Z, b, G, shift, B, O, P, eps});                 \
+#define AFFINE_MAXOUT_LAYERNORM(suffix, T, N)                                                                          \
+  ROW_KERNEL(affine_maxout_layernorm_##N##_##suffix,                                                                   \
+             (T * Y, T * best, i32 * which, T * mu, T * rstd, const acc<T>* Z, const T* b, const T* G, const T* shift, \
+              i64 B, i64 O, i64 P, acc<T> eps)) {                                                                      \
+    affine_maxout_layernorm<N>(Normed<T>{Y, best, which, mu, rstd, Z, b, G, shift, B, O, P, eps});                     \
   }
 FOR_FLOATS(AFFINE_MAXOUT_LAYERNORM, 8)
 FOR_FLOATS(AFFINE_MAXOUT_LAYERNORM, 32)

@@ -90,10 +90,10 @@ DEVICE void layernorm_wide(T* Y, T* mu, T* rstd, const T* X, const T* G, const T
     layernorm_reread<1>(Y, mu, rstd, X, G, shift, B, O, eps, scratch);
   }
 }
-#define LAYERNORM_OF(suffix, T, N)                                                                      \
-  KERNEL(layernorm_##N##_##suffix,                                                                      \
-         (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
-    layernorm<N>(Y, mu, rstd, X, G, shift, B, O, eps);                                                  \
+#define LAYERNORM_OF(suffix, T, N)                                                                          \
+  ROW_KERNEL(layernorm_##N##_##suffix,                                                                      \
+             (T * Y, T * mu, T * rstd, const T* X, const T* G, const T* shift, i64 B, i64 O, acc<T> eps)) { \
+    layernorm<N>(Y, mu, rstd, X, G, shift, B, O, eps);                                                      \
   }
 FOR_FLOATS(LAYERNORM_OF, 8)
 FOR_FLOATS(LAYERNORM_OF, 32)
