@@ -9,6 +9,7 @@ from typing import Any, List, Tuple
 
 import numpy
 import pytest
+from any_backend import make_ops
 
 from thinc_core.backends import cuda
 from thinc_core.backends.cuda import CudaError, Device, Kernel, _device
@@ -213,7 +214,6 @@ class Chosen:
 
 
 def test_a_late_error_is_raised_when_values_are_copied(monkeypatch: Any) -> None:
-    from conftest import make_ops
     from cuda_emulation import build
     from cuda_emulation.device import EmulatedDevice
 

@@ -8,8 +8,8 @@ from typing import Any, Dict, List, Tuple
 
 import numpy
 import pytest
+from any_backend import make_ops
 from cases import CASES
-from conftest import make_ops
 from cuda_emulation import build
 from cuda_emulation.device import SCHEDULES, EmulatedDevice, emulated_device
 from fake_cupy import FAKE

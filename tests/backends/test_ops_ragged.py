@@ -6,7 +6,7 @@ from typing import Any, Tuple
 
 import numpy
 import pytest
-from conftest import make_ops
+from any_backend import make_ops
 from cuda_emulation import build
 from cuda_emulation.device import EmulatedDevice, emulated_device
 from fake_cupy import FAKE
