@@ -52,12 +52,11 @@ static void in_columns_(size_t O, size_t rows, F f) {
 
 template <typename T>
 static void scatter_add(T* table_vo, const int32_t* indices_b, const T* values_bo, size_t B, size_t O) {
-  const auto add = [=](size_t first, size_t last) {
+  in_columns_<T>(O, 2 * B, [=](size_t first, size_t last) {
     T* table = table_vo + first;
     const T* values = values_bo + first;
     for (size_t b = 0; b < B; ++b) add_row_(table + (size_t)indices_b[b] * O, values + b * O, last - first);
-  };
-  in_parts_(O, 2 * B, 512 / sizeof(T), add, 1);  // shorter pieces of a row take as long as the row
+  });
 }
 
 // The largest index read as unsigned, so that one comparison with the size of the table also finds negative ones.
