@@ -31,12 +31,12 @@ class EmulatedDevice(Device):
     threads = THREADS
 
     def __init__(self, library: Optional[Path] = None, schedule: Optional[str] = None, at_once: bool = True) -> None:
-        self.library = ctypes.CDLL(str(library or build.build(build.texts())))
+        self.emulator = ctypes.CDLL(str(library or build.build(build.texts())))
         for name in ("find", "kinds", "failure"):
-            getattr(self.library, f"thinc_emulation_{name}").restype = (
+            getattr(self.emulator, f"thinc_emulation_{name}").restype = (
                 ctypes.c_void_p if name == "find" else ctypes.c_char_p
             )
-        self.library.thinc_emulation_kinds.argtypes = [ctypes.c_void_p]
+        self.emulator.thinc_emulation_kinds.argtypes = [ctypes.c_void_p]
         self.schedule = schedule or os.environ.get("THINC_CORE_CUDA_SCHEDULE", "forward")
         self.set_schedule(self.schedule)
         self._at_once = at_once
@@ -47,7 +47,7 @@ class EmulatedDevice(Device):
         """Run threads in this order from now on, on all devices of the same library."""
         if name not in SCHEDULES:
             raise ValueError(f"THINC_CORE_CUDA_SCHEDULE: it must be one of {', '.join(SCHEDULES)}; got {name!r}")
-        self.library.thinc_emulation_schedule(SCHEDULES.index(name), seed)
+        self.emulator.thinc_emulation_schedule(SCHEDULES.index(name), seed)
 
     def launch(self, stem: str, name: str, work: int, *args: Any) -> None:
         with LOCK:
@@ -70,14 +70,14 @@ class EmulatedDevice(Device):
         return ErrorWord(words, words.ctypes.data, lambda: None, self._at_once)
 
     def _load(self, stem: str, name: str) -> Kernel:
-        function = self.library.thinc_emulation_find(name.encode())
+        function = self.emulator.thinc_emulation_find(name.encode())
         assert function, f"{stem}.cu has no kernel {name}"
-        kinds = self.library.thinc_emulation_kinds(function).decode()
-        entry = ctypes.cast(self.library.thinc_emulation_launch, ctypes.c_void_p).value or 0
-        return Kernel(name, function, entry, self._failure, kinds, self.library)
+        kinds = self.emulator.thinc_emulation_kinds(function).decode()
+        entry = ctypes.cast(self.emulator.thinc_emulation_launch, ctypes.c_void_p).value or 0
+        return Kernel(name, function, entry, self._failure, kinds, self.emulator)
 
     def _failure(self, status: int) -> str:
-        return str(self.library.thinc_emulation_failure().decode())
+        return str(self.emulator.thinc_emulation_failure().decode())
 
 
 _device: Optional[EmulatedDevice] = None
