@@ -14,7 +14,7 @@ KeyT = Tuple[int, str]
 
 def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[..., Any]) -> None:
     """Update every parameter of the nodes, all of the tree below root, that has a gradient."""
-    current: List[Tuple["Model", str]] = []  # whose parameter is looked at, for the note on an error
+    current: List[Tuple[Model, str]] = []  # whose parameter is looked at, for the note on an error
     with _naming(root, current):
         if _updates_together(optimizer):
             optimizer.apply_gradients(_gradients(nodes, current))  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ cdef class _StepTable:
         cdef void** pointers = <void**>np.PyArray_DATA(self.pointers) + i * ARRAYS
         if self.dtype < 0:
             self.dtype = real(weights)
-        if self.dtype < 0 or real(weights) != self.dtype or (mom1 is None) != (mom2 is None):
+        if self.dtype < 0 or real(weights) != self.dtype or gradient is None or (mom1 is None) != (mom2 is None):
             return False
         starts[i + 1] = starts[i] + size(weights)
         return (

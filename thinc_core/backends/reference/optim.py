@@ -227,4 +227,5 @@ def _checked_rates(op: str, i: int, rates: Any) -> StepRates:
     """The rates, which must be numbers."""
     if not isinstance(rates, StepRates):
         raise checks.KindError(f"{op}: rates[{i}] must be a StepRates; got {checks.kind_of(rates)}")
-    return StepRates(*(checks.number(op, f"rates[{i}].{name}", value) for name, value in rates._asdict().items()))
+    given = [checks.number(op, f"rates[{i}].{name}", value) for name, value in rates._asdict().items()]
+    return StepRates(*given)  # type: ignore[arg-type]
