@@ -105,6 +105,34 @@ def test_an_error_names_the_parameter_and_nothing_after_it_is_updated(optimizer:
     assert (model.layers[1].get_param("b") == before).all()
 
 
+def test_an_error_of_the_update_itself_names_no_parameter() -> None:
+    model = chain(Linear(2, 2), Linear(2, 2)).initialize()
+    for node in model.layers:
+        node.set_grad("W", numpy.ones((2, 2), "f"))
+    model.layers[0].get_param("W").flags.writeable = False
+    with pytest.raises(ValueError, match=r"weights\[0\] is overwritten and must be writable") as raised:
+        model.finish_update(Adam(0.1))
+    assert not getattr(raised.value, "__notes__", None)
+    assert "in parameter" not in str(raised.value)
+
+
+def test_a_proxy_is_told_of_new_values() -> None:
+    class Proxy:
+        remote = numpy.ones((2, 2), "f")
+
+        def get_param(self, owner: int, name: str) -> Any:
+            return self.remote.copy()
+
+        def set_param(self, owner: int, name: str, value: Any) -> None:
+            self.remote = value
+
+    model: Any = Linear(2, 2).initialize()
+    model.set_grad("W", numpy.ones((2, 2), "f"))
+    proxy = model._params.proxy = Proxy()
+    model.finish_update(SGD(0.5, grad_clip=0))
+    assert (proxy.remote == 0.5).all()
+
+
 def test_parameters_without_a_gradient_stay() -> None:
     model, optimizer = chain(Linear(2, 2), Linear(2, 2)).initialize(), Adam(0.1)
     model.layers[0].set_grad("b", numpy.ones(2, "f"))

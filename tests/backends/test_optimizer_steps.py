@@ -11,7 +11,7 @@ from any_backend import make_ops
 from case_arguments import Draw
 from cases import CASES
 from cuda_emulation import build
-from cuda_emulation.device import emulated_device
+from cuda_emulation.device import SCHEDULES, emulated_device
 from fake_cupy import FAKE
 from running import check, copied, on_backend
 
@@ -163,6 +163,16 @@ def emulated(monkeypatch: Any) -> Any:
     return ops
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_of_threads(emulated: Any, schedule: str) -> None:
+    device = emulated_device()
+    device.set_schedule(schedule, seed=3)
+    try:
+        check(emulated, ROWS[0], parameters(40, 9000))
+    finally:
+        device.set_schedule(device.schedule)
+
+
 def test_tables_are_made_once_for_the_same_arrays(emulated: Any) -> None:
     moved = on_backend(emulated, parameters(40, 5000))
     plans = len(_step_tables._plans)
@@ -177,6 +187,13 @@ def test_tables_are_made_once_for_the_same_arrays(emulated: Any) -> None:
     moved.clear()
     gc.collect()
     assert len(_step_tables._plans) == plans
+
+
+def test_weights_of_two_parameters_do_not_go_into_one_launch(emulated: Any) -> None:
+    moved = on_backend(emulated, parameters(30, 30))
+    moved["weights"][1] = moved["weights"][0]
+    emulated.apply_gradients(**moved)
+    assert "apply_gradients_f32" not in emulated.log
 
 
 def test_parameters_are_grouped_by_dtype_and_rates(emulated: Any) -> None:

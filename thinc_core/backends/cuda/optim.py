@@ -45,7 +45,7 @@ class CudaOptim(CudaOps):
         more = (*factor, found_inf)
         partials = [self._gradient_squares(table, step, *more) for table, step in steps]
         for (table, step), sums in zip(steps, partials):
-            self._apply_gradients(table, step, *more, sums)
+            self._apply_gradients(table, step, sums, *more)
         return None
 
     def _gradient_squares(self, table: Table, rates: StepRates, unscale: float, found_inf: Any) -> Any:
@@ -57,7 +57,7 @@ class CudaOptim(CudaOps):
         self._device().launch_blocks(STEM, f"gradient_squares_{table.kind}", table.count, *args)
         return partials
 
-    def _apply_gradients(self, table: Table, rates: StepRates, unscale: float, found_inf: Any, partials: Any) -> None:
+    def _apply_gradients(self, table: Table, rates: StepRates, partials: Any, unscale: float, found_inf: Any) -> None:
         clipping = (partials if rates.grad_clip else None, rates.grad_clip, found_inf)
         decays = (rates.beta1, 1 - rates.beta1, rates.beta2, 1 - rates.beta2)
         after = (unscale, rates.penalty, rates.momentum_rate, rates.decay, rates.average_rate)
