@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Dict
 
 import numpy
+
+from thinc_core.backends.reference.optim import StepRates
 
 Args = Dict[str, Any]
 V = 11  # rows of a table: few, so that indices repeat
@@ -247,3 +250,26 @@ def adam(d: Draw) -> Args:
     arrays = {name: d.floats(d.rows, d.width) for name in ("weights", "gradient", "mom1")}
     mom2 = {"mom2": d.floats(d.rows, d.width, low=0.1)}  # a small root multiplies the rounding of mom1
     return {**arrays, **mom2, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "learn_rate": 0.01}
+
+
+STEP = {"t": 20, "learn_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "grad_clip": 0.5, "decay": 0.9}
+
+
+def apply_gradients(moments: bool = True, unscale: float = 1.0, **rates: float) -> Callable[[Draw], Args]:
+    """Three parameters, of which the second has no average, rates of its own and is not clipped."""
+
+    def make(d: Draw) -> Args:
+        shapes = ((d.rows, d.width), (d.width,), (3, d.rows))
+        step = StepRates(**{**STEP, **rates})  # type: ignore[arg-type]
+        sizes = [math.prod(shape) for shape in shapes]
+        return {
+            "weights": [d.floats(*shape) for shape in shapes],
+            "gradients": [d.floats(*shape) for shape in shapes],
+            "mom1": [d.floats(n) if moments else None for n in sizes],
+            "mom2": [d.floats(n, low=0.1) if moments else None for n in sizes],
+            "averages": [d.floats(*shapes[0]), None, d.floats(*shapes[2])],
+            "rates": [step, step._replace(t=3, grad_clip=0.0, decay=1.0), step],
+            "unscale": unscale,
+        }
+
+    return make

@@ -326,6 +326,7 @@ RECURRENT = [
 ]
 
 ADAM_CHANGES = ("weights", "gradient", "mom1", "mom2")
+STEP_CHANGES = ("weights", "gradients", "averages", "mom1", "mom2")
 
 TRAINING = [
     Case("adam", make.adam, "function", "array", mutates=ADAM_CHANGES),
@@ -336,6 +337,22 @@ TRAINING = [
         "array",
         mutates=ADAM_CHANGES,
         label="mod_rate",
+    ),
+    *(
+        Case(
+            "apply_gradients",
+            make.apply_gradients(**settings),  # type: ignore[arg-type]
+            "function",
+            "array",
+            mutates=STEP_CHANGES if settings.get("moments", True) else STEP_CHANGES[:3],
+            label=label,
+        )
+        for label, settings in (
+            ("adam", {}),
+            ("radam", {"learn_rate": 0.0, "momentum_rate": 0.01}),
+            ("sgd", {"moments": False}),
+            ("penalty", {"unscale": 0.25, "penalty": 0.1}),
+        )
     ),
     Case(
         "clip_gradient",
