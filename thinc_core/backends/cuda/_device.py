@@ -15,7 +15,9 @@ from ._errors import Describe, ErrorWord
 from ._launch import Kernel
 
 SOURCES = Path(__file__).parent
-OPTIONS = ("-std=c++17",)
+# NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise (until CUDA 13.1 or so).
+OPTIONS = ("-std=c++17", "-default-device")
+DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
 THREADS = 256  # of a block; kernels are compiled for at most that many
 BLOCKS_PER_SM = 16  # two waves of full occupancy: enough to even out blocks of unequal length
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -31,6 +33,11 @@ def source(stem: str) -> str:
     not see what a file includes, and NVRTC would have to be told where headers are."""
     text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("common.cuh", f"{stem}.cu"))
     return re.sub(r'^#include "(thinc_core/\w+\.h)"$', _header, text, flags=re.MULTILINE)
+
+
+def dtype_of(kernel: str) -> str:
+    """Of which module of its file the kernel is a part: one of f32, f64, f16, bf16, or none if it has no such dtype."""
+    return next(filter(DTYPES.__contains__, kernel.split("_")), "none")
 
 
 def _header(line: Any) -> str:
@@ -51,7 +58,7 @@ class Device:
 
     def __init__(self, xp: Any, number: int = 0) -> None:
         self.xp, self.number = xp, number
-        self._modules: Dict[str, Any] = {}
+        self._modules: Dict[Tuple[str, str], Any] = {}
         self._kernels: Dict[Tuple[str, str], Kernel] = {}
         self.most_blocks = BLOCKS_PER_SM * self._multiprocessors()
         self.errors = self._error_word()
@@ -103,11 +110,12 @@ class Device:
         return ErrorWord(words, int(memory.ptr), cuda.runtime.deviceSynchronize)
 
     def _load(self, stem: str, name: str) -> Kernel:
-        entry, explain = _driver()
+        (entry, explain), dtype = _driver(), dtype_of(name)
         try:
-            module = self._modules.get(stem)
+            module = self._modules.get((stem, dtype))
             if module is None:
-                module = self._modules[stem] = self.xp.RawModule(code=source(stem), options=OPTIONS)
+                options = (*OPTIONS, f"-DDTYPE={dtype}")
+                module = self._modules[stem, dtype] = self.xp.RawModule(code=source(stem), options=options)
             function = module.get_function(name)
             return Kernel(name, int(function.kernel.ptr), entry, explain, None, (module, function))
         except Exception as error:  # CuPy raises of every kind: RuntimeError, CompileException, CUDADriverError, ...

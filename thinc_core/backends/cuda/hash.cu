@@ -65,6 +65,18 @@ DEVICE void sin_cos(i64 i, double period, double* sine, double* cosine) {
   *cosine = cos(angle);
 }
 
+// What sin_cos takes to compute numbers that are stored as T.
+template <typename T>
+struct frequency_of {
+  typedef u64 type;
+};
+template <>
+struct frequency_of<double> {
+  typedef double type;
+};
+template <typename T>
+using frequency = typename frequency_of<T>::type;
+
 // A thread per pair of columns, which has one frequency.
 template <typename T, typename F>
 DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies, i64 N, i64 D) {
@@ -82,14 +94,11 @@ DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies
     }
   }
 }
-#define POSITION_ENCODE(suffix, T, F)                                             \
-  KERNEL(position_encode_##suffix, (T * Y, const F* frequencies, i64 N, i64 D)) { \
-    position_encode(Y, frequencies, N, D);                                        \
+#define POSITION_ENCODE(suffix, T, ...)                                                      \
+  KERNEL(position_encode_##suffix, (T * Y, const frequency<T>* frequencies, i64 N, i64 D)) { \
+    position_encode(Y, frequencies, N, D);                                                   \
   }
-POSITION_ENCODE(f32, float, u64)
-POSITION_ENCODE(f64, double, double)
-POSITION_ENCODE(f16, f16, u64)
-POSITION_ENCODE(bf16, bf16, u64)
+FOR_FLOATS(POSITION_ENCODE)
 
 // Embeddings. A warp takes the next IDS ids of one table: lane l finds row l % 4 of id l / 4, then the lanes share out
 // the pieces of N columns of all these ids, and ask each other for rows.
