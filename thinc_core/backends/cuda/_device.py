@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -15,7 +16,7 @@ from ._errors import Describe, ErrorWord
 from ._launch import Kernel
 
 SOURCES = Path(__file__).parent
-# NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise (until CUDA 13.1 or so).
+# NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise; that of CUDA 13.5 no longer does.
 OPTIONS = ("-std=c++17", "-default-device")
 DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
 THREADS = 256  # of a block; kernels are compiled for at most that many
@@ -31,21 +32,23 @@ class CudaError(RuntimeError):
 def source(stem: str) -> str:
     """The text of a .cu file with the common part in front, and public headers where it names them: CuPy's cache does
     not see what a file includes, and NVRTC would have to be told where headers are."""
-    text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("common.cuh", f"{stem}.cu"))
-    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', _header, text, flags=re.MULTILINE)
+    names = ("common.cuh", f"{stem}.cu")
+    text = "\n".join(f'#line 1 "{name}"\n{(SOURCES / name).read_text(encoding="utf-8")}' for name in names)
+    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', partial(_header, text, names[1]), text, flags=re.MULTILINE)
+
+
+def _header(text: str, name: str, line: Any) -> str:
+    """What one of our public headers says, for the line of the file of this name that includes it."""
+    from ... import get_include
+
+    header = (Path(get_include()) / line[1]).read_text(encoding="utf-8").replace("#pragma once", "")  # of no header
+    number = text[text.rindex("#line", 0, line.start()) : line.start()].count("\n")
+    return f'#line 1 "{line[1]}"\n{header}\n#line {number + 1} "{name}"'
 
 
 def dtype_of(kernel: str) -> str:
     """Of which module of its file the kernel is a part: one of f32, f64, f16, bf16, or none if it has no such dtype."""
     return next(filter(DTYPES.__contains__, kernel.split("_")), "none")
-
-
-def _header(line: Any) -> str:
-    """What one of our public headers says, for the line that includes it."""
-    from ... import get_include
-
-    text = (Path(get_include()) / line[1]).read_text(encoding="utf-8")
-    return text.replace("#pragma once\n", "")  # which compilers warn of in a main file
 
 
 class Device:

@@ -36,9 +36,17 @@ constexpr u32 WHOLE_WARP = 0xffffffffu;
 #ifndef DTYPE
 #define DTYPE all
 #endif
-#define FOR_DTYPE_OF(dtype) FOR_##dtype
-#define FOR_DTYPE(dtype) FOR_DTYPE_OF(dtype)
-#define FOR_FLOATS(M, ...) FOR_DTYPE(DTYPE)(M, __VA_ARGS__)
+#define JOINED_NOW(a, b) a##b
+#define JOINED(a, b) JOINED_NOW(a, b)
+#define FOR_FLOATS(M, ...) JOINED(FOR_, DTYPE)(M, __VA_ARGS__)
+// A kernel without one of these dtypes in its name.
+#define UNTYPED_all(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_none(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_f32(name, parameters) DEVICE void name parameters
+#define UNTYPED_f64(name, parameters) DEVICE void name parameters
+#define UNTYPED_f16(name, parameters) DEVICE void name parameters
+#define UNTYPED_bf16(name, parameters) DEVICE void name parameters
+#define UNTYPED_KERNEL(name, parameters) JOINED(UNTYPED_, DTYPE)(name, parameters)
 
 // Numbers that are stored in 16 bits and computed with as float.
 struct f16 {

@@ -18,7 +18,7 @@ DEVICE Hash hashed(u64 id, u32 seed) {
 }
 
 // step: from one id to the next.
-KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i64 n, i64 seed)) {
+UNTYPED_KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i64 n, i64 seed)) {
   bool whole = aligned(words);
   for (i64 i = first_index(); i < n; i += stride()) {
     Hash h = hashed(ids[i * step], (u32)seed);
@@ -33,7 +33,7 @@ KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i6
 }
 
 // MurmurHash64A of each window of n keys, seed 0.
-KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, i64 step, i64 windows, i64 n)) {
+UNTYPED_KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, i64 step, i64 windows, i64 n)) {
   constexpr u64 m = 0xc6a4a7935bd1e995ull;
   for (i64 i = first_index(); i < windows; i += stride()) {
     u64 h = (u64)n * 8 * m;
@@ -212,7 +212,8 @@ DEVICE void add_to_rows(const T* dY, i64 width, const Table<T>& table, const u64
 FOR_FLOATS(HASH_EMBED)
 
 // For sums in a fixed order (add_sorted of gather.cu): row << bits | number of the term.
-KERNEL(hash_keys, (i64* __restrict__ keys, const u64* __restrict__ ids, i64 step, i64 B, i64 V, i64 seed, i64 bits)) {
+UNTYPED_KERNEL(hash_keys,
+               (i64* __restrict__ keys, const u64* __restrict__ ids, i64 step, i64 B, i64 V, i64 seed, i64 bits)) {
   for (i64 b = first_index(); b < B; b += stride()) {
     Hash h = hashed(ids[b * step], (u32)seed);
 #pragma unroll
