@@ -26,11 +26,18 @@ class EmulatedDevice(Device):
 
     library: None: every .cu file as it is.  schedule: the order in which threads run between barriers; None: what the
     environment variable THINC_CORE_CUDA_SCHEDULE says.  at_once: faults that kernels report are raised at once.
+    blocks: how many run at most.
     """
 
     threads = THREADS
 
-    def __init__(self, library: Optional[Path] = None, schedule: Optional[str] = None, at_once: bool = True) -> None:
+    def __init__(
+        self,
+        library: Optional[Path] = None,
+        schedule: Optional[str] = None,
+        at_once: bool = True,
+        blocks: int = BLOCKS,
+    ) -> None:
         self.emulator = ctypes.CDLL(str(library or build.build(build.texts())))
         for name in ("find", "kinds", "failure"):
             getattr(self.emulator, f"thinc_emulation_{name}").restype = (
@@ -41,7 +48,7 @@ class EmulatedDevice(Device):
         self.set_schedule(self.schedule)
         self._at_once = at_once
         super().__init__(FAKE)
-        self.most_blocks = BLOCKS
+        self.most_blocks = blocks
 
     def set_schedule(self, name: str, seed: int = 1) -> None:
         """Run threads in this order from now on, on all devices of the same library."""

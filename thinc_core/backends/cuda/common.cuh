@@ -25,9 +25,28 @@ constexpr u32 WHOLE_WARP = 0xffffffffu;
 #define CHECK_ALIGNED(pointer, bytes)
 #endif
 
-// One line per dtype that floats are stored in: M(suffix, type, ...).
-#define FOR_FLOATS(M, ...) \
-  M(f32, float, __VA_ARGS__) M(f64, double, __VA_ARGS__) M(f16, f16, __VA_ARGS__) M(bf16, bf16, __VA_ARGS__)
+// One line per dtype that floats are stored in: M(suffix, type, ...). A module is compiled for one of them, by
+// -DDTYPE=f32 and its like, or for none of them, for the kernels without; where DTYPE is not defined, for all.
+#define FOR_none(M, ...)
+#define FOR_f32(M, ...) M(f32, float, __VA_ARGS__)
+#define FOR_f64(M, ...) M(f64, double, __VA_ARGS__)
+#define FOR_f16(M, ...) M(f16, f16, __VA_ARGS__)
+#define FOR_bf16(M, ...) M(bf16, bf16, __VA_ARGS__)
+#define FOR_all(M, ...) FOR_f32(M, __VA_ARGS__) FOR_f64(M, __VA_ARGS__) FOR_f16(M, __VA_ARGS__) FOR_bf16(M, __VA_ARGS__)
+#ifndef DTYPE
+#define DTYPE all
+#endif
+#define JOINED_NOW(a, b) a##b
+#define JOINED(a, b) JOINED_NOW(a, b)
+#define FOR_FLOATS(M, ...) JOINED(FOR_, DTYPE)(M, __VA_ARGS__)
+// A kernel without one of these dtypes in its name.
+#define UNTYPED_all(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_none(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_f32(name, parameters) DEVICE void name parameters
+#define UNTYPED_f64(name, parameters) DEVICE void name parameters
+#define UNTYPED_f16(name, parameters) DEVICE void name parameters
+#define UNTYPED_bf16(name, parameters) DEVICE void name parameters
+#define UNTYPED_KERNEL(name, parameters) JOINED(UNTYPED_, DTYPE)(name, parameters)
 
 // Numbers that are stored in 16 bits and computed with as float.
 struct f16 {

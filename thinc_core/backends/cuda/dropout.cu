@@ -1,6 +1,6 @@
 // Dropout masks. Which bits decide about an element: cpu/dropout.h. A thread serves one counter, whose eight elements
 // are four pairs, 16 elements apart; eight neighbours fill lines of 64 bytes.
-KERNEL(get_dropout_mask, (float* __restrict__ mask, i64 n, i64 seed, i64 threshold, float kept)) {
+UNTYPED_KERNEL(get_dropout_mask, (float* __restrict__ mask, i64 n, i64 seed, i64 threshold, float kept)) {
   bool whole = aligned(mask);
   for (i64 counter = first_index(); counter < (n + 63) / 64 * 8; counter += stride()) {
     Words random = philox((u64)counter, (u64)seed);
