@@ -130,6 +130,11 @@ ROWS = [
     Case("backprop_layernorm", make.backprop_layernorm, "sum", "array", mutates=("dG", "db")),
 ]
 
+DROPOUT = [
+    Case("dropout", make.dropout(0.3), "rounded", inplace="X", gradient=gradients.dropout),
+    Case("dropout", make.dropout(0.0), inplace="X", kernels=(), label="nothing"),
+]
+
 MAXOUT = [
     row
     for P in (1, 2, 3, 4, 7)
@@ -290,6 +295,24 @@ PRODUCTS = [
                 label=f"P{P}",
             ),
             Case(
+                "affine_maxout_layernorm",
+                make.affine_maxout_layernorm(P, drop=0.3, seed=P, plus=True),
+                "sum",
+                "array",
+                gradient=gradients.affine_maxout_layernorm,
+                label=f"P{P}-dropout",
+            ),
+            Case(
+                "backprop_affine_maxout_layernorm",
+                make.backprop_affine_maxout_layernorm(P, drop=0.4 if P % 2 else 0.0, seed=99),
+                "sum",
+                "array",
+                mutates=("dW", "db", "dG", "dshift"),
+                kernels=(),
+                specials=(),
+                label=f"P{P}",
+            ),
+            Case(
                 "affine_maxout",
                 make.affine_maxout(P),
                 "sum",
@@ -369,7 +392,7 @@ TRAINING = [
     ),
 ]
 
-CASES = [*ELEMENTWISE, *ROWS, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *RECURRENT, *TRAINING]
+CASES = [*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *RECURRENT, *TRAINING]
 
 # Kernels that no op calls alone; where they are tested instead.
 TESTED_ELSEWHERE = {

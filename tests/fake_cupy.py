@@ -300,10 +300,21 @@ def _special(name: str) -> types.ModuleType:
     return module
 
 
+def _gemm(transa: str, transb: str, a: ndarray, b: ndarray, out: ndarray, alpha: float, beta: float) -> ndarray:
+    """cupy.cublas.gemm: out = alpha * op(a) @ op(b) + beta * out, one launch."""
+    assert a.dtype == b.dtype == out.dtype and a.dtype.char in "fd"
+    note_launch("gemm")
+    x, y = a._data.T if transa == "T" else a._data, b._data.T if transb == "T" else b._data
+    out._data[...] = alpha * (x @ y) + beta * out._data
+    return out
+
+
 FAKE = FakeCupy()
+CUBLAS: Any = types.ModuleType("cupy.cublas")
+CUBLAS.gemm = _gemm
 SPECIAL = _special("cupyx.scipy.special")
 MODULES = {"cupy": FAKE, "cupyx": types.ModuleType("cupyx"), "cupyx.scipy": types.ModuleType("cupyx.scipy")}
-MODULES["cupyx.scipy.special"] = SPECIAL
+MODULES["cupyx.scipy.special"], MODULES["cupy.cublas"] = SPECIAL, CUBLAS
 MODULES["cupyx"].scipy, MODULES["cupyx.scipy"].special = MODULES["cupyx.scipy"], SPECIAL  # type: ignore[attr-defined]
 
 # What thinc_core.compat remembers of CuPy.

@@ -29,6 +29,7 @@ FUSED = {
     "affine_maxout_layernorm",
     "backprop_affine",
     "backprop_affine_maxout",
+    "backprop_affine_maxout_layernorm",
     "lstm_forward_training",
     "lstm_forward_inference",
     "backprop_lstm",
