@@ -130,10 +130,11 @@ def window(nW: int, split: bool) -> Callable[[Draw], Args]:
     return lambda d: {"seq": d.floats(d.rows, d.width), "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
 
 
-def backprop_window(nW: int, split: bool) -> Callable[[Draw], Args]:
+def backprop_window(nW: int, split: bool, plus: bool = False) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         dY = d.floats(d.rows, d.width * (2 * nW + 1))
-        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
+        more = {"plus": d.floats(d.rows, d.width)} if plus else {}
+        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None, **more}
 
     return make
 

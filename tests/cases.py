@@ -194,6 +194,13 @@ WINDOWS = [
             "terms",
             label=f"{nW}{'-lengths' if split else ''}",
         ),
+        Case(
+            "backprop_seq2col",
+            make.backprop_window(nW, split, plus=True),
+            "sum",
+            "terms",
+            label=f"{nW}{'-lengths' if split else ''}-plus",
+        ),
     )
 ]
 
