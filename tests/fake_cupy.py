@@ -136,8 +136,9 @@ class ndarray:
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, data: Any):
+    def __init__(self, data: Any, base: Any = None):
         self._data = data
+        self.base = base  # the array that this one is a view of, which is no view itself
 
     @property
     def data(self) -> Memory:
@@ -151,7 +152,7 @@ class ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_data":
+        if name.startswith("__") or name in ("_data", "base"):
             raise AttributeError(name)
         value = getattr(self._data, name)
         if name == "flags":
@@ -166,13 +167,19 @@ class ndarray:
             note_wait(name)
             return result
         _noted(name, result, (self, args), kwargs)
-        return self if result is self._data else wrap(result)
+        return self if result is self._data else self._based(wrap(result))
+
+    def _based(self, result: Any) -> Any:
+        """The result, with a base if it is a view of this array."""
+        if isinstance(result, ndarray) and numpy.may_share_memory(result._data, self._data):
+            result.base = self if self.base is None else self.base
+        return result
 
     def __getitem__(self, key: Any) -> ndarray:
         if isinstance(key, (ndarray, numpy.ndarray)) and key.dtype.kind == "b":
             note_wait("index by a mask")
         found = self._data[unwrap(key, allow_host=True)]  # CuPy takes indices from the host
-        return wrap(_noted("getitem", found, (self, key), {}))
+        return self._based(wrap(_noted("getitem", found, (self, key), {})))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._data[unwrap(key, allow_host=True)] = unwrap(value)

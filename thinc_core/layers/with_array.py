@@ -53,4 +53,4 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
 
 def convert_list(model: Model, Xs: Any) -> Tuple[Any, Callable[[Any], Any]]:
     ops, pad, lengths = model.layers[0].ops, model.attrs["pad"], lengths_of(Xs)
-    return ops.flatten(Xs, pad=pad), lambda Y: ops.unflatten(Y, lengths, pad=pad)
+    return ops._joined(Xs, pad=pad), lambda Y: ops.unflatten(Y, lengths, pad=pad)
