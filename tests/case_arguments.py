@@ -219,6 +219,14 @@ def backprop_affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Ar
     return make
 
 
+def crossentropy(**more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        args = {"guesses": d.floats(d.rows, d.width, low=0, high=1), "labels": d.ints(d.rows, below=d.width), **more}
+        return {**args, "negated": d.ints(d.rows, below=2)} if "negated" in more else args
+
+    return make
+
+
 def dropout(drop: float) -> Callable[[Draw], Args]:
     return lambda d: {"X": d.floats(d.rows, d.width), "drop": drop, "seed": 2**53 - 7}
 

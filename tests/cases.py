@@ -126,6 +126,13 @@ ROWS = [
         specials=("dY",),
         label="temperature",
     ),
+    *(
+        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), kernels=(), label=label)
+        for label, more in (
+            ("", {}),
+            ("all", {"negated": True, "missing": 0, "smoothing": 0.1, "divisor": 7.0}),
+        )
+    ),
     Case("layernorm", make.layernorm, "sum", "array", gradient=gradients.layernorm),
     Case("backprop_layernorm", make.backprop_layernorm, "sum", "array", mutates=("dG", "db")),
 ]

@@ -183,3 +183,30 @@ DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ d
     backprop_softmax_columns(dX, dY, Y, starts, B, length, O, tile, temperature);                                   \
   }
 FOR_FLOATS(SOFTMAX_COLUMNS)
+
+// (guesses - target) / divisor, see reference/softmax.py. A thread per element. negated: null, or a byte for each row.
+DEVICE i64 bits_of(float x) { return (i64)__float_as_uint(x); }
+DEVICE i64 bits_of(double x) { return (i64)__double_as_longlong(x); }
+template <typename T, typename I>
+DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ guesses, const I* __restrict__ labels,
+                                  const u8* __restrict__ negated, i64 B, i64 O, i64 missing, i64 has_missing, acc<T> on,
+                                  acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket) {
+  typedef acc<T> A;
+  for (i64 i = first_index(); i < B * O; i += stride()) {
+    i64 o = modulo(i, O), row = (i - o) / O, label = labels[row];
+    A y = to_acc(guesses[i]);
+    bool gone = has_missing && label == missing, alone = negated && negated[row];
+    if (y < A(0) || y > A(1)) report(error, ticket, bits_of(y), i, -1);
+    if (o == 0 && !gone && (label < 0 || label >= O)) report(error, ticket, label, row, O);
+    A d = alone ? (label == o ? y : A(0)) : y - (label == o ? on : off);
+    dY[i] = from_acc<T>(gone ? A(0) : d / divisor);
+  }
+}
+#define CROSSENTROPY_GRADIENT(suffix, T, I)                                                                      \
+  KERNEL(crossentropy_gradient_##suffix##_##I,                                                                   \
+         (T * dY, const T* guesses, const I* labels, const u8* negated, i64 B, i64 O, i64 missing,               \
+          i64 has_missing, acc<T> on, acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket)) {               \
+    crossentropy_gradient(dY, guesses, labels, negated, B, O, missing, has_missing, on, off, divisor, error, ticket); \
+  }
+FOR_FLOATS(CROSSENTROPY_GRADIENT, i32)
+FOR_FLOATS(CROSSENTROPY_GRADIENT, i64)
