@@ -221,7 +221,8 @@ def backprop_affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Ar
 
 def crossentropy(**more: Any) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
-        args = {"guesses": d.floats(d.rows, d.width, low=0, high=1), "labels": d.ints(d.rows, below=d.width), **more}
+        O = d.width + 1  # of no classes there is none to be right  # noqa: E741
+        args = {"guesses": d.floats(d.rows, O, low=0, high=1), "labels": d.ints(d.rows, below=O), **more}
         return {**args, "negated": d.ints(d.rows, below=2)} if "negated" in more else args
 
     return make

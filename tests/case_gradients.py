@@ -103,6 +103,13 @@ def affine_activation(ops: Any, args: Args, dY: Any) -> Args:
     return affine(ops, args, dZ)
 
 
+def affine_softmax(ops: Any, args: Args, dY: Any) -> Args:
+    X, W, T = args["X"], args["W"], args["temperature"]
+    dZ = ops.backprop_softmax(ops.affine_softmax(**args), dY, temperature=T)
+    dW, db = ops.xp.zeros_like(W), ops.xp.zeros_like(args["b"])
+    return {"X": ops.backprop_affine(dZ, X, W, dW, db), "W": dW, "b": db}
+
+
 def affine_maxout_layernorm(ops: Any, args: Args, dY: Any) -> Args:
     X, W, b, G = (args[name] for name in ("X", "W", "b", "G"))
     drop = {name: args[name] for name in ("drop", "seed") if name in args}

@@ -276,6 +276,15 @@ PRODUCTS = [
     Case("gemm", make.gemm(True, False, accumulate=True), "sum", "terms", mutates=("out",), label="accumulate"),
     Case("affine", make.affine, "sum", "terms", gradient=gradients.affine),
     Case("affine_relu", make.affine, "sum", "terms", gradient=gradients.affine_relu),
+    # A rounding of the logits, which are sums of many terms, is that of the result times their size.
+    Case(
+        "affine_softmax",
+        lambda d: {**make.affine(d), "temperature": 1000.0},
+        "sum",
+        "array",
+        gradient=gradients.affine_softmax,
+        kernels=(),
+    ),
     *(
         Case(
             "affine_activation",

@@ -24,14 +24,15 @@ SEVERAL = {"unique": 6, "argsort": 2, "lexsort": 2, "repeat": 2, "take_along_axi
 
 
 class Ledger:
-    """What a device was asked for while this was open: launches (kernels, array expressions, copies and fills) and
-    what made the host wait for it, by name. A result that is a view of an argument costs nothing.
+    """What a device was asked for while this was open, by name: launches (kernels, array expressions, and copies and
+    fills on the device), copies from the host, and what made the host wait. A view of an argument costs nothing.
 
     with Ledger() as ledger: ...
     """
 
     def __init__(self) -> None:
         self.launches: Counter[str] = Counter()
+        self.copies: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
 
     def __enter__(self) -> Ledger:
@@ -43,7 +44,8 @@ class Ledger:
 
     def __str__(self) -> str:
         lines = [f"{n:5} {name}" for name, n in self.launches.most_common()]
-        return "\n".join([*lines, f"{self.launches.total():5} launches, {self.waits.total()} waits {dict(self.waits)}"])
+        total = f"{self.launches.total():5} launches, {self.copies.total()} copies from the host"
+        return "\n".join([*lines, f"{total}, {self.waits.total()} waits {dict(self.waits)}"])
 
 
 _open: List[Ledger] = []
@@ -72,9 +74,12 @@ def _noted(name: str, result: Any, args: Any, kwargs: Any) -> Any:
     if all(isinstance(each, numpy.ndarray) and _is_view(each, given) for each in made) and "out" not in kwargs and made:
         return result
     if name in WAYS_IN and not given:
-        note_launch("copy from the host")
+        for ledger in _open:
+            ledger.copies[name] += 1
     elif name in ("concatenate", "stack", "hstack", "vstack"):
         note_launch(name, len(given))
+    elif name == "dot" and given[0].ndim == 1:  # of cuBLAS: partial sums, then theirs
+        note_launch(name, 2)
     else:
         note_launch(name, SEVERAL.get(name, 1))
     return result

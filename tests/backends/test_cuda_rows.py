@@ -165,8 +165,8 @@ Z = floats((R, 3 * C), 10)  # in float32 for both
 Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
 ROW = ("out", (R,))
 KERNELS = {
-    "softmax": ("softmax", (Y, "X", R, C, 1.0)),
-    "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
+    "softmax": ("softmax", (Y, "X", NULL, R, C, 1.0)),
+    "softmax_wide": ("softmax", (Y, "X", "b", R, C, 2.0)),
     "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
     "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
     "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),

@@ -24,6 +24,7 @@ FUSED = {
     "gemm",
     "affine",
     "affine_relu",
+    "affine_softmax",
     "affine_activation",
     "affine_maxout",
     "affine_maxout_layernorm",

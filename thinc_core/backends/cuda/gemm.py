@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from .. import checks
 from ..ops import Ops
-from . import activations
+from . import activations, softmax
 from ._arrays import (
     LANES,
     all_apart,
@@ -106,6 +106,15 @@ class CudaGemm(CudaOps):
         kind, shape, x, w, shift = found
         Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
         self._device().launch(STEM, f"add_bias_{kind}", -(-Y.size // LANES[kind]), Y, shift, Y.size, shape[1])
+        return Y
+
+    def affine_softmax(self, X, W, b, temperature=1.0, *, out=None):
+        found, given = self._affine_args(X, W, b, 2), numbers((temperature,))
+        if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
+            return Ops.affine_softmax(self, X, W, b, temperature, out=out)
+        kind, shape, x, w, shift = found
+        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
+        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), *shape, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):

@@ -25,22 +25,34 @@ DEVICE A cooled(A x, A temperature) {
   return temperature == A(1) ? x : x / temperature;
 }
 
+// What a row is computed from: elements, plus b if it is not null, over the temperature.
+template <typename T>
+struct Logits {
+  const T *x, *b;
+  acc<T> temperature;
+  MEMBER acc<T> at(T value, i64 i) const {
+    return cooled(b ? to_acc(value) + to_acc(b[i]) : to_acc(value), temperature);
+  }
+};
 // m - m is NaN where the maximum is not finite: all of the row is to be NaN then.
 template <int V, typename T, typename Team>
-DEVICE void softmax_row(T* y, const T* x, i64 n, acc<T> temperature, Team team) {
+DEVICE void softmax_row(T* y, Logits<T> logits, i64 n, Team team) {
   typedef acc<T> A;
   Online<A> seen = nothing_seen<A>();
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    Vec<T, V> values = load<V>(x + i);
+    Vec<T, V> values = load<V>(logits.x + i);
 #pragma unroll
-    for (int k = 0; k < V; ++k) seen.add(cooled(to_acc(values.v[k]), temperature));
+    for (int k = 0; k < V; ++k) seen.add(logits.at(values.v[k], i + k));
   }
   A m = team.reduce(seen.highest, -largest_(A(0)), Max());
   A sum = team.reduce(seen.sum * exp_(seen.highest - m), A(0), Sum()) + (m - m);
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    store(y + i, map_vector<T>([=](A v) { return exp_(cooled(v, temperature) - m) / sum; }, load<V>(x + i)));
+    Vec<T, V> values = load<V>(logits.x + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) values.v[k] = from_acc<T>(exp_(logits.at(values.v[k], i + k) - m) / sum);
+    store(y + i, values);
   }
 }
 template <int V, typename T, typename Team>
@@ -64,13 +76,14 @@ DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, c
 
 // Every step-th row from the first one on, each by the whole team.
 template <typename T, typename Team>
-DEVICE void softmax_rows(T* Y, const T* X, i64 B, i64 O, acc<T> temperature, i64 first, i64 step, Team team) {
-  bool vectors = O % LANES<T> == 0 && aligned(Y, X);
+DEVICE void softmax_rows(T* Y, Logits<T> logits, i64 B, i64 O, i64 first, i64 step, Team team) {
+  bool vectors = O % LANES<T> == 0 && aligned(Y, logits.x);
   for (i64 b = first; b < B; b += step) {
+    Logits<T> row = {logits.x + b * O, logits.b, logits.temperature};
     if (vectors) {
-      softmax_row<LANES<T>>(Y + b * O, X + b * O, O, temperature, team);
+      softmax_row<LANES<T>>(Y + b * O, row, O, team);
     } else {
-      softmax_row<1>(Y + b * O, X + b * O, O, temperature, team);
+      softmax_row<1>(Y + b * O, row, O, team);
     }
   }
 }
@@ -86,14 +99,15 @@ DEVICE void backprop_softmax_rows(T* dX, const T* dY, const T* Y, i64 B, i64 O, 
     }
   }
 }
-// A warp per row, and, for wide ones, a block per row.
+// A warp per row, and, for wide ones, a block per row. bias (O,): null or what is added to X.
 #define SOFTMAX(suffix, T, ...)                                                                                 \
-  KERNEL(softmax_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                             \
-    softmax_rows(Y, X, B, O, temperature, first_warp(), warps(), WarpTeam());                                   \
+  KERNEL(softmax_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {              \
+    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, first_warp(), warps(), WarpTeam());                  \
   }                                                                                                             \
-  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                        \
+  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {         \
     SHARED(acc<T>, scratch, WARP + 1);                                                                          \
-    softmax_rows(Y, X, B, O, temperature, blockIdx.x, gridDim.x, BlockTeam<acc<T>>{scratch});                   \
+    BlockTeam<acc<T>> team = {scratch};                                                                         \
+    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, blockIdx.x, gridDim.x, team);                        \
   }                                                                                                             \
   KERNEL(backprop_softmax_##suffix, (T * dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature)) {      \
     backprop_softmax_rows(dX, dY, Y, B, O, temperature, first_warp(), warps(), WarpTeam());                     \

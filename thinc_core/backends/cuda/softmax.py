@@ -24,6 +24,16 @@ def _tile(width: int) -> int:
     return int(min(WARP, 1 << (width - 1).bit_length()))
 
 
+def launch_rows(
+    device: Any, op: str, kind: str, arrays: Tuple[Any, ...], rows: int, width: int, temperature: float
+) -> None:
+    """Launch a kernel for rows, the first of which is not empty."""
+    if width <= WIDEST_OF_A_WARP:
+        device.launch(STEM, f"{op}_{kind}", rows * WARP, *arrays, rows, width, temperature)
+    else:
+        device.launch_blocks(STEM, f"{op}_wide_{kind}", rows, *arrays, rows, width, temperature)
+
+
 class CudaSoftmax(CudaOps):
     """Softmax and its gradients."""
 
@@ -68,10 +78,8 @@ class CudaSoftmax(CudaOps):
             tile = _tile(after)
             work = before * -(-after // tile) * WARP
             device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
-        elif n <= WIDEST_OF_A_WARP:
-            device.launch(STEM, f"{op}_{kind}", before * WARP, *arrays, before, n, temperature)
         else:
-            device.launch_blocks(STEM, f"{op}_wide_{kind}", before, *arrays, before, n, temperature)
+            launch_rows(device, op, kind, (*arrays, None) if op == "softmax" else arrays, before, n, temperature)
 
     def crossentropy_gradient(
         self, guesses, labels, *, negated=None, missing=None, smoothing=0.0, divisor=1.0, out=None

@@ -13,6 +13,7 @@ from .activations import Activations
 from .dropout import Dropout
 from .layernorm import LayerNorm
 from .maxout import Maxout
+from .softmax import Softmax
 
 if TYPE_CHECKING:
     from ...types import Floats1d, Floats2d, Floats3d, Ints2d
@@ -24,7 +25,7 @@ ACTIVATIONS = (
 ).split()
 
 
-class Gemm(Activations, Maxout, LayerNorm, Dropout):
+class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
     def gemm(
         self,
         x: Floats2d,
@@ -110,6 +111,23 @@ class Gemm(Activations, Maxout, LayerNorm, Dropout):
         checks.ndim("affine_relu", "W", W, 2)
         checks.affine("affine_relu", X, W, b)
         return self.relu(self.affine(X, W, b), inplace=True)
+
+    @takes_out()
+    def affine_softmax(
+        self, X: Floats2d, W: Floats2d, b: Floats1d, temperature: float = 1.0, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
+        """softmax of the rows that affine returns, in the same pass.
+
+        X: (B, I).  W: (O, I).  b: (O,).  temperature: as in softmax.
+        RETURNS: (B, O) in X's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ.
+        """
+        self._arrays("affine_softmax", X=X, W=W, b=b)
+        checks.ndim("affine_softmax", "W", W, 2)
+        checks.affine("affine_softmax", X, W, b)
+        temperature = checks.number("affine_softmax", "temperature", temperature)
+        Z = self.affine(self._wide(X), self._wide(W), self._wide(b))
+        return self.softmax(Z, inplace=True, temperature=temperature).astype(X.dtype, copy=False)
 
     @takes_out()
     def affine_activation(
