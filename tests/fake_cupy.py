@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import threading
 import types
 import weakref
 from typing import Any, Dict, Tuple
@@ -20,9 +21,21 @@ from thinc_core import compat
 WAYS_IN = {"array", "asarray", "ascontiguousarray"}  # the functions that take NumPy arrays
 
 
+class _Current(threading.local):
+    """The number of the device that each thread computes on; fake_cuda.py sets it."""
+
+    device = 0
+
+
+CURRENT = _Current()
+
+
 def unwrap(value: Any, allow_host: bool = False) -> Any:
-    """The NumPy values inside; TypeError, as in CuPy, when a NumPy array is among them."""
+    """The NumPy values inside; as in CuPy, TypeError when a NumPy array is among them, ValueError for one elsewhere."""
     if isinstance(value, ndarray):
+        if value._number != CURRENT.device:
+            where = f"array device = {value._number} while current = {CURRENT.device}"
+            raise ValueError(f"Array device must be same as the current device: {where}")
         return value._data
     if isinstance(value, numpy.ndarray) and value.ndim and not allow_host:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -51,8 +64,8 @@ class Flags(dict):
 class Memory:
     """Where an array lies."""
 
-    def __init__(self, ptr: int):
-        self.ptr = ptr
+    def __init__(self, ptr: int, device_id: int):
+        self.ptr, self.device_id = ptr, device_id
 
 
 class ndarray:
@@ -63,20 +76,23 @@ class ndarray:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, data: Any):
-        self._data = data
+        self._data, self._number = data, CURRENT.device
 
     @property
     def data(self) -> Memory:
-        return Memory(self._data.ctypes.data)
+        return Memory(self._data.ctypes.data, self._number)
 
     def get(self) -> Any:
         return self._data.copy(order="K")
+
+    def copy(self, order: str = "C") -> ndarray:
+        return wrap(self._data.copy(order))  # on the current device, wherever it was
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_data":
+        if name.startswith("__") or name in ("_data", "_number"):
             raise AttributeError(name)
         value = getattr(self._data, name)
         if name == "flags":
@@ -164,6 +180,8 @@ class FakeCupy(types.ModuleType):
 
 
 def _asarray(X: Any, dtype: Any = None) -> ndarray:
+    if isinstance(X, ndarray) and X._number != CURRENT.device:
+        X = X.copy()
     same = isinstance(X, ndarray) and (dtype is None or X.dtype == dtype)
     return X if same else wrap(numpy.asarray(unwrap(X, allow_host=True), dtype=dtype))
 
