@@ -216,6 +216,7 @@ def _module() -> types.ModuleType:
     members = (Device, Stream, Event, MemoryPointer, MemoryPool, UnownedMemory, PythonFunctionAllocator)
     functions = (get_current_stream, get_elapsed_time, set_allocator, get_allocator, alloc)
     vars(cuda).update({member.__name__: member for member in (*members, *functions)})
+    vars(cuda).update(nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)))
     vars(cuda).update(runtime=RUNTIME, device=types.SimpleNamespace(Device=Device), nvtx=nvtx, memory=memory)
     return cuda
 

@@ -97,18 +97,30 @@ class ndarray:
         value = getattr(self._data, name)
         if name == "flags":
             return Flags(value["C_CONTIGUOUS"])
+        if name == "T":
+            return self._view(value)
         if callable(value) and not isinstance(value, numpy.dtype):
             return lambda *args, **kwargs: self._called(name, value, args, kwargs)
         return wrap(value)
 
     def _called(self, name: str, method: Any, args: Tuple[Any, ...], kwargs: Any) -> Any:
         result = method(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
+        if name in ("reshape", "ravel", "transpose", "view"):
+            return self._view(result)
+        if name not in ("tolist", "item"):
+            unwrap(self)
         if result is self._data:
             return self
         return result if name in ("tolist", "item") else wrap(result)
 
+    def _view(self, data: Any) -> ndarray:
+        """What lies where this array does, whatever the current device is."""
+        made: ndarray = wrap(data)
+        made._number = self._number
+        return made
+
     def __getitem__(self, key: Any) -> ndarray:
-        return wrap(self._data[unwrap(key, allow_host=True)])  # CuPy takes indices from the host
+        return self._view(self._data[unwrap(key, allow_host=True)])  # CuPy takes indices from the host
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._data[unwrap(key, allow_host=True)] = unwrap(value)
