@@ -25,7 +25,7 @@ class CUDARuntimeError(RuntimeError):
 class Device:
     """A device, current inside a with block or after use()."""
 
-    attributes = {"MultiProcessorCount": 1, "L2CacheSize": 1 << 16}
+    attributes = {"MultiProcessorCount": 1, "L2CacheSize": 1 << 12}
     compute_capability = "90"
 
     def __init__(self, device: Optional[int] = None):
@@ -188,7 +188,7 @@ def alloc(size: int) -> MemoryPointer:
 
 
 def _properties(number: int) -> Dict[str, Any]:
-    return {"name": b"emulated device", "multiProcessorCount": 1, "totalGlobalMem": 1 << 30, "l2CacheSize": 1 << 16}
+    return {"name": b"emulated device", "multiProcessorCount": 1, "totalGlobalMem": 1 << 30, "l2CacheSize": 1 << 12}
 
 
 class _Runtime(types.SimpleNamespace):

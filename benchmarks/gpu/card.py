@@ -21,7 +21,7 @@ class Scale:
     """How much of everything.
 
     rows: of the batches that fit into the cache; targets are stated for 8192.  filler: bytes of the buffer whose copy
-    is the measure of bandwidth.  rounds: per side.  queued: calls between two events.  batches: of a training run.
+    is the measure of bandwidth.  rounds: per side.  queued: calls between two events.  batches: of a training run, with at most so many items.
     beyond: elements of the array that no 32-bit index reaches the end of.
     """
 
@@ -30,10 +30,11 @@ class Scale:
     rounds: int = 15
     queued: int = 20
     batches: int = 24
+    items: int = 1000
     beyond: int = 2**31 + 1000
 
 
-DRY = Scale(rows=6, filler=1 << 12, rounds=2, queued=1, batches=1, beyond=1000)
+DRY = Scale(rows=6, filler=1 << 12, rounds=2, queued=1, batches=1, items=2, beyond=1000)
 QUICK = Scale(rounds=3, queued=5, batches=4)
 
 
@@ -74,13 +75,7 @@ class Card:
 
     def moved(self, value: Any) -> Any:
         """Arrays of NumPy on the device, in lists, tuples and containers too; anything else as it is."""
-        if isinstance(value, np.ndarray):
-            return self.ops.asarray(value)
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.moved(member) for member in value)
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(value, **{each.name: self.moved(getattr(value, each.name)) for each in fields(value)})
-        return value
+        return mapped(value, np.ndarray, self.ops.asarray)
 
     def tensors(self, torch: Any, value: Any) -> Any:
         """Arrays of the device as tensors that share their memory, in lists too."""
@@ -177,9 +172,16 @@ class EmulatedCard(Card):
     def original(self, api: Any) -> Any:
         return api.NumpyOps()
 
-    def moved_to(self, ops: Any, value: Any) -> Any:
-        """Arrays for other ops than those of the device."""
-        return value
+
+def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """value with all arrays of this kind changed, in lists, tuples and containers too."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(mapped(member, kind, change) for member in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: mapped(getattr(value, each.name), kind, change) for each in fields(value)})
+    return value
 
 
 def typical(samples: List[float]) -> Timing:

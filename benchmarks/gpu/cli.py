@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import machine, report
 from ..result import Result
@@ -10,7 +10,7 @@ from . import correctness, models, ops, probe, sanitizer, summary
 from .budget import SHARES, Budget
 from .card import Card, opened
 
-PEER_COLUMNS = ("thinc", "torch", "compiled")
+PEER_COLUMNS = ("thinc", "torch", "compile")
 EXAMPLES = """\
 stages, in this order:
   probe         versions, copy bandwidth, time to load kernels, cost of a launch
@@ -103,11 +103,19 @@ class Run:
         right = result.measured and all(verdict.met for verdict in result.verdicts())
         self.into.add(result, show=not (right and (self.quiet or result.family == "correctness")))
 
+    def attempt(self, name: str, family: str, job: Callable[[], Iterable[Result]]) -> None:
+        """Adds what the job yields; its error becomes a row, and the other jobs go on."""
+        try:
+            for result in job():
+                self.add(result)
+        except Exception as error:
+            note = f"{type(error).__name__}: {error}".split("\n")[0][:120]
+            self.add(Result("gpu", name, "", {}, family=family, note=note))
+
     def probe(self) -> None:
         """What the machine is."""
         for job in self.budget.items("probe", probe.jobs(self.card)):
-            for result in job():
-                self.add(result)
+            self.attempt(job.__name__, "probe", job)
 
     def correctness(self) -> None:
         """Whether every op is right. Rows that are right are counted, the others shown."""
@@ -118,10 +126,7 @@ class Run:
             self.add(done[-1])
         for dtype in dict.fromkeys(result.dtype for result in done):
             rows = [result for result in done if result.dtype == dtype]
-            wrong = sum(not verdict.met for result in rows for verdict in result.verdicts())
-            worst = max(rows, key=lambda r: r.costs["ours"].best)
-            error = f"largest relative error {worst.costs['ours'].best:.2g} ({worst.name})"
-            self.into.print(f"correctness {dtype:4} {len(rows):4} rows, {wrong} wrong, {error}")
+            self.into.print(correctness.summary(dtype, rows))
 
     def ops(self) -> None:
         """How fast every op is."""
@@ -133,12 +138,7 @@ class Run:
     def models(self, stage: str = "models", jobs: Optional[List[models.Job]] = None) -> None:
         """What training costs."""
         for job in self.budget.items(stage, self.wanted(models.jobs(self.card) if jobs is None else jobs)):
-            failures: List[Result] = []
-            with models.guarded(failures, str(job)):
-                for result in job.run(self.peers):
-                    self.add(result)
-            for failure in failures:
-                self.add(failure)
+            self.attempt(str(job), stage, lambda job=job: job.run(self.peers))
 
     def sanitizer(self) -> None:
         """Whether NVIDIA's tools find fault."""

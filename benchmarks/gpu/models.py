@@ -1,6 +1,5 @@
 """Training steps of whole models on the device: launches, synchronisations, host time, and words per second."""
 
-import contextlib
 import time
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -43,8 +42,8 @@ def compiled_jobs(card: Card) -> List[Job]:
 
 def batches_of(card: Card, work: Workload, count: int) -> List[Tuple[Any, Any]]:
     """Batches on the host; small ones in a dry run."""
-    batches = work.batches(count)
-    return [(X[:2], Y[:2]) for X, Y in batches] if card.dry else batches
+    most = card.scale.items
+    return [(X[:most], Y[:most]) for X, Y in work.batches(count)]
 
 
 def step_results(card: Card, name: str, peers: Dict[str, Any]) -> Iterator[Result]:
@@ -82,7 +81,7 @@ def sync_row(card: Card, name: str, traced: Optional[Dict[str, int]]) -> Result:
     """How often a step waits for the device."""
     title, targets = f"{name} step, host waits", [Target("limit", 1.0)] if name == MODELS[0] else []
     if traced is None:
-        return Result("gpu", title, "1 batch", {}, targets, "steps", note="not measured: needs PyTorch with CUDA")
+        return Result("gpu", title, "1 batch", {}, targets, "steps", note="needs PyTorch with CUDA")
     costs = {OURS: Timing(traced["waits"]), "limit": Timing(0.0)}
     return Result("gpu", title, "1 batch", costs, targets, "steps", unit="")
 
@@ -145,7 +144,7 @@ def sides_of(
     if "thinc" in peers and not compiled:
         makers["thinc"] = lambda: original(card, peers["thinc"], work, batches if card.dry else on_device)
     if "torch" in peers and work.torch is not None:
-        side = "compiled" if compiled else "torch"
+        side = "compile" if compiled else "torch"
         makers[side] = lambda: pytorch(peers["torch"], work, batches, card.torch_device, compiled)
     sides: Dict[str, Phases] = {}
     missing: Dict[str, str] = {}
@@ -165,16 +164,5 @@ def sides_of(
 
 def original(card: Card, api: Any, work: Workload, batches: List[Tuple[Any, Any]]) -> Phases:
     """The original on the same device."""
-    if not card.dry:
-        api.require_gpu(card.number)
-    return functional(api, work, batches)
-
-
-@contextlib.contextmanager
-def guarded(results: List[Result], name: str) -> Iterator[None]:
-    """An error in the block becomes a row that says so: the other models go on."""
-    try:
-        yield
-    except Exception as error:
-        note = f"{type(error).__name__}: {error}".split("\n")[0][:120]
-        results.append(Result("gpu", name, "", {}, family="models", note=note))
+    with api.use_ops("numpy" if card.dry else "cupy"):
+        return functional(api, work, batches)

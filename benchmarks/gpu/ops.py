@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 from ..bench_ops import Sides
@@ -10,7 +11,7 @@ from ..ops import FAMILIES
 from ..result import OURS, Result, Target
 from ..rows import W, At, Op
 from ..timing import Timing
-from .card import Card
+from .card import Card, mapped
 
 # Of device copy bandwidth, for data beyond the cache.
 POINTWISE, GATHERS = 0.85, 0.70
@@ -90,19 +91,19 @@ def short(row: Row) -> str:
 
 def timed(card: Card, row: Row, peers: Dict[str, Any]) -> Result:
     """Our call and the others', on two sets of arguments in turn where they would else stay in the cache."""
-    op, sets = row.op, [row.op.args(row.at) for _ in range(1 if row.where == IN_CACHE else 2)]
-    moved = [card.moved(args) for args in sets]
+    op, args = row.op, row.op.args(row.at)
+    moved = [card.moved(args) for _ in range(1 if row.where == IN_CACHE else 2)]
     output = op.run(card.ops, *moved[0])
-    traffic = op.traffic(*sets[0]) if op.traffic else float(moved_bytes(*sets[0]) + device_bytes(card, output))
+    traffic = op.traffic(*args) if op.traffic else float(moved_bytes(*args) + device_bytes(card, output))
     sides = Sides()
     if not row.compiled:
-        sides.add(OURS, rotating([lambda args=args: op.run(card.ops, *args) for args in moved]))
+        sides.add(OURS, rotating([partial(op.run, card.ops, *each) for each in moved]))
         sides.add("copy", floor(card, traffic) if op.flops is None else None)
     add_peers(card, sides, row, moved, peers)
     if OURS in sides.missing:
         raise RuntimeError(sides.missing[OURS])
     if row.compiled:
-        sides.add(OURS, lambda: op.run(card.ops, *moved[0]))
+        sides.add(OURS, partial(op.run, card.ops, *moved[0]))
     costs, host = card.paired(sides.single)
     return result(card, row, costs, host, traffic, sides.missing)
 
@@ -114,7 +115,8 @@ def result(
     family = f"ops {row.where}{' compiled' if row.compiled else ''}"
     if card.dry:
         note = f"dry run: {', '.join(costs)} ran"
-        return Result("gpu", row.op.name, str(row.at), {}, (), family, short(row), note=note, extra={"dry_run": True})
+        extra = {"dry_run": True, "missing": missing}
+        return Result("gpu", row.op.name, str(row.at), {}, (), family, short(row), note=note, extra=extra)
     found = Result("gpu", row.op.name, str(row.at), costs, row.targets(), family, short(row), shape=row.at.shape)
     found.rate, found.work = ("GB/s", traffic / 1e9)
     if row.op.flops is not None:
@@ -129,29 +131,22 @@ def add_peers(card: Card, sides: Sides, row: Row, moved: List[Any], peers: Dict[
     op = row.op
     if "thinc" in peers and op.original is not False and not row.compiled:
         api = OnDevice(card, peers["thinc"])
-        own = [op.original(api, *given(card, args)) for args in moved] if callable(op.original) else None
+        own = [op.original(api, *given(card, each)) for each in moved] if callable(op.original) else None
         native = api.NumpyOps()
         if own or op.call or hasattr(native, op.name):
-            plain = [lambda args=given(card, args): op.run(native, *args) for args in moved]
+            plain = [partial(op.run, native, *given(card, each)) for each in moved]
             sides.add("thinc", rotating(own or plain))
     if "torch" in peers and op.torch is not None:
         torch = peers["torch"]
-        calls = [op.torch(torch, *(card.tensors(torch, arg) for arg in args)) for args in moved]
+        calls = [op.torch(torch, *(card.tensors(torch, arg) for arg in each)) for each in moved]
         sides.add("torch", rotating(calls))
         if row.compiled:
-            sides.add("compiled", torch.compile(calls[0]))
+            sides.add("compile", torch.compile(calls[0]))
 
 
 def given(card: Card, args: Any) -> Any:
     """The arguments for the original: those of the device, or, in a dry run, of the host, where its own ops compute."""
-    return args if not card.dry else tuple(on_host(card, arg) for arg in args)
-
-
-def on_host(card: Card, value: Any) -> Any:
-    """Arrays of the device as NumPy's, in lists too."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(on_host(card, member) for member in value)
-    return card.ops.to_numpy(value) if isinstance(value, card.xp.ndarray) else value
+    return mapped(args, card.xp.ndarray, card.ops.to_numpy) if card.dry else args
 
 
 class OnDevice:

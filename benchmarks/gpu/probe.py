@@ -28,8 +28,18 @@ def circumstances(card: Card) -> Dict[str, Any]:
         "cupy": getattr(card.xp, "__version__", "?"),
         "cuda_driver": runtime.driverGetVersion(),
         "cuda_runtime": runtime.runtimeGetVersion(),
-        "nvrtc": ".".join(map(str, card.cuda.nvrtc.getVersion())),
+        "nvrtc": nvrtc_version(),
     }
+
+
+def nvrtc_version() -> str:
+    """Of the compiler that CuPy finds."""
+    from cupy.cuda import nvrtc
+
+    try:
+        return ".".join(map(str, nvrtc.getVersion()))
+    except Exception as error:  # of every kind, where the library is missing
+        return f"none: {type(error).__name__}"
 
 
 def jobs(card: Card) -> List[Callable[[], Iterator[Result]]]:

@@ -35,11 +35,11 @@ class Tool:
         title, targets = f"compute-sanitizer {self.name}", [Target("limit", 1.0)]
         program = shutil.which("compute-sanitizer")
         if program is None:
-            note = "not measured: compute-sanitizer is not installed (pip install nvidia-cuda-sanitizer-api)"
+            note = "compute-sanitizer is not installed (pip install nvidia-cuda-sanitizer-api)"
             return Result("gpu", title, "", {}, targets, "sanitizer", note=note)
         errors, note = self._errors(program)
         if errors is None:
-            return Result("gpu", title, "", {}, targets, "sanitizer", note=f"not measured: {note}")
+            return Result("gpu", title, "", {}, targets, "sanitizer", note=note)
         costs = {OURS: Timing(float(errors)), "limit": Timing(0.0)}
         result = Result("gpu", title, "", costs, targets, "sanitizer", unit="", note=note)
         result.extra = {"dry_run": True} if self.card.dry else {}

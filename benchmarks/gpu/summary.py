@@ -62,7 +62,9 @@ def verdict(goal: Goal, results: Sequence[Result]) -> str:
         return f"not measured{': ' + reasons[0] if len(reasons) == 1 else ''}"
     missed = [(r, v) for r, v in judged if not v.met]
     if not missed:
-        return f"met ({len(judged)} rows)" if len(judged) > 1 else f"met ({judged[0][1].ratio:.3g} of the limit's side)"
+        without = len(rows) - len({r.key for r, _ in judged})
+        rest = f", not measured in {without}" if without else ""
+        return f"met ({len(judged)} rows{rest})" if len(judged) > 1 else f"met ({judged[0][1].ratio:.3g} <= 1{rest})"
     worst, by = max(missed, key=lambda pair: pair[1].ratio / pair[1].limit)
     return f"MISSED in {len(missed)} of {len(judged)} rows, worst {worst.name} {worst.size} {worst.dtype}: {by}"
 
