@@ -164,7 +164,7 @@ class MemoryPool:
         return 0
 
 
-class _Allocators(threading.local):
+class _Allocators:
     current: Any = None
 
 

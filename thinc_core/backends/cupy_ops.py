@@ -90,10 +90,10 @@ class CupyOps(
 
     def asarray(self, data: Any, dtype: Optional[DTypes] = None) -> Any:
         self._need_device("asarray")
+        if not checks.is_cupy(data) and self._is_on_device(data):
+            data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)
         if checks.is_cupy(data) and self._several is not False and not here(self, data):
             data = self.xp.asarray(data)  # copies from the other device to the current one
-        elif not checks.is_cupy(data) and self._is_on_device(data):
-            data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)
         return super().asarray(data, dtype=dtype)
 
     def _is_on_device(self, data: Any) -> bool:
