@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import threading
 import types
 import weakref
 from collections import Counter
@@ -99,9 +100,21 @@ def _is_view(array: Any, given: Any) -> bool:
     return any(numpy.may_share_memory(array, each._data) for each in given)
 
 
+class _Current(threading.local):
+    """The number of the device that each thread computes on; fake_cuda.py sets it."""
+
+    device = 0
+
+
+CURRENT = _Current()
+
+
 def unwrap(value: Any, allow_host: bool = False) -> Any:
-    """The NumPy values inside; TypeError, as in CuPy, when a NumPy array is among them."""
+    """The NumPy values inside; as in CuPy, TypeError when a NumPy array is among them, ValueError for one elsewhere."""
     if isinstance(value, ndarray):
+        if value._number != CURRENT.device:
+            where = f"array device = {value._number} while current = {CURRENT.device}"
+            raise ValueError(f"Array device must be same as the current device: {where}")
         return value._data
     if isinstance(value, numpy.ndarray) and value.ndim and not allow_host:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -130,8 +143,8 @@ class Flags(dict):
 class Memory:
     """Where an array lies."""
 
-    def __init__(self, ptr: int):
-        self.ptr = ptr
+    def __init__(self, ptr: int, device_id: int):
+        self.ptr, self.device_id = ptr, device_id
 
 
 class ndarray:
@@ -142,26 +155,32 @@ class ndarray:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, data: Any, base: Any = None):
-        self._data = data
+        self._data, self._number = data, CURRENT.device
         self.base = base  # the array that this one is a view of, which is no view itself
 
     @property
     def data(self) -> Memory:
-        return Memory(self._data.ctypes.data)
+        return Memory(self._data.ctypes.data, self._number)
 
     def get(self) -> Any:
         note_wait("get")
         return self._data.copy(order="K")
 
+    def copy(self, order: str = "C") -> ndarray:
+        copied = self._data.copy(order)
+        return wrap(_noted("copy", copied, (self,), {}))  # on the current device, wherever it was
+
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_data", "base"):
+        if name.startswith("__") or name in ("_data", "_number", "base"):
             raise AttributeError(name)
         value = getattr(self._data, name)
         if name == "flags":
             return Flags(value["C_CONTIGUOUS"])
+        if name == "T":
+            return self._view(value)
         if callable(value) and not isinstance(value, numpy.dtype):
             return lambda *args, **kwargs: self._called(name, value, args, kwargs)
         return wrap(value)
@@ -171,20 +190,25 @@ class ndarray:
         if name in ("tolist", "item"):
             note_wait(name)
             return result
+        if name not in ("reshape", "ravel", "transpose", "view"):
+            unwrap(self)
         _noted(name, result, (self, args), kwargs)
-        return self if result is self._data else self._based(wrap(result))
+        return self if result is self._data else self._view(result)
 
-    def _based(self, result: Any) -> Any:
-        """The result, with a base if it is a view of this array."""
-        if isinstance(result, ndarray) and numpy.may_share_memory(result._data, self._data):
-            result.base = self if self.base is None else self.base
-        return result
+    def _view(self, data: Any) -> ndarray:
+        """What was made of this array alone: it lies where that does, whatever the current device is."""
+        made: ndarray = wrap(data)
+        if isinstance(made, ndarray):
+            made._number = self._number
+            if numpy.may_share_memory(made._data, self._data):
+                made.base = self if self.base is None else self.base
+        return made
 
     def __getitem__(self, key: Any) -> ndarray:
         if isinstance(key, (ndarray, numpy.ndarray)) and key.dtype.kind == "b":
             note_wait("index by a mask")
         found = self._data[unwrap(key, allow_host=True)]  # CuPy takes indices from the host
-        return self._based(wrap(_noted("getitem", found, (self, key), {})))
+        return self._view(_noted("getitem", found, (self, key), {}))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._data[unwrap(key, allow_host=True)] = unwrap(value)
@@ -268,6 +292,8 @@ class FakeCupy(types.ModuleType):
 
 
 def _asarray(X: Any, dtype: Any = None) -> ndarray:
+    if isinstance(X, ndarray) and X._number != CURRENT.device:
+        X = X.copy()
     same = isinstance(X, ndarray) and (dtype is None or X.dtype == dtype)
     return X if same else wrap(_noted("asarray", numpy.asarray(unwrap(X, allow_host=True), dtype=dtype), (X,), {}))
 

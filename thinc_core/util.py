@@ -147,12 +147,15 @@ def gpu_is_available() -> bool:
 
 
 def gpu_device(gpu_id: int) -> Any:
-    """The CuPy device object. RAISES: ValueError naming what is missing."""
+    """The CuPy device object. RAISES: ValueError naming what is missing, or for a number that no device has."""
     from . import compat
     from .backends import gpu_problem
 
     if not compat.has_cupy_gpu:
         raise ValueError(f"gpu: a CUDA device is needed; {gpu_problem() or 'CuPy finds none'}")
+    count = compat.cupy.cuda.runtime.getDeviceCount()
+    if not 0 <= gpu_id < count:
+        raise ValueError(f"gpu: gpu_id must be in [0, {count}), the devices that CUDA sees; got {gpu_id}")
     return compat.cupy.cuda.device.Device(gpu_id)
 
 
@@ -192,8 +195,8 @@ def require_gpu(gpu_id: int = 0) -> bool:
     if problem is not None:
         raise ValueError(f"require_gpu: {problem}")
     if compat.has_cupy_gpu:
-        set_current_ops(CupyOps(device_id=gpu_id))
         set_active_gpu(gpu_id)
+        set_current_ops(CupyOps(device_id=gpu_id))
     else:
         set_current_ops(MPSOps())
     return True

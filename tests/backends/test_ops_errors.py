@@ -323,13 +323,14 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     for ops in (Ops(), NumpyOps()):
         with pytest.raises(TypeError) as caught:
             getattr(ops, op)(**foreign)
-        text = f"{op}: {first} is a cupy array but the current ops are numpy (call model.ops.asarray)"
-        assert str(caught.value) == text
+        hint = "call model.ops.asarray; or model.to_gpu(0) computes on the GPU"
+        assert str(caught.value) == f"{op}: {first} is a cupy array but the current ops are numpy ({hint})"
     on_gpu = CupyOps()
     on_gpu.xp, on_gpu._works = FakeCupy(), True
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
-    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"
+    hint = "call model.ops.asarray; or model.to_cpu() computes on the CPU"
+    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy ({hint})"
 
 
 def fails_with(monkeypatch: Any, error: Exception) -> Any:

@@ -48,21 +48,36 @@ def kind_of(obj: Any) -> str:
 
 
 def array(op: str, name: str, X: Any, xp: Any) -> None:
-    """X must be an array of the module that the ops compute with, whose values alone say what is meant."""
+    """X must be an array of the module that the ops compute with, on its current device, whose values alone say what
+    is meant."""
     if isinstance(X, xp.ndarray):
         if hasattr(X, "mask"):
             raise KindError(f"{op}: {name} must be an array without a mask; got {type(X).__name__} (call .filled())")
         if hasattr(X, "A1"):  # for which X * Y is a matrix product
             raise KindError(f"{op}: {name} must be a plain array; got {type(X).__name__} (call numpy.asarray)")
+        if xp is not numpy:
+            device(op, name, X, xp)
         return
     if isinstance(X, numpy.ndarray) or is_cupy(X):
-        raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)")
+        move = "model.to_gpu(0) computes on the GPU" if is_cupy(X) else "model.to_cpu() computes on the CPU"
+        hint = f"call model.ops.asarray; or {move}"
+        raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} ({hint})")
     raise KindError(f"{op}: {name} must be a {xp.__name__} array; got {kind_of(X)} (call model.ops.asarray)")
+
+
+def device(op: str, name: str, X: Any, xp: Any) -> None:
+    """X, an array of CuPy, must be on the device that is current in this thread."""
+    here, there = xp.cuda.runtime.getDevice(), X.data.device_id
+    if there != here:
+        raise KindError(
+            f"{op}: {name} is on GPU {there} but GPU {here} is the current one (call set_active_gpu({there}); or move "
+            f"{name} with model.ops.asarray, a model with model.to_gpu({here}))"
+        )
 
 
 def arrays(op: str, name: str, members: Sequence[Any], xp: Any) -> None:
     """Every member of a list must be an array of the module that the ops compute with."""
-    if set(map(type, members)) != {xp.ndarray}:  # the usual case costs one pass in C
+    if xp is not numpy or set(map(type, members)) != {numpy.ndarray}:  # the usual case costs one pass in C
         for i, member in enumerate(members):
             array(op, f"{name}[{i}]", member, xp)
 
@@ -215,6 +230,8 @@ def apart(op: str, name: str, changed: Any, /, **others: Any) -> None:
 def _share_memory(X: Any, Y: Any) -> bool:
     """Whether an element of X lies where one of Y does."""
     if not isinstance(X, numpy.ndarray):
+        if is_cupy(X) and is_cupy(Y) and X.data.device_id != Y.data.device_id:
+            return False
         return bool(is_cupy(X) and sys.modules["cupy"].shares_memory(X, Y))
     if not numpy.may_share_memory(X, Y):
         return False

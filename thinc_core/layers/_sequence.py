@@ -4,7 +4,7 @@ from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
 
-from ..backends import Ops
+from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
@@ -92,8 +92,9 @@ def live_rows(ops: Any, Xp: Padded) -> Any:
     return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))
 
 
-def rows_of(Xp: Padded, live: Any, width: int) -> Any:
-    """(rows, width) the live rows, which may be a view of the data."""
+def rows_of(ops: Any, Xp: Padded, live: Any, width: int) -> Any:
+    """(rows, width) the live rows, which may be a view of the data. RAISES: TypeError for those of another device."""
+    checks.array("lstm", "X", Xp.data, ops.xp)
     steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
     return Xp.data.reshape(steps * columns, found or width)[live]
 

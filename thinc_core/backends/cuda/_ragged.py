@@ -13,7 +13,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 import numpy
 
 from .. import checks
-from ._arrays import indices
+from ._arrays import here, indices
 
 STEM = "reduce"  # whose .cu has the kernel
 
@@ -95,7 +95,7 @@ def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: 
 
 def _on_device(ops: Any, lengths: Any) -> Any:
     """1-d lengths as int32 or int64 in C order, None when they are not on the device or no integers."""
-    if type(lengths) is not ops.xp.ndarray or lengths.ndim != 1 or lengths.size == 0:
+    if type(lengths) is not ops.xp.ndarray or lengths.ndim != 1 or lengths.size == 0 or not here(ops, lengths):
         return None
     if lengths.dtype.name == "uint64":  # as the host reads it
         return ops.xp.array(lengths, dtype="int64", order="C")

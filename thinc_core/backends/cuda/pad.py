@@ -11,7 +11,7 @@ import math
 import numpy
 
 from ..ops import Ops
-from ._arrays import contig, count, fits, target
+from ._arrays import contig, count, fits, here, target
 from ._base import CudaOps
 from ._ragged import batch_lengths, known
 
@@ -22,6 +22,8 @@ PIECE = 16  # bytes that a thread copies at most
 def _alike(ops, seqs):
     """Whether seqs is a list of at least one array, all of one dtype, rank (at least 1) and trailing shape."""
     if type(seqs) not in (list, tuple) or not seqs or any(type(seq) is not ops.xp.ndarray for seq in seqs):
+        return False
+    if ops._several is not False and not here(ops, *seqs):
         return False
     first = seqs[0]
     if first.ndim < 1 or first.dtype.kind == "O" or not first.dtype.isnative:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy
@@ -42,6 +43,8 @@ class Base:
         """Integers (array of any integer dtype and device, list, tuple) as a 1-d int64 NumPy array on the host."""
         if isinstance(values, numpy.ndarray):
             checks.array(op, name, values, numpy)
+        if checks.is_cupy(values):
+            checks.device(op, name, values, sys.modules["cupy"])
         values = values.get() if checks.is_cupy(values) else checks.host(op, name, values)
         if values.size == 0:
             return numpy.zeros((0,), dtype="int64")

@@ -64,7 +64,7 @@ class Gather(Hash):
 
     def _fitting(self, values: Any, indices: Any, table: Any) -> Any:
         """values, broadcast to one block per index."""
-        if isinstance(values, (numpy.ndarray, self.xp.ndarray)):
+        if isinstance(values, (numpy.ndarray, self.xp.ndarray)) or checks.is_cupy(values):
             self._arrays("scatter_add", values=values)
         try:
             values = self.xp.asarray(values, dtype=table.dtype)

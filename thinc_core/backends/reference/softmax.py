@@ -122,7 +122,7 @@ class Softmax(Reduce):
         """
         if getattr(Xs, "ndim", 2) > 2:
             raise NotImplementedError(f"softmax_sequences: Xs must have 2 dimensions; got shape {Xs.shape}")
-        host = self._ragged("softmax_sequences", Xs, lengths)
+        host = self._ragged("softmax_sequences", Xs, lengths, name="Xs")
         x, owners = self._wide(Xs), self._owners(host)
         highest = self.xp.full((len(host), x.shape[1]), -numpy.inf, dtype=x.dtype)
         self.xp.maximum.at(highest, owners, x)
@@ -142,7 +142,7 @@ class Softmax(Reduce):
         RAISES: ValueError when the shapes differ; ValueError and IndexError as in reduce_sum.
         """
         op = "backprop_softmax_sequences"
-        host = self._ragged(op, dY, lengths)
+        host = self._ragged(op, dY, lengths, name="dY")
         self._arrays(op, Y=Y)
         checks.same_shape(op, "dY and Y", dY, Y)
         y, products = self._wide(Y), self._wide(Y) * self._wide(dY)
