@@ -5,6 +5,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
+from ..backends import use_matmul_precision
+from ..grad_scaler import GradScaler
 from ..model import Model
 from ..types import Ragged
 from .batching import Batch, Split, epoch_order, make_batches
@@ -81,13 +83,23 @@ Callback = Callable[[Event], None]
 
 
 def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> float:
-    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows."""
+    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows.
+
+    When the optimizer has a grad_scaler, the gradient of the loss is scaled by it.
+    """
+    scaler = getattr(optimizer, "grad_scaler", None)
     Y, backprop = model.begin_update(batch.X)
     guesses = rows_of(Y)
     batch_loss = float(cross_entropy(guesses, batch.Y, model.ops.xp))
     d_guesses = loss.get_grad(guesses, batch.Y)
+    if scaler is not None:
+        d_guesses = scaler.scale(d_guesses)
+    if d_guesses.dtype != guesses.dtype:  # losses give float32
+        d_guesses = d_guesses.astype(guesses.dtype)
     backprop(Ragged(d_guesses, Y.lengths) if isinstance(Y, Ragged) else d_guesses)
     model.finish_update(optimizer)
+    if scaler is not None:
+        scaler.update()
     optimizer.step_schedules()
     return batch_loss
 
@@ -95,14 +107,20 @@ def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> float:
 def train_steps(
     model: Model, optimizer: Any, loss: Any, split: Split, settings: TrainingSettings, state: TrainState
 ) -> Iterator[Event]:
-    """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent."""
+    """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent.
+
+    With mixed_precision "float16" the optimizer gets a GradScaler, unless it has one.
+    """
+    if settings.mixed_precision == "float16" and getattr(optimizer, "grad_scaler", 0) is None:
+        optimizer.grad_scaler = GradScaler()
     while state.epoch < settings.epochs:
         order = epoch_order(len(split), settings.seed, state.epoch)
         batches = make_batches(split, order, settings.batch_size, settings.batch_unit)
         for items in batches[state.batch :]:
             began = time.perf_counter()
             batch = split.take(items, model.ops)
-            batch_loss = update(model, optimizer, loss, batch)
+            with use_matmul_precision(settings.mixed_precision):
+                batch_loss = update(model, optimizer, loss, batch)
             if not math.isfinite(batch_loss):
                 hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
                 raise UserError(f"training: the loss became {batch_loss} at step {state.step + 1} ({hint})")
