@@ -65,6 +65,16 @@ def test_a_step_that_is_left_out_is_as_if_it_had_not_been(make: Any) -> None:
     numpy.testing.assert_array_equal(scaled.averages[KEY], plain.averages[KEY])
 
 
+def test_a_step_knows_how_the_one_before_went() -> None:
+    """Also when no gradient is scaled in between."""
+    optimizer, weights = SGD(0.5, grad_clip=0), numpy.zeros(1, "f")
+    optimizer.grad_scaler = GradScaler()
+    step(optimizer, [numpy.inf], weights)
+    optimizer(KEY, weights, numpy.full(1, 2.0**15, "f"))
+    assert weights.tolist() == [-0.5]
+    assert optimizer.nr_update == {KEY: 1}
+
+
 def test_an_overflow_in_one_parameter_stops_all() -> None:
     model = chain(Relu(3, 2), Softmax(2, 3)).initialize()
     optimizer = Adam(0.1)
