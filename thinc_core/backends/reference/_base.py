@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Callable
 
 import numpy
 
@@ -51,6 +51,11 @@ class Base:
         checks.integers(op, name, values)
         checks.ndim(op, name, values, 1)
         return values.astype("int64", copy=False)
+
+    def _read_later(self, X: Any) -> Callable[[], Any]:
+        """A function that gives what X holds now, as a NumPy array. A GPU's backend waits only when it is called."""
+        values = self.xp.array(X)
+        return lambda: values
 
     def _owners(self, lengths: Any) -> Any:
         """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
