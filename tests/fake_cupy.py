@@ -11,12 +11,14 @@ import operator
 import sys
 import types
 import weakref
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy
 
 from thinc_core import compat
 
+READS: List[str] = []  # what has made the host wait for values from the device, since it was last cleared
+WAITING = {"nonzero", "flatnonzero", "argwhere", "unique", "extract", "allclose", "array_equal"}
 WAYS_IN = {"array", "asarray", "ascontiguousarray"}  # the functions that take NumPy arrays
 
 
@@ -70,6 +72,7 @@ class ndarray:
         return Memory(self._data.ctypes.data)
 
     def get(self) -> Any:
+        READS.append("get")
         return self._data.copy(order="K")
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -89,9 +92,13 @@ class ndarray:
         result = method(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
         if result is self._data:
             return self
+        if name in ("tolist", "item", "nonzero"):
+            READS.append(name)
         return result if name in ("tolist", "item") else wrap(result)
 
     def __getitem__(self, key: Any) -> ndarray:
+        if isinstance(key, ndarray) and key.dtype.kind == "b":
+            READS.append("index by a mask")
         return wrap(self._data[unwrap(key, allow_host=True)])  # CuPy takes indices from the host
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -104,12 +111,15 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
+        READS.append("bool")
         return bool(self._data)
 
     def __int__(self) -> int:
+        READS.append("int")
         return int(self._data)
 
     def __float__(self) -> float:
+        READS.append("float")
         return float(self._data)
 
 
@@ -143,6 +153,8 @@ class _Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         host = self._name in WAYS_IN
+        if self._name in WAITING:
+            READS.append(self._name)
         return wrap(self._function(*unwrap(args, host), **{key: unwrap(value, host) for key, value in kwargs.items()}))
 
     def at(self, target: ndarray, indices: Any, values: Any) -> None:

@@ -13,6 +13,7 @@ import numpy
 from ..ops import Ops
 from ._arrays import contig, count, fits, target
 from ._base import CudaOps
+from ._hosts import remember
 
 STEM = "pad"
 PIECE = 16  # bytes that a thread copies at most
@@ -96,7 +97,8 @@ def _list2padded(ops, seqs):
     Y = ops.xp.empty((steps, B, *sources[0].shape[1:]), dtype=sources[0].dtype)
     _run(ops, "by_step", Y, pointers, _row_bytes(sources[0]), table, steps * B)
     indices = table[2 * B :].view("int32")  # they came with the table
-    return Padded(Y, indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    places = (indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    return Padded(Y, *map(remember, places, (size_at_t, lengths, order)))
 
 
 class CudaPad(CudaOps):

@@ -49,6 +49,10 @@ class Base:
         checks.ndim(op, name, values, 1)
         return values.astype("int64", copy=False)
 
+    def _known(self, values: Any) -> Any:
+        """(B,) int32 on the device of values that the host has: lengths and the like, which it will ask for again."""
+        return self.xp.asarray(numpy.asarray(values, dtype="int32"))
+
     def _owners(self, lengths: Any) -> Any:
         """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
         return self.xp.asarray(numpy.repeat(numpy.arange(len(lengths)), lengths))
