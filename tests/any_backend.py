@@ -32,7 +32,7 @@ def make_ops(name: str, monkeypatch: Any, device: Callable[[], Any] = emulated_d
         pretend_installed(monkeypatch, MODULES)
         ops = CupyOps()
         ops.xp, ops._works = FAKE, True
-        monkeypatch.setattr(ops, "_device", device)
+        monkeypatch.setattr(CupyOps, "_device", lambda self: device())
         return ops
     if name == "cupy" and gpu_problem() is not None:
         pytest.fail(f"THINC_CORE_REQUIRE_GPU=1, but {gpu_problem()}")

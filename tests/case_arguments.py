@@ -130,10 +130,11 @@ def window(nW: int, split: bool) -> Callable[[Draw], Args]:
     return lambda d: {"seq": d.floats(d.rows, d.width), "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
 
 
-def backprop_window(nW: int, split: bool) -> Callable[[Draw], Args]:
+def backprop_window(nW: int, split: bool, plus: bool = False) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         dY = d.floats(d.rows, d.width * (2 * nW + 1))
-        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
+        more = {"plus": d.floats(d.rows, d.width)} if plus else {}
+        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None, **more}
 
     return make
 
@@ -202,9 +203,33 @@ def affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
 
     def make(d: Draw) -> Args:
         norm = {"G": d.floats(OUT, low=0.5, high=2), "shift": d.floats(OUT), "eps": 1.0}
-        return {**affine_maxout(P)(d), **norm, **more}
+        args = {**affine_maxout(P)(d), **norm, **more}
+        return {**args, "plus": d.floats(d.rows, OUT)} if "plus" in more else args
 
     return make
+
+
+def backprop_affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        maxout, d_maxout = affine_maxout(P)(d), backprop_affine_maxout(P)(d)
+        norm = {"best": d.floats(d.rows, OUT), "mu": d.floats(d.rows), "rstd": d.floats(d.rows, low=0.5, high=2)}
+        params = {"X": maxout["X"], "W": maxout["W"], "G": d.floats(OUT), "dG": d.floats(OUT), "dshift": d.floats(OUT)}
+        return {**norm, **params, **{name: d_maxout[name] for name in ("dY", "which", "dW", "db")}, **more}
+
+    return make
+
+
+def crossentropy(**more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        O = d.width + 1  # of no classes there is none to be right  # noqa: E741
+        args = {"guesses": d.floats(d.rows, O, low=0, high=1), "labels": d.ints(d.rows, below=O), **more}
+        return {**args, "negated": d.ints(d.rows, below=2)} if "negated" in more else args
+
+    return make
+
+
+def dropout(drop: float) -> Callable[[Draw], Args]:
+    return lambda d: {"X": d.floats(d.rows, d.width), "drop": drop, "seed": 2**53 - 7}
 
 
 def backprop_affine(d: Draw) -> Args:

@@ -165,8 +165,8 @@ Z = floats((R, 3 * C), 10)  # in float32 for both
 Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
 ROW = ("out", (R,))
 KERNELS = {
-    "softmax": ("softmax", (Y, "X", R, C, 1.0)),
-    "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
+    "softmax": ("softmax", (Y, "X", NULL, R, C, 1.0)),
+    "softmax_wide": ("softmax", (Y, "X", "b", R, C, 2.0)),
     "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
     "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
     "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),
@@ -177,8 +177,14 @@ KERNELS = {
     "backprop_layernorm": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
     "backprop_layernorm_wide": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
     "affine_maxout": ("gemm", (Y, WHICH, Z, "bias3", R * C, C, 3)),
-    "affine_maxout_layernorm_8": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
-    "affine_maxout_layernorm_32": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
+    "affine_maxout_layernorm_8": (
+        "gemm",
+        (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", "X", R, C, 3, 5, 20000, 1e-5, 1.25),
+    ),
+    "affine_maxout_layernorm_32": (
+        "gemm",
+        (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", "X", R, C, 3, 5, 20000, 1e-5, 1.25),
+    ),
     "column_parts": ("gemm", (("parts", (2, C)), "X", R, C, 20)),
     "biased_gelu": ("activations", (Y, Y, "X", "b", R * C, C)),
     "lstm_step": (
@@ -225,7 +231,7 @@ def test_known_lengths_are_like_others(ops: Any) -> None:
     for sizes in ([3, 0, 2, 1], [6], [1, 2, 3], [3, 0, 2], [7, -1], []):
         for op in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_first", "reduce_last", "softmax_sequences"):
             found = []
-            for lengths in (ops._known(sizes), ops.asarray1i(sizes)):
+            for lengths in (ops._batch_lengths(sizes), ops._known(sizes), ops.asarray1i(sizes)):
                 try:
                     result = getattr(ops, op)(X, lengths)
                     found.append(
@@ -233,7 +239,7 @@ def test_known_lengths_are_like_others(ops: Any) -> None:
                     )
                 except (ValueError, IndexError) as error:
                     found.append([str(error)])
-            assert found[0] == found[1], f"{op} {sizes}"
+            assert found[0] == found[1] == found[2], f"{op} {sizes}"
 
 
 def test_places_of_rows_are_checked_on_the_device(ops: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy
-from fake_cupy import FAKE, check_guards
+from fake_cupy import FAKE, check_guards, note_launch
 
 from thinc_core.backends.cuda import Device, Kernel
 from thinc_core.backends.cuda._errors import ErrorWord
@@ -57,11 +57,13 @@ class EmulatedDevice(Device):
         self.emulator.thinc_emulation_schedule(SCHEDULES.index(name), seed)
 
     def launch(self, stem: str, name: str, work: int, *args: Any) -> None:
+        note_launch(name)
         with LOCK:
             super().launch(stem, name, work, *args)
         check_guards(name, args)
 
     def launch_blocks(self, stem: str, name: str, blocks: int, *args: Any, shared: int = 0) -> None:
+        note_launch(name)
         with LOCK:
             super().launch_blocks(stem, name, blocks, *args, shared=shared)
         check_guards(name, args)

@@ -1,6 +1,19 @@
 # What training does besides the layers, part of numpy_ops.pyx.
 
 
+cdef bint _dropout_key(seed, uint64_t* key) except -1:
+    """Whether a seed of dropout is an integer in [0, 2^53); the seed."""
+    cdef object value
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        return False
+    if not 0 <= value < 2 ** 53:
+        return False
+    key[0] = value
+    return True
+
+
 class NativeOptim(Ops):
     """Dropout masks, optimizer steps, averages."""
 
@@ -22,6 +35,30 @@ class NativeOptim(Ops):
         K.f32.dropout_mask(f32(mask), size(mask), seed, threshold, kept)
         acquire(state)
         return mask
+
+    def dropout(self, X, drop, seed, *, inplace=False, out=None):
+        cdef int t = real(X)
+        cdef double share = 0
+        cdef int into = _flag(inplace)
+        cdef uint64_t key = 0
+        if (
+            t < 0 or not _number(drop, &share) or not share < 1 - 2.0 ** -17 or not _dropout_key(seed, &key)
+            or into < 0 or (into and not changeable(X)) or (out is not None and not _takes(out, into, X))
+        ):
+            return Ops.dropout(self, X, drop, seed, inplace=inplace, out=out)
+        cdef np.ndarray x = contig(X)
+        cdef np.ndarray Y = x if into else target_like(out, x)
+        cdef uint32_t threshold = 0
+        cdef float kept = 1
+        if share > 0:
+            threshold, kept = self._dropout_values(share)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.dropout(f32(Y), f32(x), size(x), key, threshold, kept)
+        else:
+            K.f64.dropout(f64(Y), f64(x), size(x), key, threshold, kept)
+        acquire(state)
+        return _settled(Y, X) if into else Y
 
     def adam(self, weights, gradient, mom1, mom2, beta1, beta2, eps, learn_rate, mod_rate=1.0):
         cdef int t = reals(weights, gradient)

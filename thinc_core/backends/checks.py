@@ -374,10 +374,11 @@ def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
     return numpy.array([operator.index(value) for value in values], dtype=object)
 
 
-def seed(op: str, value: int) -> None:
-    """A hash seed is an unsigned 32-bit number."""
-    if not 0 <= integer(op, "seed", value) <= 0xFFFFFFFF:
-        raise OverflowError(f"{op}: seed must be in [0, 4294967296); got {value}")
+def seed(op: str, value: int, bits: int = 32) -> int:
+    """The seed of a hash is an unsigned 32-bit number, that of dropout has 53 bits."""
+    if not 0 <= integer(op, "seed", value) < 2**bits:
+        raise OverflowError(f"{op}: seed must be in [0, {2**bits}); got {value}")
+    return int(value)
 
 
 def reword(op: str, error: Exception) -> NoReturn:

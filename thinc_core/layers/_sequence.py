@@ -72,7 +72,7 @@ def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
 
 
 def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
-    return Ragged(ops.flatten(Xs), ops._known(lengths_of(Xs)))
+    return Ragged(ops._joined(Xs), ops._batch_lengths(lengths_of(Xs)))
 
 
 def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:

@@ -15,20 +15,20 @@ import numpy
 class Known:
     """values: (B,) int64 on the host, read-only.  starts: (B + 1,) int64 on the device, None until it is asked for."""
 
-    def __init__(self, array: Any, values: Any):
+    def __init__(self, array: Any, values: Any, starts: Any):
         self.array = weakref.ref(array, lambda _, key=id(array): _known.pop(key, None))
         self.values = numpy.array(values, dtype="int64")
         self.values.flags.writeable = False
         self.total, self.least = int(self.values.sum()), int(self.values.min()) if self.values.size else 0
-        self.starts: Any = None
+        self.starts = starts
 
 
 _known: Dict[int, Known] = {}  # by id, as arrays cannot be hashed
 
 
-def remember(array: Any, values: Any) -> Any:
+def remember(array: Any, values: Any, starts: Any = None) -> Any:
     """From now on the array, which holds these values, is known; the array."""
-    _known[id(array)] = Known(array, values)
+    _known[id(array)] = Known(array, values, starts)
     return array
 
 

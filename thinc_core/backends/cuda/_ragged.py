@@ -1,20 +1,43 @@
 """Lengths of ragged sequences: where each sequence starts, as the kernels want to know it.
 
-Lengths on the device are added up and checked there; the host does not wait for the outcome.
+Lengths on the device are added up and checked there; the host does not wait for the outcome. Those that were made here
+for a batch are known on the host too, and their starts came with them.
 """
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy
 
 from .. import checks
 from ._arrays import indices
-from ._hosts import Known, known
+from ._hosts import Known, known, remember
 
 STEM = "reduce"  # whose .cu has the kernel
+
+
+_by_sizes: Dict[Any, Any] = {}  # lengths still in use (weak), by what they were made of: device, stream and sizes
+
+
+def batch_lengths(ops: Any, sizes: Any) -> Any:
+    """(B,) int32 on the device, with starts: one copy brings both. For as long as they live, the same for the same sizes."""
+    device = ops._device()
+    key = (device.number, device._stream(), tuple(sizes))
+    found = _by_sizes.get(key)
+    lengths = None if found is None else found()
+    if lengths is not None:
+        return lengths
+    B = len(sizes)
+    words = numpy.zeros(B + 1 + (B + 1) // 2, dtype="int64")
+    numpy.cumsum(sizes, out=words[1 : B + 1])
+    words[B + 1 :].view("int32")[:B] = sizes
+    table = ops.xp.asarray(words)
+    lengths = table[B + 1 :].view("int32")[:B]
+    _by_sizes[key] = weakref.ref(lengths, lambda _, key=key: _by_sizes.pop(key, None))
+    return remember(lengths, sizes, table[: B + 1])
 
 
 def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> Any:

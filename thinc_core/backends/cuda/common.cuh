@@ -450,3 +450,37 @@ DEVICE void report(ErrorWord* error, i64 ticket, i64 value, i64 position, i64 li
     return;
   }
 }
+
+// Whether an element survives dropout: 16 of the 128 bits that a counter gives, at least the threshold. The layout of a
+// block of 64 elements is that of cpu/dropout.h.
+DEVICE bool survives(u32 word, bool upper, i64 threshold) { return ((upper ? word >> 16 : word & 0xffffu)) >= threshold; }
+
+// A mask with bit k set if element first + k * WARP + lane survives, for k < N. All lanes of the warp must call, with
+// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other. count:
+// how many elements from the first on are wanted at all.
+template <int N>
+DEVICE u32 survivors(i64 first, i64 count, i64 seed, i64 threshold) {
+  constexpr int GROUP = 6;  // 192 elements are in at most four blocks of 64, wherever they begin
+  static_assert(N <= 32, "a bit for each");
+  int lane = threadIdx.x % WARP;
+  u32 found = 0;
+#pragma unroll
+  for (int group = 0; group < N; group += GROUP) {
+    if ((i64)group * WARP >= count) continue;
+    i64 block = (first + group * WARP) / 64;
+    Words random = philox((u64)(block * 8 + lane), (u64)seed);
+#pragma unroll
+    for (int k = group; k < N && k < group + GROUP; ++k) {
+      i64 i = first + k * WARP + lane;
+      int from = (int)(i / 64 - block) * 8 + (int)(i % 16) / 2, place = (int)(i % 64) / 32 * 2 + (int)(i % 2);
+      u32 word = 0;
+#pragma unroll
+      for (int w = 0; w < 4; ++w) {
+        u32 other = __shfl_sync(WHOLE_WARP, random.w[w], from);
+        word = w == place ? other : word;
+      }
+      found |= (u32)survives(word, i % 32 >= 16, threshold) << k;
+    }
+  }
+  return found;
+}
