@@ -127,7 +127,7 @@ ROWS = [
         label="temperature",
     ),
     *(
-        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), kernels=(), label=label)
+        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), label=label)
         for label, more in (
             ("", {}),
             ("all", {"negated": True, "missing": 0, "smoothing": 0.1, "divisor": 7.0}),

@@ -223,3 +223,34 @@ def test_bfloat16_is_float32_rounded(name: str) -> None:
         rounded = wide if wide.dtype == "int32" or actual.shape[-1] == 0 else from_bf16(to_bf16(wide))
         same = actual == wide if (actual == wide).all() else actual == rounded
         assert same.all(), f"{name}: {(~same).sum()} of {same.size} differ"
+
+
+def test_known_lengths_are_like_others(ops: Any) -> None:
+    """Those that the host knows of, from the array it made, give the same; wrong ones raise the same."""
+    X = ops.asarray(floats((6, 5)))
+    for sizes in ([3, 0, 2, 1], [6], [1, 2, 3], [3, 0, 2], [7, -1], []):
+        for op in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_first", "reduce_last", "softmax_sequences"):
+            found = []
+            for lengths in (ops._batch_lengths(sizes), ops._known(sizes), ops.asarray1i(sizes)):
+                try:
+                    result = getattr(ops, op)(X, lengths)
+                    found.append(
+                        [ops.to_numpy(each).tolist() for each in (result if type(result) is tuple else [result])]
+                    )
+                except (ValueError, IndexError) as error:
+                    found.append([str(error)])
+            assert found[0] == found[1] == found[2], f"{op} {sizes}"
+
+
+def test_places_of_rows_are_checked_on_the_device(ops: Any) -> None:
+    d = ops.asarray(floats((3, 5)))
+    for op, good, bad in (
+        ("backprop_reduce_first", [0, 2, 3, 6], ([0, 3, 2, 6], [-1, 2, 3, 6], [0, 2, 6, 6], [0, 2, 3, 5])),
+        ("backprop_reduce_last", [1, 2, 5], ([2, 1, 5], [-1, 2, 5], [1, 2, 4], [1, 5, 5], [1, 2, 6])),
+    ):
+        out = ops.alloc2f(6, 5)
+        getattr(ops, op)(d, ops.asarray1i(good), out=out)
+        numpy.testing.assert_array_equal(ops.to_numpy(out), Ops().to_numpy(getattr(Ops(), op)(ops.to_numpy(d), good)))
+        for places in bad:
+            with pytest.raises(ValueError, match=f"^{op}: "):
+                getattr(ops, op)(d, ops.asarray1i(places), out=ops.alloc2f(6, 5))

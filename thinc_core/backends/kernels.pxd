@@ -1,5 +1,5 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
@@ -31,6 +31,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
         void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
                 ) noexcept nogil
+        void (*crossentropy_gradient)(T* dY_bo, size_t* wrong, const T* Y_bo, const int32_t* labels_b,
+                                      const uint8_t* flags_b, size_t B, size_t O, T on, T off,
+                                      T divisor) noexcept nogil
         void (*softmax_sequences)(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*backprop_softmax_sequences)(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
                 size_t O) noexcept nogil

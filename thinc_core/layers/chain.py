@@ -105,4 +105,6 @@ def _blame(error: Exception, layer: Any) -> None:
 def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:
     if model._layers and model._layers[0]._func is concatenate_forward:
         return fused(model, X)
-    return normalized(model._layers) if model._layers and is_part(model._layers[0], "maxout", "chain") else model._layers
+    return (
+        normalized(model._layers) if model._layers and is_part(model._layers[0], "maxout", "chain") else model._layers
+    )

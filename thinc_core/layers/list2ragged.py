@@ -25,4 +25,4 @@ def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tup
     def backprop(dYr: Ragged) -> List[ArrayXd]:
         return model.ops.unflatten(dYr.data.reshape(X.shape), lengths)
 
-    return Ragged(X, model.ops.asarray1i(lengths)), backprop
+    return Ragged(X, model.ops._batch_lengths(lengths)), backprop

@@ -206,9 +206,7 @@ class CudaGemm(CudaOps):
         dtypes = (dtype, "int32", dtype, dtype)
         return all(fits(self, *each, *read) for each in zip(outs, shapes, dtypes)) and all_apart(outs)
 
-    def affine_maxout_layernorm(
-        self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None
-    ):
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None):
         found, both, outs = self._affine_args(X, W, b, 3), flag(keep), outs_of(out, 5)
         added, random = numbers((eps,)), drawn(self, drop, seed)
         more = (G, shift) if plus is None else (G, shift, plus)

@@ -57,6 +57,10 @@ class Base:
         values = self.xp.array(X)
         return lambda: values
 
+    def _known(self, values: Any) -> Any:
+        """(B,) int32 on the device of values that the host has: lengths and the like, which it will ask for again."""
+        return self.xp.asarray(numpy.asarray(values, dtype="int32"))
+
     def _owners(self, lengths: Any) -> Any:
         """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
         return self.xp.asarray(numpy.repeat(numpy.arange(len(lengths)), lengths))
@@ -70,7 +74,3 @@ class Base:
     def _batch_lengths(self, sizes: Any) -> Any:
         """The lengths of a batch (B,) int32, which nobody may change. sizes: list of int."""
         return self.asarray1i(sizes)  # type: ignore[attr-defined]
-
-    def _sizes(self, lengths: Any) -> Any:
-        """Lengths for an op that reads them on the host, which may be those that _batch_lengths was given."""
-        return lengths
