@@ -129,9 +129,7 @@ def test_a_loss_that_is_no_number_names_its_step(gpu: None, cli: Cli) -> None:
 def test_a_number_that_no_gpu_has(gpu: None, cli: Cli) -> None:
     cli("init", "digits")
     text = cli("train", "digits.cfg", "--gpu-id", "7", code=2)
-    assert text == (
-        "thinc-core: --gpu-id 7: gpu: gpu_id must be in [0, 2), the devices that CUDA sees; got 7\n"
-    )
+    assert text == ("thinc-core: --gpu-id 7: gpu: gpu_id must be in [0, 2), the devices that CUDA sees; got 7\n")
 
 
 def test_info_says_what_there_is(gpu: None, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
