@@ -125,6 +125,14 @@ def test_a_wrong_op_is_found_and_sets_the_status(
     assert "correctness f32" in out
 
 
+@pytest.mark.parametrize("odd", [lambda X: not X.flags.c_contiguous, lambda X: X.data.ptr % 16 != 0])
+def test_a_fault_in_one_layout_is_found(dry: None, monkeypatch: pytest.MonkeyPatch, odd: Any) -> None:
+    relu = CupyOps.relu
+    monkeypatch.setattr(CupyOps, "relu", lambda self, X, **more: relu(self, -X if X.size and odd(X) else X, **more))
+    run("correctness", "--only", "relu f32", code=1)
+    monkeypatch.undo()
+
+
 def test_an_op_that_raises_is_wrong_too(
     dry: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
