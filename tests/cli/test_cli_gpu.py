@@ -56,7 +56,7 @@ def weights(path: str) -> List[Any]:
 
 def test_training_gives_the_models_and_scores_of_the_cpu(gpu: None, cli: Cli, task: List[str]) -> None:
     text = cli("train", *task, "--output", "on_gpu", "--gpu-id", "0")
-    assert "parameters on cupy, emulated device" in text
+    assert "parameters on cupy, gpu 0: emulated device; seed" in text
     cli("train", *task, "--output", "on_cpu")
     for ours, theirs in zip(weights("on_gpu/model-last"), weights("on_cpu/model-last")):
         numpy.testing.assert_allclose(ours, theirs, rtol=0, atol=0.002)
