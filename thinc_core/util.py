@@ -255,7 +255,7 @@ def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothin
         if not labels.size:
             raise ValueError("to_categorical: n_classes must be given when there are no labels")
         n_classes = int(labels.max()) + 1
-    _check_smoothing(n_classes, label_smoothing)
+    check_smoothing(n_classes, label_smoothing)
     xp = get_array_module(Y)
     ids = Y.reshape(-1)
     if ids.size and not (0 <= int(ids.min()) and int(ids.max()) < n_classes):
@@ -267,7 +267,7 @@ def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothin
     return cast(FloatsXd, rows.reshape(tuple(Y.shape) + (n_classes,)))
 
 
-def _check_smoothing(n_classes: int, smoothing: float) -> None:
+def check_smoothing(n_classes: int, smoothing: float) -> None:
     if smoothing < 0.0:
         raise ValueError(f"to_categorical: label_smoothing parameter must be 0 or more; got {smoothing}")
     if smoothing == 0.0:

@@ -355,14 +355,16 @@ def divisible(op: str, width: int, windows: int) -> None:
         raise ShapeError(f"{op}: the width of dY must be a multiple of 2 * nW + 1 = {windows}; got {width}")
 
 
-def tables(op: str, name: str, values: Any, columns: Any, seeds: Any) -> None:
-    """There must be tables, in a list or tuple, and as many columns and seeds."""
-    for what, each in ((name, values), ("columns", columns), ("seeds", seeds)):
+def lists(op: str, least: int = 0, /, **given: Any) -> None:
+    """There must be lists or tuples of one length, which is not below the least."""
+    for name, each in given.items():
         if not isinstance(each, (list, tuple)):
-            raise KindError(f"{op}: {what} must be a list; got {kind_of(each)}")
-    if not len(values) == len(columns) == len(seeds) or not values:
-        found = f"got {len(values)}, {len(columns)} and {len(seeds)}"
-        raise ShapeError(f"{op}: {name}, columns and seeds must be lists of one length, at least 1; {found}")
+            raise KindError(f"{op}: {name} must be a list; got {kind_of(each)}")
+    counts = [len(each) for each in given.values()]
+    if len(set(counts)) > 1 or counts[0] < least:
+        names, found = (f"{', '.join(map(str, most))} and {last}" for *most, last in (given, counts))
+        more = f", at least {least}" if least else ""
+        raise ShapeError(f"{op}: {names} must be lists of one length{more}; got {found}")
 
 
 def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
@@ -373,10 +375,11 @@ def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
     return numpy.array([operator.index(value) for value in values], dtype=object)
 
 
-def seed(op: str, value: int) -> None:
-    """A hash seed is an unsigned 32-bit number."""
-    if not 0 <= integer(op, "seed", value) <= 0xFFFFFFFF:
-        raise OverflowError(f"{op}: seed must be in [0, 4294967296); got {value}")
+def seed(op: str, value: int, bits: int = 32) -> int:
+    """The seed of a hash is an unsigned 32-bit number, that of dropout has 53 bits."""
+    if not 0 <= integer(op, "seed", value) < 2**bits:
+        raise OverflowError(f"{op}: seed must be in [0, {2**bits}); got {value}")
+    return int(value)
 
 
 def reword(op: str, error: Exception) -> NoReturn:

@@ -67,11 +67,11 @@ def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
 
 
 def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
-    return Ragged(ops.flatten(Xs), ops.asarray1i(lengths_of(Xs)))
+    return Ragged(ops._joined(Xs), ops._batch_lengths(lengths_of(Xs)))
 
 
 def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
-    return ops.unflatten(X.dataXd, X.lengths)
+    return ops.unflatten(X.dataXd, ops._sizes(X.lengths))
 
 
 def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:

@@ -13,13 +13,16 @@ from ._widths import hand_down
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
 
 
-def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+def run_converted(
+    convert: Convert, model: Model, X: Any, is_train: bool, run: Callable[..., Any] = Model.__call__
+) -> Tuple[Any, Callable]:
+    """Run the child on the converted batch. run(child, X, is_train): in a way of its own."""
     layer = model._layers[0]
     inner_X, restore = convert(model, X)
     if restore is unchanged:
-        return layer(X, is_train)
+        return run(layer, X, is_train)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
-    inner_Y, callback = layer(inner_X, is_train)
+    inner_Y, callback = run(layer, inner_X, is_train)
     width = _width_if_empty(inner_Y)
 
     def backprop(dY: Any) -> Any:

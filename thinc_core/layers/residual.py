@@ -4,6 +4,7 @@ from typing import Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._fusion import run_plus
 from ._sequence import add_up
 from ._wrapper import init_child
 
@@ -21,12 +22,14 @@ def residual(layer: Model[InT, InT]) -> Model[InT, InT]:
 
 
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
-    Y, backprop_layer = model._layers[0](X, is_train)
+    layer = model._layers[0]
+    Y, backprop_layer = run_plus(layer, X, is_train, X)
+    adds_gradient = getattr(layer._func, "adds_gradient", False)
 
     def backprop(dY: InT) -> InT:
-        return add_up([dY, backprop_layer(dY)])
+        return backprop_layer(dY, dY) if adds_gradient else add_up([dY, backprop_layer(dY)])
 
-    return add_up([X, Y]), backprop
+    return Y, backprop
 
 
 def init(model: Model[InT, InT], X: Optional[InT] = None, Y: Optional[InT] = None) -> None:

@@ -27,12 +27,11 @@ static void in_parts_(size_t n, size_t cost, size_t step, F f, size_t most = PAR
   const size_t worth = threads > 1 ? n * cost / LEAST_WORK : 0;
   const size_t count = worth < threads * most ? worth : threads * most;
   Parts<F> parts = {f, n, n};
-  if (count < 2) {
-    if (n) run_part_<F>(&parts, 0);
-    return;
-  }
-  parts.size = ((n + count - 1) / count + step - 1) / step * step;
-  run_parts(&run_part_<F>, &parts, (n + parts.size - 1) / parts.size);
+  if (count > 1) parts.size = ((n + count - 1) / count + step - 1) / step * step;
+  if (parts.size < n)
+    run_parts(&run_part_<F>, &parts, (n + parts.size - 1) / parts.size);
+  else if (n)
+    run_part_<F>(&parts, 0);
 }
 
 // How many values come before the first in Y that begins a cache line: stores that cross lines cost a tenth of a long,

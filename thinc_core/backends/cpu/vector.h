@@ -46,6 +46,9 @@ struct VecOf<double> {
 };
 #endif
 
+static inline float sqrt_(float x) { return sqrtf(x); }
+static inline double sqrt_(double x) { return sqrt(x); }
+
 template <typename T>
 using Vec = typename VecOf<T>::reals;
 template <typename T>
@@ -77,6 +80,16 @@ static THINC_INLINE V select_(M m, V yes, V no) {
 
 static THINC_INLINE Vec<float> abs_(Vec<float> x) { return from_bits_<Vec<float>>(bits_(x) & 0x7fffffff); }
 static THINC_INLINE Vec<double> abs_(Vec<double> x) { return from_bits_<Vec<double>>(bits_(x) & 0x7fffffffffffffff); }
+
+// Square roots, by the instruction: compilers join the values again.
+template <typename T>
+static THINC_INLINE Vec<T> root_(Vec<T> x) {
+  T value[sizeof(x) / sizeof(T)];
+  memcpy(value, &x, sizeof x);
+  THINC_UNROLL for (size_t i = 0; i < sizeof(x) / sizeof(T); ++i) value[i] = sqrt_(value[i]);
+  memcpy(&x, value, sizeof x);
+  return x;
+}
 
 // first, first + 1, ... in the lanes. The second argument chooses the width.
 static inline int32_t bit_type_(float) { return 0; }
