@@ -53,7 +53,8 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
 
     def backprop(dYp: Padded) -> Padded:
         kept = ops.lstm_forward_training(*args)[1] if state is None else state
-        dX, dparams, dH0, dC0 = ops.backprop_lstm_states(rows_of(ops, dYp, live, Y.shape[1]), Xp.size_at_t, weights, kept)
+        dY = rows_of(ops, dYp, live, Y.shape[1])
+        dX, dparams, dH0, dC0 = ops.backprop_lstm_states(dY, Xp.size_at_t, weights, kept)
         model.inc_grad("LSTM", dparams if mask is None else dparams * mask)
         model.inc_grad("HC0", ops.xp.stack([dC0, dH0]))
         return with_rows(ops, Xp, live, dX)

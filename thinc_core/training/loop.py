@@ -144,8 +144,8 @@ def train_steps(
 ) -> Iterator[Event]:
     """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent.
 
-    losses: of updates on a GPU. Up to twenty of the last ones may be missing in `state`, until losses.read(at_once=True);
-        they are there at the end of an epoch and when an evaluation is due.
+    losses: of updates on a GPU; `state` may lack those of the last twenty until losses.read(at_once=True). They are
+        there at the end of an epoch and when an evaluation is due.
     With mixed_precision "float16" the optimizer gets a GradScaler, unless it has one.
     """
     losses = Losses(model, state) if losses is None else losses
