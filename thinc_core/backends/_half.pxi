@@ -41,6 +41,7 @@ CHANGED = {
     "backprop_affine_maxout": ("dW", "db"),
     "backprop_layernorm": ("dG", "db"),
     "backprop_hash_embed": ("dtable",),
+    "backprop_sparse_affine": ("dW", "db"),
     "update_averages": ("ema",),
 }
 

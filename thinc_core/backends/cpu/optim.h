@@ -2,6 +2,23 @@
 // Measured, one thread of an AVX-512 EPYC shared with others, f32, 1,000,000 values, us beside a copy of the same
 // bytes: adam 413 (1030), norm 45 (45), update_averages 85 (153).
 
+// Most weights of a large table or of a bag of words have never had a gradient. They are passed over a block at a time,
+// after a look that costs nothing where there are gradients.
+constexpr size_t UNTOUCHED = 1024;
+
+// Whether n values at X are all +0.
+template <typename T>
+static inline bool all_zero_(const T* X, size_t n) {
+  using Bits = decltype(bit_type_(T()));
+  Bits any = 0;
+  for (size_t i = 0; i < n; ++i) {
+    Bits x;
+    memcpy(&x, X + i, sizeof x);
+    any |= x;
+  }
+  return any == 0;
+}
+
 // mom1 = beta1 mom1 + (1 - beta1) g;  mom2 = beta2 mom2 + (1 - beta2) g^2;
 // weights -= learn_rate mom1 / (mod_rate sqrt(mom2) + eps);  gradient = 0.
 // 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
@@ -9,16 +26,25 @@ template <typename T>
 static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double beta1, double beta2, T eps, T learn_rate,
                  T mod_rate) {
   T keep1 = T(beta1), keep2 = T(beta2), take1 = T(1 - beta1), take2 = T(1 - beta2);
+  // Settings with which moments of 0 stay 0 and change no weight.
+  const bool settled = eps > 0 && mod_rate >= 0 && learn_rate >= 0 && learn_rate < T(INFINITY) && keep1 - keep1 == 0 &&
+                       keep2 - keep2 == 0;
   in_parts_(n, 4, 1024, [=](size_t first, size_t last) {
-    THINC_INDEPENDENT
-    for (size_t i = first; i < last; ++i) {
-      T g = gradient[i];
-      T m = keep1 * mom1[i] + take1 * g;
-      T v = keep2 * mom2[i] + take2 * (g * g);
-      mom1[i] = m;
-      mom2[i] = v;
-      weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
-      gradient[i] = T(0);
+    for (size_t start = first, end; start < last; start = end) {
+      end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
+      if (settled && gradient[start] == 0 && all_zero_(gradient + start, end - start) &&
+          all_zero_(mom1 + start, end - start) && all_zero_(mom2 + start, end - start))
+        continue;
+      THINC_INDEPENDENT
+      for (size_t i = start; i < end; ++i) {
+        T g = gradient[i];
+        T m = keep1 * mom1[i] + take1 * g;
+        T v = keep2 * mom2[i] + take2 * (g * g);
+        mom1[i] = m;
+        mom2[i] = v;
+        weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
+        gradient[i] = T(0);
+      }
     }
   });
 }
@@ -80,5 +106,15 @@ static void sum_squares(double* total, const T* X, size_t n) {
 // ema = ema - step (ema - weights)
 template <typename T>
 static void update_averages(T* ema, const T* weights, size_t n, T step) {
-  fill_parts_(ema, n, [=](size_t i) { return ema[i] - step * (ema[i] - weights[i]); });
+  const bool settled = step - step == 0;
+  in_parts_(n, sizeof(T) / 4, 1024, [=](size_t first, size_t last) {
+    for (size_t start = first, end = first + before_line_(ema + first, last - first); start < last; start = end) {
+      if (start == end) end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
+      if (settled && weights[start] == 0 && all_zero_(weights + start, end - start) &&
+          all_zero_(ema + start, end - start))
+        continue;
+      fill_(ema + start, end - start,
+            [=](size_t i) { return ema[start + i] - step * (ema[start + i] - weights[start + i]); });
+    }
+  });
 }
