@@ -10,7 +10,7 @@ from ._dense import dense
 from ._gradients import accumulate
 from ._widths import as_wide
 
-LINE = ("slope", "offset", "min_val", "max_val")  # attributes, in the order in which the op takes them
+LINE = ("slope", "offset", "min_val", "max_val")  # attributes, and arguments of the op
 
 
 @registry.layers("ClippedLinear.v1")
@@ -40,13 +40,13 @@ def ClippedLinear(
 
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")
-    line = [model.attrs[name] for name in LINE]
+    line = {name: model.attrs[name] for name in LINE}
     X = as_wide(X, W)
     Z = ops.affine(X, W, b)
-    Y = ops.clipped_linear(Z, *line, inplace=not is_train)
+    Y = ops.clipped_linear(Z, **line, inplace=not is_train)
 
     def backprop(dY: Floats2d) -> Floats2d:
         before = Z if is_train else ops.affine(X, W, b)
-        return accumulate(model, ops.backprop_affine, (ops.backprop_clipped_linear(dY, before, *line), X, W), "W", "b")
+        return accumulate(model, ops.backprop_affine, (ops.backprop_clipped_linear(dY, before, **line), X, W), "W", "b")
 
     return Y, backprop

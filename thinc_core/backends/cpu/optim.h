@@ -27,8 +27,8 @@ static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double bet
                  T mod_rate) {
   T keep1 = T(beta1), keep2 = T(beta2), take1 = T(1 - beta1), take2 = T(1 - beta2);
   // Settings with which moments of 0 stay 0 and change no weight.
-  const bool settled = eps > 0 && mod_rate >= 0 && learn_rate >= 0 && learn_rate < T(INFINITY) && keep1 - keep1 == 0 &&
-                       keep2 - keep2 == 0;
+  const bool settled = eps > 0 && mod_rate >= 0 && mod_rate < T(INFINITY) && learn_rate >= 0 &&
+                       learn_rate < T(INFINITY) && keep1 - keep1 == 0 && keep2 - keep2 == 0;
   in_parts_(n, 4, 1024, [=](size_t first, size_t last) {
     for (size_t start = first, end; start < last; start = end) {
       end = last - start < UNTOUCHED ? last : start + UNTOUCHED;

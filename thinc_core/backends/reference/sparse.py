@@ -1,7 +1,7 @@
 """Scores of bags of hashed keys: a linear layer whose input is too wide to be stored, and nearly all zeros."""
 
 # The array types describe what callers do with arrays, not everything that array code can do.
-# mypy: disable-error-code="index,arg-type"
+# mypy: disable-error-code="index,arg-type,call-overload"
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sparse(Reduce, Hash):
         host = self._bags("sparse_affine", keys, values, lengths, W, b)
         w, x = self._wide(W), self._wide(values)
         Y = self.xp.repeat(self._wide(b)[None, :], len(host), axis=0)
-        terms = x[:, None] * w[self._slots(keys, W, b, v1_indexing)].sum(axis=1)
+        terms = x[:, None] * w[self._slots("sparse_affine", keys, W, b, v1_indexing)].sum(axis=1)
         self.xp.add.at(Y, self._owners(host), terms)
         return Y.astype(W.dtype, copy=False)
 
@@ -79,7 +79,7 @@ class Sparse(Reduce, Hash):
         checks.apart(op, "db", db, dY=dY, keys=keys, values=values, W=W)
         checks.shape(op, "dY", dY, (len(host), len(db)))
         checks.same_dtype(op, "dY and values", dY, values)
-        slots = self._slots(keys, W, db, v1_indexing)
+        slots = self._slots(op, keys, W, db, v1_indexing)
         dy = self._wide(dY)[self._owners(host)]
         self.xp.add.at(dW, slots, (self._wide(values)[:, None] * dy)[:, None, :])
         db += dY.sum(axis=0)
@@ -105,11 +105,11 @@ class Sparse(Reduce, Hash):
         checks.lengths(op, host, keys.shape[0])
         return host
 
-    def _slots(self, keys: Any, W: Any, b: Any, v1_indexing: bool) -> Any:
+    def _slots(self, op: str, keys: Any, W: Any, b: Any, v1_indexing: bool) -> Any:
         """(K, 2, O) places in W."""
         O, L = b.shape[0], W.shape[0] // b.shape[0]  # noqa: E741
         hashes = self.xp.stack([self._hash_word(keys.astype("uint64"), seed) for seed in (0, 1)], axis=1)
-        if checks.flag("sparse_affine", "v1_indexing", v1_indexing):
+        if checks.flag(op, "v1_indexing", v1_indexing):
             first, step = hashes & _u64(L - 1), 1
         else:
             first, step = hashes % _u64(L), L
