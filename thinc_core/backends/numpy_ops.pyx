@@ -170,17 +170,19 @@ include "_maxout.pxi"
 include "_reduce.pxi"
 include "_lists.pxi"
 include "_gather.pxi"
+include "_sparse.pxi"
 include "_optim.pxi"
 include "_lstm.pxi"
 
 _add_half_precision(
-    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeOptim, NativeLstm
+    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeSparse, NativeOptim,
+    NativeLstm
 )
 
 
 class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
-    NativeLists, NativeGather, NativeOptim, NativeLstm
+    NativeLists, NativeGather, NativeSparse, NativeOptim, NativeLstm
 ):
     """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 
