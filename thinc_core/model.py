@@ -268,7 +268,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     # Devices.
 
     def to_gpu(self, gpu_id: int) -> Any:
-        """Move parameters, gradients and shims to a CUDA device. RETURNS: the CuPy device."""
+        """Move parameters, gradients and shims to a CUDA device, but for layers in with_cpu. RETURNS: the CuPy device."""
         from .backends import CupyOps
         from .util import gpu_device
 
@@ -285,7 +285,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
 
     def _to_ops(self, ops: "Ops") -> None:
         """Use this backend for every node and move all arrays to it; they keep their dtype."""
-        for node in self.walk():
+        for node in _model_tree.nodes_to_move(self, ops.device_type):
             node.ops = ops
             for name in node.param_names:
                 if node.has_param(name):

@@ -2,6 +2,7 @@
 
 from .add import add
 from .array_getitem import array_getitem
+from .bidirectional import bidirectional, bidirectional_v2
 from .chain import chain
 from .clone import clone
 from .concatenate import concatenate
@@ -16,6 +17,7 @@ from .list2array import list2array
 from .list2padded import list2padded
 from .list2ragged import list2ragged
 from .lstm import LSTM
+from .map_list import map_list
 from .maxout import Maxout
 from .mish import Mish
 from .noop import noop
@@ -28,14 +30,26 @@ from .reduce_mean import reduce_mean
 from .reduce_sum import reduce_sum
 from .relu import Relu
 from .residual import residual
+from .resizable import resizable
+from .siamese import siamese
 from .sigmoid_activation import sigmoid_activation
 from .softmax import Softmax, Softmax_v2
 from .softmax_activation import softmax_activation
+from .tuplify import tuplify
+from .uniqued import uniqued
 from .with_array import with_array
 from .with_array2d import with_array2d
+from .with_cpu import with_cpu
+from .with_debug import with_debug
+from .with_flatten import with_flatten
+from .with_flatten_v2 import with_flatten_v2
+from .with_getitem import with_getitem
 from .with_list import with_list
+from .with_nvtx_range import with_nvtx_range
 from .with_padded import with_padded
 from .with_ragged import with_ragged
+from .with_reshape import with_reshape
+from .with_signpost_interval import with_signpost_interval
 
 __all__ = [
     "LSTM",
@@ -52,6 +66,8 @@ __all__ = [
     "Softmax_v2",
     "add",
     "array_getitem",
+    "bidirectional",
+    "bidirectional_v2",
     "chain",
     "clone",
     "concatenate",
@@ -59,6 +75,7 @@ __all__ = [
     "list2array",
     "list2padded",
     "list2ragged",
+    "map_list",
     "noop",
     "padded2list",
     "ragged2list",
@@ -68,11 +85,23 @@ __all__ = [
     "reduce_mean",
     "reduce_sum",
     "residual",
+    "resizable",
+    "siamese",
     "sigmoid_activation",
     "softmax_activation",
+    "tuplify",
+    "uniqued",
     "with_array",
     "with_array2d",
+    "with_cpu",
+    "with_debug",
+    "with_flatten",
+    "with_flatten_v2",
+    "with_getitem",
     "with_list",
+    "with_nvtx_range",
     "with_padded",
     "with_ragged",
+    "with_reshape",
+    "with_signpost_interval",
 ]

@@ -1,7 +1,8 @@
 """What layers share in their backward pass: where gradients of parameters go, checks, masks, the identity."""
 
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
+from ..errors import add_node_to_error
 from ..model import Model
 from ..types import Floats1d, Floats2d
 
@@ -44,6 +45,38 @@ def check_gradient(layer: str, dY: Any, Y: Any) -> None:
         raise ValueError(f"{layer}: dY must have the shape of the output {Y.shape}; got {dY.shape}")
     if dY.dtype != Y.dtype:
         raise ValueError(f"{layer}: dY must have the dtype of the output {Y.dtype}; got {dY.dtype}")
+
+
+def backprop_each(
+    model: Model, callbacks: Sequence[Callable], dYs: Sequence[Any], layers: Optional[Sequence[Model]] = None
+) -> List[Any]:
+    """[callback(dY), ...] of the layers of a node, those named in `layers` if not all of them in their order.
+
+    RAISES: what a callback raises, with the path of its layer; ValueError unless there is one gradient per callback.
+    """
+    dXs: List[Any] = []
+    try:
+        if len(dYs) != len(callbacks):
+            raise ValueError(f"{model.name}: dY must have {len(callbacks)} items, as the output has; got {len(dYs)}")
+        for callback, dY in zip(callbacks, dYs):
+            dXs.append(callback(dY))
+    except Exception as error:
+        layers = model._layers if layers is None else layers
+        if len(dXs) < len(layers) and len(dYs) == len(callbacks):
+            add_node_to_error(error, layers[len(dXs)])
+        add_node_to_error(error, model)
+        raise
+    return dXs
+
+
+def backprop_child(model: Model, callback: Callable, dY: Any) -> Any:
+    """callback(dY), that of the only layer of a node. RAISES: what it raises, with the path of the layer."""
+    try:
+        return callback(dY)
+    except Exception as error:
+        for node in (*model._layers[:1], model):
+            add_node_to_error(error, node)
+        raise
 
 
 def identity(dY: Any) -> Any:

@@ -1,5 +1,6 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
+from itertools import accumulate
 from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
@@ -106,3 +107,14 @@ def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
         data = ops.alloc((steps * columns, width), dtype=rows.dtype)
         data[live] = rows
     return Padded(data.reshape(steps, columns, width), Xp.size_at_t, Xp.lengths, Xp.indices)
+
+
+def flat_items(X: Sequence[Sequence[Any]]) -> List[Any]:
+    """The items of all sequences in one list."""
+    return [item for items in X for item in items]
+
+
+def nested(items: Any, lengths: Sequence[int]) -> List[Any]:
+    """A list of pieces of the given lengths: the inverse of flat_items."""
+    ends = list(accumulate(lengths))
+    return [items[end - length : end] for length, end in zip(lengths, ends)]

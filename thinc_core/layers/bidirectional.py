@@ -1,0 +1,76 @@
+"""bidirectional: two layers side by side, of which one reads the sequences from their ends."""
+
+from typing import Any, Callable, Optional, Tuple
+
+from ..config import registry
+from ..model import Model
+from ..types import Padded
+from ..util import get_width
+from ._gradients import backprop_each
+from ._sequence import add_up, columns, combine, replace_data
+from ._widths import output_width, sample_width
+
+
+@registry.layers("bidirectional.v1")
+def bidirectional(l2r: Model[Padded, Padded], r2l: Optional[Model[Padded, Padded]] = None) -> Model[Padded, Padded]:
+    """Y = the columns of l2r(X) and of r2l(X), both from the first step to the last: what models saved under this name
+    were trained with. bidirectional.v2 reads in both directions.
+
+    r2l: a copy of l2r if not given.
+    """
+    return _both(forward, l2r, r2l)
+
+
+@registry.layers("bidirectional.v2")
+def bidirectional_v2(l2r: Model[Padded, Padded], r2l: Optional[Model[Padded, Padded]] = None) -> Model[Padded, Padded]:
+    """Y = the columns of l2r(X), and of r2l on the sequences last step first, turned round again.
+
+    r2l: a copy of l2r if not given.
+    """
+    return _both(forward_v2, l2r, r2l)
+
+
+def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    return _run(model, X, is_train, lambda Xp: Xp)
+
+
+def forward_v2(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    xp = model.ops.xp
+    steps, seqs = xp.arange(X.data.shape[0])[:, None], xp.arange(X.data.shape[1])
+    lengths = (X.size_at_t[:, None] > seqs).sum(axis=0)
+    turned = xp.where(steps < lengths, lengths - 1 - steps, steps)
+    return _run(model, X, is_train, lambda Xp: replace_data(Xp, Xp.data[turned, seqs]))
+
+
+def _run(model: Model, X: Padded, is_train: bool, turn: Callable[[Padded], Padded]) -> Tuple[Padded, Callable]:
+    ops: Any = model.ops
+    l2r, r2l = model._layers
+    left, callback1 = l2r(X, is_train)
+    right, callback2 = r2l(turn(X), is_train)
+    half, width = get_width(left), get_width(left) + get_width(right)
+
+    def backprop(dY: Padded) -> Padded:
+        dYs = [columns(ops, dY, 0, half), turn(columns(ops, dY, half, width))]
+        dX1, dX2 = backprop_each(model, [callback1, callback2], dYs)
+        return add_up([dX1, turn(dX2)])
+
+    return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), [left, turn(right)]), backprop
+
+
+def _both(run: Callable, l2r: Model, r2l: Optional[Model]) -> Model:
+    return Model(f"bi{l2r.name}", run, init=init, layers=[l2r, l2r.copy() if r2l is None else r2l])
+
+
+def init(model: Model[Padded, Padded], X: Optional[Padded] = None, Y: Optional[Padded] = None) -> None:
+    total = sample_width(Y) or 0
+    for i, layer in enumerate(model.layers):
+        part: Any = columns(model.ops, Y, i * (total // 2), (i + 1) * (total // 2)) if total else None
+        layer.initialize(X=X, Y=part)
+
+
+def _output_width(model: Model, width: Optional[int]) -> Optional[int]:
+    widths = [output_width(layer, width) for layer in model.layers]
+    return None if None in widths else sum(widths)  # type: ignore[arg-type]
+
+
+forward.output_width = forward_v2.output_width = _output_width  # type: ignore[attr-defined]

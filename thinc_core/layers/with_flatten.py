@@ -1,0 +1,47 @@
+"""with_flatten: run a layer for sequences of items on a nested sequence."""
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
+
+from ..config import registry
+from ..model import Model
+from ..types import ArrayXd, ListXd
+from ._gradients import backprop_child
+from ._sequence import flat_items, nested
+from ._widths import output_width
+
+ItemT = TypeVar("ItemT")
+NestedT = Sequence[Sequence[ItemT]]
+
+
+@registry.layers("with_flatten.v1")
+def with_flatten(layer: Model[Sequence[ItemT], ArrayXd]) -> Model[Sequence[Sequence[ItemT]], ListXd]:
+    """X: sequence of sequences of items, which the layer sees as one; it returns an array with a row for each item.
+
+    Y: list of arrays, with the rows of each sequence.
+    """
+    return Model(f"with_flatten({layer.name})", forward, init=init, layers=[layer])
+
+
+def forward(model: Model[NestedT, ListXd], X: NestedT, is_train: bool) -> Tuple[ListXd, Callable]:
+    ops: Any = model._layers[0].ops
+    Y, callback = model._layers[0](flat_items(X), is_train)
+    lengths = [len(items) for items in X]
+
+    def backprop(dY: ListXd) -> List[List[Any]]:
+        dX = backprop_child(model, callback, _rows(ops, dY, Y))
+        return nested(dX, lengths)
+
+    return ops.unflatten(Y, lengths), backprop
+
+
+forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
+
+
+def init(model: Model[NestedT, ListXd], X: Optional[NestedT] = None, Y: Optional[ListXd] = None) -> None:
+    layer = model.layers[0]
+    layer.initialize(X=None if X is None else flat_items(X), Y=layer.ops.flatten(Y) if Y else None)
+
+
+def _rows(ops: Any, dYs: Any, Y: Any) -> Any:
+    dY = ops.flatten(dYs, dtype=Y.dtype)
+    return dY if dY.size or Y.size else dY.reshape(Y.shape)
