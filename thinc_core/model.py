@@ -268,7 +268,10 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     # Devices.
 
     def to_gpu(self, gpu_id: int) -> Any:
-        """Move parameters, gradients and shims to a CUDA device, but for layers in with_cpu. RETURNS: the CuPy device."""
+        """Move parameters, gradients and shims to a CUDA device, but for what with_cpu keeps back.
+
+        RETURNS: the CuPy device.
+        """
         from .backends import CupyOps
         from .util import gpu_device
 

@@ -9,14 +9,22 @@ from thinc_core.layers import (
     Linear,
     Relu,
     Softmax,
+    add,
+    bidirectional_v2,
     chain,
     clone,
+    concatenate,
     expand_window,
     list2array,
+    map_list,
     noop,
     reduce_sum,
+    residual,
     with_array,
     with_array2d,
+    with_list,
+    with_padded,
+    with_reshape,
 )
 from thinc_core.layers.chain import chain_no_types, init
 from thinc_core.model import Model
@@ -183,3 +191,23 @@ def test_callback_of_predict_still_works():
 def test_empty_batches_of_unknown_width():
     assert chain(list2array(), Linear(3, 4)).initialize().predict([]).shape == (0, 3)
     assert reduce_sum().name == "reduce_sum"
+
+
+@pytest.mark.parametrize(
+    "make, width",
+    [
+        (lambda: with_array(noop()), 3),
+        (lambda: with_array2d(with_array(Dropout())), 3),
+        (lambda: with_list(noop()), 3),
+        (lambda: with_padded(noop()), 3),
+        (lambda: residual(with_array(Dropout())), 3),
+        (lambda: add(with_array(Dropout()), noop()), 3),
+        (lambda: concatenate(with_array(Dropout()), noop(), with_array(expand_window())), 15),
+        (lambda: bidirectional_v2(noop()), 6),
+        (lambda: map_list(noop()), 3),
+        (lambda: with_reshape(Dropout()), 3),
+    ],
+)
+def test_widths_pass_through_layers_around_layers_without_data(make, width):
+    model = chain(with_array(Linear(3, 4)), make(), with_array(Linear(2))).initialize()
+    assert model.layers[2].get_dim("nI") == width

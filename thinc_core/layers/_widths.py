@@ -34,6 +34,33 @@ def keeps_width(forward: ForwardT) -> ForwardT:
     return forward
 
 
+def width_of_child(forward: ForwardT) -> ForwardT:
+    """Mark the forward function of a layer whose output is as wide as that of its only child."""
+    forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
+    return forward
+
+
+def width_of_any(forward: ForwardT) -> ForwardT:
+    """Mark the forward function of a layer whose output is as wide as that of each child."""
+    forward.output_width = _any_width  # type: ignore[attr-defined]
+    return forward
+
+
+def width_of_all(forward: ForwardT) -> ForwardT:
+    """Mark the forward function of a layer whose output has the columns of all children."""
+    forward.output_width = _total_width  # type: ignore[attr-defined]
+    return forward
+
+
+def _any_width(model: Model, width: Optional[int]) -> Optional[int]:
+    return next((found for found in (output_width(layer, width) for layer in model.layers) if found), None)
+
+
+def _total_width(model: Model, width: Optional[int]) -> Optional[int]:
+    widths = [output_width(layer, width) for layer in model.layers]
+    return None if None in widths else sum(widths)  # type: ignore[arg-type]
+
+
 def output_width(layer: Model, width: Optional[int]) -> Optional[int]:
     """Width of what the layer returns for an input of that width, as far as it is known without running it."""
     rule = getattr(layer._func, "output_width", None)

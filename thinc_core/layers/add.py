@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ._gradients import identity
 from ._sequence import add_up
-from ._widths import sample_width
+from ._widths import sample_width, width_of_any
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")
@@ -22,6 +22,7 @@ def add(layer1: Model[InT, OutT], layer2: Model[InT, OutT], *layers: Model) -> M
     return Model("add", forward, init=init, dims=branch_dims(children), layers=children)
 
 
+@width_of_any
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     layers: Any = model._layers
     if not layers:

@@ -8,7 +8,7 @@ from ..types import Padded
 from ..util import get_width
 from ._gradients import backprop_each
 from ._sequence import add_up, columns, combine, replace_data
-from ._widths import output_width, sample_width
+from ._widths import sample_width, width_of_all
 
 
 @registry.layers("bidirectional.v1")
@@ -30,10 +30,12 @@ def bidirectional_v2(l2r: Model[Padded, Padded], r2l: Optional[Model[Padded, Pad
     return _both(forward_v2, l2r, r2l)
 
 
+@width_of_all
 def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
     return _run(model, X, is_train, lambda Xp: Xp)
 
 
+@width_of_all
 def forward_v2(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
     xp = model.ops.xp
     steps, seqs = xp.arange(X.data.shape[0])[:, None], xp.arange(X.data.shape[1])
@@ -66,11 +68,3 @@ def init(model: Model[Padded, Padded], X: Optional[Padded] = None, Y: Optional[P
     for i, layer in enumerate(model.layers):
         part: Any = columns(model.ops, Y, i * (total // 2), (i + 1) * (total // 2)) if total else None
         layer.initialize(X=X, Y=part)
-
-
-def _output_width(model: Model, width: Optional[int]) -> Optional[int]:
-    widths = [output_width(layer, width) for layer in model.layers]
-    return None if None in widths else sum(widths)  # type: ignore[arg-type]
-
-
-forward.output_width = forward_v2.output_width = _output_width  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from ..model import Model
 from ..util import get_width
 from ._hash_tables import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
-from ._widths import sample_width
+from ._widths import sample_width, width_of_all
 from .add import branch_dims, flat, set_widths
 from .noop import noop
 
@@ -29,6 +29,7 @@ def concatenate(*layers: Model) -> Model[InT, OutT]:
     return Model(name, forward, init=init, dims=branch_dims(children), layers=children)
 
 
+@width_of_all
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     ops = model.ops
     tables = hash_tables(model, X)

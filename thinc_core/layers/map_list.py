@@ -5,7 +5,7 @@ from typing import Callable, List, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ._gradients import backprop_each
-from ._widths import output_width
+from ._widths import width_of_child
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")
@@ -17,6 +17,7 @@ def map_list(layer: Model[InT, OutT]) -> Model[List[InT], List[OutT]]:
     return Model("map_list", forward, init=init, layers=[layer])
 
 
+@width_of_child
 def forward(model: Model[List[InT], List[OutT]], Xs: List[InT], is_train: bool) -> Tuple[List[OutT], Callable]:
     layer = model._layers[0]
     results = [layer(X, is_train) for X in Xs]
@@ -25,9 +26,6 @@ def forward(model: Model[List[InT], List[OutT]], Xs: List[InT], is_train: bool) 
         return backprop_each(model, [callback for _, callback in results], dYs, [layer] * len(results))
 
     return [Y for Y, _ in results], backprop
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def init(model: Model[List[InT], List[OutT]], X: Optional[List[InT]] = None, Y: Optional[List[OutT]] = None) -> None:

@@ -5,6 +5,7 @@ from typing import Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ._sequence import add_up
+from ._widths import width_of_child
 from ._wrapper import init_child
 
 InT = TypeVar("InT")
@@ -20,6 +21,7 @@ def residual(layer: Model[InT, InT]) -> Model[InT, InT]:
     return Model(f"residual({layer.name})", forward, init=init, dims=dims, layers=[layer])
 
 
+@width_of_child
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     Y, backprop_layer = model._layers[0](X, is_train)
 

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ._gradients import backprop_child
-from ._widths import output_width
+from ._widths import width_of_child
 from ._wrapper import dims_of, init_child
 
 InT = TypeVar("InT")
@@ -23,12 +23,10 @@ def resizable(layer: Model[InT, OutT], resize_layer: Callable[..., Model]) -> Mo
     return Model(name, forward, init=init_child, layers=[layer], attrs=attrs, dims=dims_of(layer))
 
 
+@width_of_child
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     Y, callback = model._layers[0](X, is_train)
     return Y, lambda dY: backprop_child(model, callback, dY)
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def resize_model(model: Model[InT, OutT], new_nO: int) -> Model[InT, OutT]:

@@ -8,7 +8,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ints2d
 from ._gradients import backprop_child
-from ._widths import output_width
+from ._widths import width_of_child
 from ._wrapper import init_child
 
 
@@ -24,6 +24,7 @@ def uniqued(layer: Model, *, column: int = 0) -> Model[Ints2d, Floats2d]:
     return Model(f"uniqued({layer.name})", forward, init=init, dims=dims, layers=[layer], attrs=attrs)
 
 
+@width_of_child
 def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops: Any = model.ops
     layer = model._layers[0]
@@ -44,9 +45,6 @@ def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> Tuple[
         return dX[inverse]
 
     return Y[inverse], backprop
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def init(model: Model[Ints2d, Floats2d], X: Optional[Ints2d] = None, Y: Optional[Floats2d] = None) -> None:

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
 from ._sequence import lengths_of, replace_data
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
@@ -20,6 +21,7 @@ def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT
     return wrap("with_array", forward, _convert, layer, {"pad": pad})
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

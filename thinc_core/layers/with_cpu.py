@@ -7,7 +7,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Padded, Ragged
 from ._gradients import backprop_child
-from ._widths import output_width
+from ._widths import width_of_child
 from ._wrapper import dims_of, init_child
 
 
@@ -22,6 +22,7 @@ def with_cpu(layer: Model, ops: Ops) -> Model:
     return Model(name, forward, init=init, layers=[layer], ops=ops, dims=dims_of(layer))
 
 
+@width_of_child
 def forward(model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
     inside, outside = model._layers[0].ops, model.ops
     Y, callback = model._layers[0](move(X, inside), is_train)
@@ -32,7 +33,6 @@ def forward(model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
     return move(Y, outside), backprop
 
 
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 forward.stays_on_cpu = True  # type: ignore[attr-defined] # what lies below; see Model.to_gpu
 
 

@@ -7,7 +7,7 @@ from ..model import Model
 from ..types import ArrayXd, ListXd
 from ._gradients import backprop_child
 from ._sequence import flat_items, nested
-from ._widths import output_width
+from ._widths import width_of_child
 
 ItemT = TypeVar("ItemT")
 NestedT = Sequence[Sequence[ItemT]]
@@ -22,6 +22,7 @@ def with_flatten(layer: Model[Sequence[ItemT], ArrayXd]) -> Model[Sequence[Seque
     return Model(f"with_flatten({layer.name})", forward, init=init, layers=[layer])
 
 
+@width_of_child
 def forward(model: Model[NestedT, ListXd], X: NestedT, is_train: bool) -> Tuple[ListXd, Callable]:
     ops: Any = model._layers[0].ops
     Y, callback = model._layers[0](flat_items(X), is_train)
@@ -32,9 +33,6 @@ def forward(model: Model[NestedT, ListXd], X: NestedT, is_train: bool) -> Tuple[
         return nested(dX, lengths)
 
     return ops.unflatten(Y, lengths), backprop
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def init(model: Model[NestedT, ListXd], X: Optional[NestedT] = None, Y: Optional[ListXd] = None) -> None:

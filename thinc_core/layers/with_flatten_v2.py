@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ._gradients import backprop_child
 from ._sequence import flat_items, nested
-from ._widths import output_width
+from ._widths import width_of_child
 
 InItemT = TypeVar("InItemT")
 OutItemT = TypeVar("OutItemT")
@@ -21,6 +21,7 @@ def with_flatten_v2(layer: Model[List[InItemT], List[OutItemT]]) -> Model[List[L
     return Model(f"with_flatten({layer.name})", forward, init=init, layers=[layer])
 
 
+@width_of_child
 def forward(
     model: Model[List[List[InItemT]], List[List[OutItemT]]], X: List[List[InItemT]], is_train: bool
 ) -> Tuple[List[List[OutItemT]], Callable]:
@@ -36,9 +37,6 @@ def forward(
         return nested(backprop_child(model, callback, flat_items(dY)), lengths)
 
     return nested(Y, lengths), backprop
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def init(

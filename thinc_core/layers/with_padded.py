@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Array3d, Ints1d, List2d, Padded, Ragged
 from ._sequence import from_ragged
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 PaddedData = Tuple[Array3d, Ints1d, Ints1d, Ints1d]
@@ -20,6 +21,7 @@ def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
     return wrap("with_padded", forward, _convert, layer)
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

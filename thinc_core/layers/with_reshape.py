@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d
 from ._gradients import backprop_child
+from ._widths import width_of_child
 from ._wrapper import init_child
 
 InT = TypeVar("InT", bound=Array3d)
@@ -19,6 +20,7 @@ def with_reshape(layer: Model[OutT, OutT]) -> Model[InT, InT]:
     return Model(f"with_reshape({layer.name})", forward, init=init, layers=[layer], dims=dims)
 
 
+@width_of_child
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     Y, callback = model._layers[0](_as_rows(X), is_train)
     Y_shape = (*X.shape[:-1], Y.shape[-1])
