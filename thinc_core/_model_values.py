@@ -28,6 +28,10 @@ def checked_dim(node_name: str, dim: str, value: Any) -> int:
     return size
 
 
+# What else tells a dim, besides the arguments of the layer.
+_SAMPLES = {"nI": ", or sample data X to initialize()", "nO": ", or sample data Y to initialize()"}
+
+
 class NodeValues:
     """Dims, parameters, gradients and references of one node; class Model holds the slots."""
 
@@ -103,8 +107,8 @@ class NodeValues:
         if name not in self._dims:
             raise NodeKeyError(f"get_dim: dim must be one of {list(self._dims)} of node {self._label()}; got {name!r}")
         raise ValueError(
-            f"get_dim: dim {name!r} of node {self._label()} is not set yet (pass it when the layer is made, "
-            "or call initialize() with sample data)"
+            f"get_dim: dim {name!r} of node {self._label()} is not set yet (pass {name}= when the layer is made"
+            f"{_SAMPLES.get(name, '')})"
         )
 
     def maybe_get_dim(self, name: str) -> Optional[int]:

@@ -139,7 +139,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, is_train)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def begin_update(self, X: InT) -> Tuple[OutT, Callable[[Any], Any]]:
@@ -147,7 +147,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, True)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def predict(self, X: InT) -> OutT:
@@ -155,7 +155,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, False)[0]
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def initialize(self, X: Optional[InT] = None, Y: Optional[OutT] = None) -> "Model[InT, OutT]":

@@ -27,6 +27,7 @@ from thinc_core.layers import (
     with_nvtx_range,
     with_reshape,
 )
+from thinc_core.layers._gradients import check_shape
 from thinc_core.layers.resizable import resize_linear_weighted
 from thinc_core.model import Model
 
@@ -40,7 +41,14 @@ def product() -> Model[Tuple[Any, Any], Any]:
 
 def product_forward(model: Model, X: Tuple[Any, Any], is_train: bool) -> Tuple[Any, Callable]:
     first, second = X
-    return first * second, lambda dY: (dY * second, dY * first)
+    if first.shape != second.shape:
+        raise ValueError(f"product: X must be arrays of one shape; got {first.shape} and {second.shape}")
+
+    def backprop(dY: Any) -> Tuple[Any, Any]:
+        check_shape(model, dY, first.shape)
+        return dY * second, dY * first
+
+    return first * second, backprop
 
 
 CASES = [

@@ -4,8 +4,9 @@ _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tabl
 _normalized_maxout.py: a Maxout layer and the LayerNorm behind it.
 """
 
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Sequence, TypeVar
 
+from ..errors import add_node_to_error
 from ..model import Model
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
@@ -37,3 +38,24 @@ def column_of(branch: Model) -> Any:
     every, column = index
     is_column = every in (slice(0, None), slice(None)) and isinstance(column, int) and column >= 0
     return column if is_column else None
+
+
+def backprop_steps(model: Model, steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any) -> Any:
+    """The backward pass of layers, or steps that stand for several of them, one after the other."""
+    callback: Any = None
+    try:
+        for callback in reversed(callbacks):
+            dY = callback(dY)
+    except Exception as error:
+        index = callbacks.index(callback)
+        if index < len(steps):  # it may have been edited since
+            add_step_to_error(error, steps[index])
+        add_node_to_error(error, model)
+        raise
+    return dY
+
+
+def add_step_to_error(error: Exception, step: Any, X: Any = None) -> None:
+    """Name the layer on an error of a step; of one that stands for several layers, the one that mixes."""
+    node = getattr(step, "mixer", step)
+    add_node_to_error(error, node, X if node is step or node is step._layers[0] else None)

@@ -58,6 +58,13 @@ def lengths_and_shape(model: Model, X: Any) -> Tuple[Any, Tuple[int, ...]]:
     return X.lengths, X.dataXd.shape
 
 
+def check_padded(model: Model, X: Any) -> None:
+    """RAISES: KindError unless X is a Padded."""
+    if not isinstance(X, Padded):
+        hint = "with_padded() wraps the layer for other batches"
+        raise KindError(f"{model.name}: X must be a Padded; got {type(X).__name__} ({hint})")
+
+
 def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:
     """Columns start up to stop of the arrays in X, as arrays of their own."""
     return combine(lambda arrays: ops.as_contig(arrays[0][..., start:stop]), [X])

@@ -1,12 +1,14 @@
 """What the with_* layers share: run the child on another kind of batch and give back the kind that came in."""
 
+import functools
 from types import MappingProxyType
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..model import Model
 from ..types import Ragged
 from ..util import partial
-from ._sequence import array_of, combine
+from ._gradients import backprop_child, check_lengths
+from ._sequence import array_of, combine, lengths_of
 from ._widths import hand_down
 
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
@@ -17,13 +19,16 @@ def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tup
     layer = model._layers[0]
     inner_X, restore = convert(model, X)
     if restore is unchanged:
-        return layer(X, is_train)
+        Y, callback = layer(X, is_train)
+        return Y, functools.partial(backprop_child, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
     inner_Y, callback = layer(inner_X, is_train)
-    width = _width_if_empty(inner_Y)
+    width, lengths = _width_if_empty(inner_Y), _lengths_of_list(X)
 
     def backprop(dY: Any) -> Any:
-        dX = restore(callback(_with_width(convert(model, dY)[0], width)))
+        if lengths is not None:
+            check_lengths(model, dY, lengths)
+        dX = restore(backprop_child(model, callback, _with_width(convert(model, dY)[0], width)))
         if isinstance(X, Ragged) and dX.data_shape != X.data_shape:
             return Ragged(dX.data.reshape(X.dataXd.shape), X.lengths)
         return dX
@@ -82,3 +87,7 @@ def _with_width(X: Any, width: Optional[int]) -> Any:
 def _width_if_empty(X: Any) -> Optional[int]:
     data = array_of(X)
     return None if isinstance(data, (list, tuple)) or data.size else data.shape[-1]
+
+
+def _lengths_of_list(X: Any) -> Optional[List[int]]:
+    return lengths_of(X) if isinstance(X, list) else None

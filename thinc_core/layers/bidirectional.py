@@ -6,8 +6,8 @@ from ..config import registry
 from ..model import Model
 from ..types import Padded
 from ..util import get_width
-from ._gradients import backprop_each
-from ._sequence import add_up, columns, combine, replace_data
+from ._gradients import backprop_each, check_width
+from ._sequence import add_up, check_padded, columns, combine, replace_data
 from ._widths import sample_width, width_of_all
 
 
@@ -37,6 +37,7 @@ def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Pa
 
 @width_of_all
 def forward_v2(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    check_padded(model, X)
     xp = model.ops.xp
     steps, seqs = xp.arange(X.data.shape[0])[:, None], xp.arange(X.data.shape[1])
     lengths = (X.size_at_t[:, None] > seqs).sum(axis=0)
@@ -52,6 +53,7 @@ def _run(model: Model, X: Padded, is_train: bool, turn: Callable[[Padded], Padde
     half, width = get_width(left), get_width(left) + get_width(right)
 
     def backprop(dY: Padded) -> Padded:
+        check_width(model, dY, width)
         dYs = [columns(ops, dY, 0, half), turn(columns(ops, dY, half, width))]
         dX1, dX2 = backprop_each(model, [callback1, callback2], dYs)
         return add_up([dX1, turn(dX2)])

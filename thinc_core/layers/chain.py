@@ -1,11 +1,11 @@
 """chain: layers one after the other."""
 
-from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
+from functools import partial
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 
 from ..config import registry
-from ..errors import add_node_to_error
 from ..model import Model
-from ._fusion import is_part, part
+from ._fusion import add_step_to_error, backprop_steps, is_part, part
 from ._mixed_tables import fused
 from ._normalized_maxout import normalized
 from ._widths import init_in_turn
@@ -41,7 +41,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
         for layer in _steps(model, X):
             Y = layer._func(layer, Y, False)[0]
     except Exception as error:
-        add_node_to_error(error, getattr(layer, "mixer", layer))
+        add_step_to_error(error, layer, Y)
         raise
 
     def backprop(dY: OutT) -> InT:
@@ -55,22 +55,16 @@ def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = N
 
 
 def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[Any, Callable]:
-    callbacks = []
-    layer = model
+    callbacks: List[Callable] = []
+    layer, steps = model, _steps(model, X)
     try:
-        for layer in _steps(model, X):
+        for layer in steps:
             X, callback = layer._func(layer, X, is_train)
             callbacks.append(callback)
     except Exception as error:
-        add_node_to_error(error, getattr(layer, "mixer", layer))
+        add_step_to_error(error, layer, X)
         raise
-
-    def backprop(dY: Any) -> Any:
-        for callback in reversed(callbacks):
-            dY = callback(dY)
-        return dY
-
-    return X, backprop
+    return X, partial(backprop_steps, model, steps, callbacks)
 
 
 def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:

@@ -6,6 +6,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
+from ._gradients import backprop_each, check_width
 from ._hash_tables import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
 from ._widths import sample_width, width_of_all
@@ -40,8 +41,9 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     ends = list(accumulate(get_width(Y) for Y in Ys))
 
     def backprop(dY: OutT) -> InT:
+        check_width(model, dY, ends[-1])
         parts = [columns(ops, dY, start, end) for start, end in zip([0, *ends], ends)]
-        return add_up([callback(part) for callback, part in zip(callbacks, parts)])
+        return add_up(backprop_each(model, callbacks, parts))
 
     return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), Ys), backprop
 

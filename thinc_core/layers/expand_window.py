@@ -5,6 +5,7 @@ from typing import Callable, Tuple, TypeVar, Union, cast
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._gradients import check_shape
 
 InT = TypeVar("InT", Floats2d, Ragged)
 
@@ -24,19 +25,25 @@ def forward(
 ) -> Tuple[Union[Floats2d, Ragged], Callable]:
     ops, nW = model.ops, model.attrs["window_size"]
     if not isinstance(X, Ragged):
+        Y = ops.seq2col(X, nW)
+        wide = Y.shape
 
         def backprop_array(dY: Floats2d) -> Floats2d:
+            check_shape(model, dY, wide)
             return ops.backprop_seq2col(dY, nW)
 
-        return ops.seq2col(X, nW), backprop_array
+        return Y, backprop_array
 
     lengths, shape = X.lengths, X.dataXd.shape
+    Y = ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths)
+    wide = Y.shape
 
     def backprop(dY: Ragged) -> Ragged:
+        check_shape(model, dY.data, wide)
         dX = ops.backprop_seq2col(cast(Floats2d, dY.data), nW, lengths=lengths)
         return Ragged(dX.reshape(shape), lengths)
 
-    return Ragged(ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths), lengths), backprop
+    return Ragged(Y, lengths), backprop
 
 
 forward.output_width = lambda model, width: width and (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
-from ._sequence import live_rows, rows_of, with_rows
+from ._sequence import check_padded, live_rows, rows_of, with_rows
 from ._widths import sample_width
 
 
@@ -43,6 +43,7 @@ def LSTM(
 
 
 def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    check_padded(model, Xp)
     ops: Any = model.ops
     params, (C0, H0), live = model.get_param("LSTM"), model.get_param("HC0"), live_rows(ops, Xp)
     rate = model.attrs["dropout_rate"] if is_train else 0

@@ -4,7 +4,7 @@ from typing import Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_each
+from ._gradients import backprop_each, check_items
 from ._widths import width_of_child
 
 InT = TypeVar("InT")
@@ -19,6 +19,7 @@ def map_list(layer: Model[InT, OutT]) -> Model[List[InT], List[OutT]]:
 
 @width_of_child
 def forward(model: Model[List[InT], List[OutT]], Xs: List[InT], is_train: bool) -> Tuple[List[OutT], Callable]:
+    check_items(model, Xs, "a list")
     layer = model._layers[0]
     results = [layer(X, is_train) for X in Xs]
 

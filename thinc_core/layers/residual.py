@@ -4,6 +4,7 @@ from typing import Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._gradients import backprop_child
 from ._sequence import add_up
 from ._widths import width_of_child
 from ._wrapper import init_child
@@ -26,7 +27,7 @@ def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callab
     Y, backprop_layer = model._layers[0](X, is_train)
 
     def backprop(dY: InT) -> InT:
-        return add_up([dY, backprop_layer(dY)])
+        return add_up([dY, backprop_child(model, backprop_layer, dY)])
 
     return add_up([X, Y]), backprop
 

@@ -1,5 +1,6 @@
 """resizable: a layer whose number of outputs can be changed after it has been trained."""
 
+from functools import partial
 from typing import Any, Callable, Dict, Optional, Tuple, TypeVar
 
 from ..config import registry
@@ -26,7 +27,7 @@ def resizable(layer: Model[InT, OutT], resize_layer: Callable[..., Model]) -> Mo
 @width_of_child
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     Y, callback = model._layers[0](X, is_train)
-    return Y, lambda dY: backprop_child(model, callback, dY)
+    return Y, partial(backprop_child, model, callback)
 
 
 def resize_model(model: Model[InT, OutT], new_nO: int) -> Model[InT, OutT]:

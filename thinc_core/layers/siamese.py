@@ -4,7 +4,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_each
+from ._gradients import backprop_each, check_items
 from ._widths import hand_down, sample_width
 
 LayerT = TypeVar("LayerT")
@@ -29,6 +29,7 @@ def forward(
     model: Model[Tuple[LayerT, LayerT], OutT], X: Tuple[LayerT, LayerT], is_train: bool
 ) -> Tuple[OutT, Callable]:
     layer, similarity = model._layers
+    check_items(model, X, "a pair")
     first, second = X
     Y1, callback1 = layer(first, is_train)
     Y2, callback2 = layer(second, is_train)

@@ -4,7 +4,7 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_each
+from ._gradients import backprop_each, check_items
 from ._sequence import add_up
 from ._widths import hand_down, sample_width
 from .add import set_widths
@@ -27,6 +27,7 @@ def forward(model: Model[InT, Tuple], X: InT, is_train: bool) -> Tuple[Tuple, Ca
     results = [layer(X, is_train) for layer in model._layers]
 
     def backprop(dYs: Tuple) -> InT:
+        check_items(model, dYs, "a tuple, as the output is", "dY")
         return add_up(backprop_each(model, [callback for _, callback in results], dYs))
 
     return tuple(Y for Y, _ in results), backprop

@@ -7,7 +7,7 @@ import numpy
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ints2d
-from ._gradients import backprop_child
+from ._gradients import backprop_child, check_array, check_shape
 from ._widths import width_of_child
 from ._wrapper import init_child
 
@@ -26,6 +26,7 @@ def uniqued(layer: Model, *, column: int = 0) -> Model[Ints2d, Floats2d]:
 
 @width_of_child
 def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    check_array(model, X)
     ops: Any = model.ops
     layer = model._layers[0]
     if X.size < 2:
@@ -35,8 +36,7 @@ def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> Tuple[
     Y_shape = (len(inverse), *Y.shape[1:])
 
     def backprop(dY: Floats2d) -> Any:
-        if dY.shape != Y_shape:
-            raise ValueError(f"{model.name}: dY must have the shape of the output {Y_shape}; got {dY.shape}")
+        check_shape(model, dY, Y_shape)
         dY_unique = ops.alloc((len(first), *dY.shape[1:]), dtype=dY.dtype)
         ops.scatter_add(dY_unique, inverse, dY)
         dX = backprop_child(model, callback, dY_unique)

@@ -5,7 +5,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd
-from ._gradients import backprop_child
+from ._gradients import backprop_child, check_items, check_lengths
 from ._sequence import flat_items, nested
 from ._widths import width_of_child
 
@@ -24,13 +24,14 @@ def with_flatten(layer: Model[Sequence[ItemT], ArrayXd]) -> Model[Sequence[Seque
 
 @width_of_child
 def forward(model: Model[NestedT, ListXd], X: NestedT, is_train: bool) -> Tuple[ListXd, Callable]:
+    check_items(model, X, "a list of lists")
     ops: Any = model._layers[0].ops
     Y, callback = model._layers[0](flat_items(X), is_train)
-    lengths = [len(items) for items in X]
+    lengths, dtype, shape = [len(items) for items in X], Y.dtype, Y.shape
 
     def backprop(dY: ListXd) -> List[List[Any]]:
-        dX = backprop_child(model, callback, _rows(ops, dY, Y))
-        return nested(dX, lengths)
+        check_lengths(model, dY, lengths)
+        return nested(backprop_child(model, callback, _rows(ops, dY, dtype, shape)), lengths)
 
     return ops.unflatten(Y, lengths), backprop
 
@@ -40,6 +41,6 @@ def init(model: Model[NestedT, ListXd], X: Optional[NestedT] = None, Y: Optional
     layer.initialize(X=None if X is None else flat_items(X), Y=layer.ops.flatten(Y) if Y else None)
 
 
-def _rows(ops: Any, dYs: Any, Y: Any) -> Any:
-    dY = ops.flatten(dYs, dtype=Y.dtype)
-    return dY if dY.size or Y.size else dY.reshape(Y.shape)
+def _rows(ops: Any, dYs: Any, dtype: Any, shape: Tuple[int, ...]) -> Any:
+    dY = ops.flatten(dYs, dtype=dtype)
+    return dY if dY.size or 0 not in shape else dY.reshape(shape)

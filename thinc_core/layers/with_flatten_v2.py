@@ -4,7 +4,7 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_child
+from ._gradients import backprop_child, check_items
 from ._sequence import flat_items, nested
 from ._widths import width_of_child
 
@@ -25,6 +25,7 @@ def with_flatten_v2(layer: Model[List[InItemT], List[OutItemT]]) -> Model[List[L
 def forward(
     model: Model[List[List[InItemT]], List[List[OutItemT]]], X: List[List[InItemT]], is_train: bool
 ) -> Tuple[List[List[OutItemT]], Callable]:
+    check_items(model, X, "a list of lists")
     lengths = [len(items) for items in X]
     Y, callback = model._layers[0](flat_items(X), is_train)
 

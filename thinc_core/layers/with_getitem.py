@@ -4,7 +4,7 @@ from typing import Any, Callable, Optional, Tuple
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_child
+from ._gradients import backprop_child, check_items
 
 
 @registry.layers("with_getitem.v1")
@@ -19,6 +19,7 @@ def with_getitem(idx: int, layer: Model) -> Model[Tuple[Any, ...], Tuple[Any, ..
 def forward(
     model: Model[Tuple[Any, ...], Tuple[Any, ...]], items: Tuple[Any, ...], is_train: bool
 ) -> Tuple[Tuple[Any, ...], Callable]:
+    check_items(model, items, "a tuple")
     index = model.attrs["idx"]
     Y, callback = model._layers[0](items[index], is_train)
 

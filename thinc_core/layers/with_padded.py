@@ -3,6 +3,7 @@
 from typing import Any, Callable, Tuple, TypeVar, Union
 
 from ..config import registry
+from ..errors import KindError
 from ..model import Model
 from ..types import Array3d, Ints1d, List2d, Padded, Ragged
 from ._sequence import from_ragged
@@ -37,6 +38,9 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
         return Padded(*X), lambda Y: (Y.data, Y.size_at_t, Y.lengths, Y.indices)
     if isinstance(X, (list, tuple)):
         return ops.list2padded(X), ops.padded2list
+    if getattr(X, "ndim", 0) != 3:
+        found = f"an array of shape {X.shape}" if hasattr(X, "shape") else type(X).__name__
+        raise KindError(f"{model.name}: X must be a list, Ragged, Padded or an array of rank 3; got {found}")
     return _all_running(model, X), lambda Y: Y.data
 
 

@@ -5,7 +5,7 @@ from typing import Callable, Optional, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d
-from ._gradients import backprop_child
+from ._gradients import backprop_child, check_array, check_shape
 from ._widths import width_of_child
 from ._wrapper import init_child
 
@@ -22,12 +22,12 @@ def with_reshape(layer: Model[OutT, OutT]) -> Model[InT, InT]:
 
 @width_of_child
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
+    check_array(model, X)
     Y, callback = model._layers[0](_as_rows(X), is_train)
     Y_shape = (*X.shape[:-1], Y.shape[-1])
 
     def backprop(dY: InT) -> InT:
-        if dY.shape != Y_shape:
-            raise ValueError(f"{model.name}: dY must have the shape of the output {Y_shape}; got {dY.shape}")
+        check_shape(model, dY, Y_shape)
         return cast(InT, backprop_child(model, callback, _as_rows(dY)).reshape(X.shape))
 
     return cast(InT, Y.reshape(Y_shape)), backprop
