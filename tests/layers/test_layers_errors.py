@@ -37,8 +37,13 @@ def widen(X):
 
 def cut(X):
     """The same batch without its last row; None where that is no batch."""
-    if isinstance(X, (Ragged, Padded)):
-        return None
+    if isinstance(X, Ragged):
+        lengths = X.lengths.copy()
+        lengths[numpy.flatnonzero(lengths)[-1]] -= 1
+        return Ragged(X.dataXd[:-1], lengths)
+    if isinstance(X, Padded):
+        steps = len(X.data) - 1
+        return Padded(X.data[:steps], X.size_at_t[:steps], numpy.minimum(X.lengths, steps), X.indices)
     if isinstance(X, (list, tuple)):
         last = max((i for i, item in enumerate(X) if isinstance(item, (Ragged, Padded)) or len(item)), default=0)
         shorter = cut(X[last]) if X else None

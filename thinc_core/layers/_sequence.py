@@ -9,6 +9,7 @@ from ..backends import Ops
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
+from ._gradients import check_shape
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -104,6 +105,12 @@ def rows_of(Xp: Padded, live: Any, width: int) -> Any:
     """(rows, width) the live rows, which may be a view of the data."""
     steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
     return Xp.data.reshape(steps * columns, found or width)[live]
+
+
+def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: int) -> Any:
+    """rows_of for a gradient. RAISES: ValueError unless it has the steps and columns of Xp and that width."""
+    check_shape(model, dYp.data, (*Xp.data.shape[:2], width))
+    return rows_of(dYp, live, width)
 
 
 def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:

@@ -14,6 +14,14 @@ def sample_width(sample: Any) -> Optional[int]:
     return None if sample is None else get_width(sample) or None
 
 
+def set_from_samples(model: Model, X: Any, Y: Any) -> None:
+    """Set nI to the width of X and nO to that of Y, where they tell one."""
+    for dim, sample in (("nI", X), ("nO", Y)):
+        width = sample_width(sample)
+        if width is not None:
+            model.set_dim(dim, width)
+
+
 def as_wide(X: Any, W: Any) -> Any:
     """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
     try:

@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..model import Model
-from ..types import Ragged
+from ..types import Padded, Ragged
 from ..util import partial
-from ._gradients import backprop_child, check_lengths
+from ._gradients import backprop_child
 from ._sequence import array_of, combine, lengths_of
 from ._widths import hand_down
 
@@ -23,11 +23,12 @@ def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tup
         return Y, functools.partial(backprop_child, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
     inner_Y, callback = layer(inner_X, is_train)
-    width, lengths = _width_if_empty(inner_Y), _lengths_of_list(X)
+    width, sizes = _width_if_empty(inner_Y), _sizes(X)
 
     def backprop(dY: Any) -> Any:
-        if lengths is not None:
-            check_lengths(model, dY, lengths)
+        if sizes is not None and _sizes(dY) != sizes:
+            found = f"as long as the output, {sizes}; got {_sizes(dY) or type(dY).__name__}"
+            raise ValueError(f"{model.name}: dY must be sequences {found}")
         dX = restore(backprop_child(model, callback, _with_width(convert(model, dY)[0], width)))
         if isinstance(X, Ragged) and dX.data_shape != X.data_shape:
             return Ragged(dX.data.reshape(X.dataXd.shape), X.lengths)
@@ -89,5 +90,10 @@ def _width_if_empty(X: Any) -> Optional[int]:
     return None if isinstance(data, (list, tuple)) or data.size else data.shape[-1]
 
 
-def _lengths_of_list(X: Any) -> Optional[List[int]]:
-    return lengths_of(X) if isinstance(X, list) else None
+def _sizes(X: Any) -> Optional[List[int]]:
+    """Lengths of the items of a list, or how many rows there are in all, or steps and columns."""
+    if isinstance(X, list):
+        return lengths_of(X)
+    if isinstance(X, Ragged):
+        return [len(X.data)]
+    return list(X.data.shape[:2]) if isinstance(X, Padded) else None

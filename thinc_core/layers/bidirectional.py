@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Padded
 from ..util import get_width
-from ._gradients import backprop_each, check_width
+from ._gradients import backprop_each, check_shape
 from ._sequence import add_up, check_padded, columns, combine, replace_data
 from ._widths import sample_width, width_of_all
 
@@ -32,6 +32,7 @@ def bidirectional_v2(l2r: Model[Padded, Padded], r2l: Optional[Model[Padded, Pad
 
 @width_of_all
 def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    check_padded(model, X)
     return _run(model, X, is_train, lambda Xp: Xp)
 
 
@@ -50,15 +51,16 @@ def _run(model: Model, X: Padded, is_train: bool, turn: Callable[[Padded], Padde
     l2r, r2l = model._layers
     left, callback1 = l2r(X, is_train)
     right, callback2 = r2l(turn(X), is_train)
-    half, width = get_width(left), get_width(left) + get_width(right)
+    Y = combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), [left, turn(right)])
+    shape, half = Y.data.shape, get_width(left)
 
     def backprop(dY: Padded) -> Padded:
-        check_width(model, dY, width)
-        dYs = [columns(ops, dY, 0, half), turn(columns(ops, dY, half, width))]
+        check_shape(model, dY.data, shape)
+        dYs = [columns(ops, dY, 0, half), turn(columns(ops, dY, half, shape[-1]))]
         dX1, dX2 = backprop_each(model, [callback1, callback2], dYs)
         return add_up([dX1, turn(dX2)])
 
-    return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), [left, turn(right)]), backprop
+    return Y, backprop
 
 
 def _both(run: Callable, l2r: Model, r2l: Optional[Model]) -> Model:
