@@ -76,7 +76,8 @@ def _plain_text(error: Exception, node: Any, X: Any) -> Optional[str]:
     text = error.args[0] if len(error.args) == 1 else None
     if not isinstance(text, str) or str(error) != text:
         return None
-    wanted, shape = node._dims.get("nI"), getattr(X if hasattr(X, "shape") else getattr(X, "data", None), "shape", ())
+    data: Any = X if hasattr(X, "shape") else getattr(X, "data", None)
+    shape, wanted = getattr(data, "shape", None) or (), node._dims.get("nI")
     if isinstance(error, ShapeError) and wanted and len(shape) > 1 and shape[-1] != wanted:
         return f"X must have width {wanted}; got {tuple(shape)}"
     for name in (node.name, short_name(node.name)):
@@ -95,9 +96,9 @@ def display_name(node: Any) -> str:
 
 def kind_name(node: Any) -> str:
     """Which layer a node is, such as "chain"; its name if it is none of ours."""
-    function = node._func
+    function: Any = node._func
     while isinstance(function, partial):
-        function = function.args[-1] if function.args and callable(function.args[-1]) else function.func
+        function = next((arg for arg in reversed(function.args) if callable(arg)), function.func)
     package, _, module = (getattr(function, "__module__", None) or "").rpartition(".")
     return module if package == f"{__package__}.layers" else short_name(node.name)[1:-1]
 

@@ -23,9 +23,10 @@ def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tup
         return Y, functools.partial(backprop_child, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
     inner_Y, callback = layer(inner_X, is_train)
-    width, sizes = _width_if_empty(inner_Y), _sizes(X)
+    width = _width_if_empty(inner_Y)
 
     def backprop(dY: Any) -> Any:
+        sizes = _sizes(X)
         if sizes is not None and _sizes(dY) != sizes:
             found = f"as long as the output, {sizes}; got {_sizes(dY) or type(dY).__name__}"
             raise ValueError(f"{model.name}: dY must be sequences {found}")

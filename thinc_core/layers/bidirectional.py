@@ -1,6 +1,6 @@
 """bidirectional: two layers side by side, of which one reads the sequences from their ends."""
 
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple, cast
 
 from ..config import registry
 from ..model import Model
@@ -39,9 +39,9 @@ def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Pa
 @width_of_all
 def forward_v2(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
     check_padded(model, X)
-    xp = model.ops.xp
+    xp, sizes = model.ops.xp, cast(Any, X.size_at_t)
     steps, seqs = xp.arange(X.data.shape[0])[:, None], xp.arange(X.data.shape[1])
-    lengths = (X.size_at_t[:, None] > seqs).sum(axis=0)
+    lengths = (sizes[:, None] > seqs).sum(axis=0)
     turned = xp.where(steps < lengths, lengths - 1 - steps, steps)
     return _run(model, X, is_train, lambda Xp: replace_data(Xp, Xp.data[turned, seqs]))
 
