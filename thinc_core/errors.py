@@ -77,7 +77,8 @@ def _plain_text(error: Exception, node: Any, X: Any) -> Optional[str]:
     if not isinstance(text, str) or str(error) != text:
         return None
     data: Any = X if hasattr(X, "shape") else getattr(X, "data", None)
-    shape, wanted = getattr(data, "shape", None) or (), node._dims.get("nI")
+    shape: Any = getattr(data, "shape", ())
+    wanted = node._dims.get("nI")
     if isinstance(error, ShapeError) and wanted and len(shape) > 1 and shape[-1] != wanted:
         return f"X must have width {wanted}; got {tuple(shape)}"
     for name in (node.name, short_name(node.name)):

@@ -11,18 +11,14 @@ from ._instrument import instrument
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-def do_nothing(*args: Any) -> None:
-    """The hook when none is given."""
-
-
 @registry.layers("with_debug.v1")
 def with_debug(
     layer: ModelT,
     name: Optional[str] = None,
     *,
-    on_init: Callable[[Model, Any, Any], None] = do_nothing,
-    on_forward: Callable[[Model, Any, bool], None] = do_nothing,
-    on_backprop: Callable[[Any], None] = do_nothing,
+    on_init: Optional[Callable[[Model, Any, Any], None]] = None,
+    on_forward: Optional[Callable[[Model, Any, bool], None]] = None,
+    on_backprop: Optional[Callable[[Any], None]] = None,
 ) -> ModelT:
     """The layer itself, which calls on_init(model, X, Y), on_forward(model, X, is_train) and on_backprop(dY) first.
 
@@ -36,6 +32,7 @@ def with_debug(
     )
 
 
-def _call(hook: Callable[..., None], *args: Any) -> ContextManager[None]:
-    hook(*args)
+def _call(hook: Optional[Callable[..., None]], *args: Any) -> ContextManager[None]:
+    if hook is not None:
+        hook(*args)
     return contextlib.nullcontext()
