@@ -247,9 +247,10 @@ def test_width_is_told_by_the_shape():
 
 def test_every_layer_of_the_list_of_names_is_here():
     names = """add bidirectional chain clone concatenate expand_window list2array list2padded list2ragged noop
-    padded2list ragged2list reduce_first reduce_last reduce_max reduce_mean reduce_sum residual resizable siamese sigmoid_activation
-    softmax_activation tuplify uniqued with_array with_array2d with_cpu with_flatten with_getitem with_list with_padded
-    with_ragged with_reshape Dropout Embed Gelu HashEmbed LSTM LayerNorm Linear Maxout Mish Relu Softmax""".split()
+    padded2list ragged2list reduce_first reduce_last reduce_max reduce_mean reduce_sum residual resizable
+    siamese sigmoid_activation softmax_activation tuplify uniqued with_array with_array2d with_cpu
+    with_flatten with_getitem with_list with_padded with_ragged with_reshape Dropout Embed Gelu HashEmbed
+    LSTM LayerNorm Linear Maxout Mish Relu Softmax""".split()
     versions = [f"{name}.v1" for name in names] + ["Softmax.v2", "bidirectional.v2", "with_flatten.v2"]
     assert not set(versions) - set(registered())
     assert {"array_getitem", "map_list", "with_debug", "with_nvtx_range", "with_signpost_interval"} <= set(
