@@ -165,8 +165,8 @@ Z = floats((R, 3 * C), 10)  # in float32 for both
 Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
 ROW = ("out", (R,))
 KERNELS = {
-    "softmax": ("softmax", (Y, "X", R, C, 1.0)),
-    "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
+    "softmax": ("softmax", (Y, "X", NULL, R, C, 1.0)),
+    "softmax_wide": ("softmax", (Y, "X", "b", R, C, 2.0)),
     "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
     "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
     "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),
@@ -177,8 +177,14 @@ KERNELS = {
     "backprop_layernorm": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
     "backprop_layernorm_wide": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
     "affine_maxout": ("gemm", (Y, WHICH, Z, "bias3", R * C, C, 3)),
-    "affine_maxout_layernorm_8": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
-    "affine_maxout_layernorm_32": ("gemm", (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", R, C, 3, 1e-5)),
+    "affine_maxout_layernorm_8": (
+        "gemm",
+        (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", "X", R, C, 3, 5, 20000, 1e-5, 1.25),
+    ),
+    "affine_maxout_layernorm_32": (
+        "gemm",
+        (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", "X", R, C, 3, 5, 20000, 1e-5, 1.25),
+    ),
     "column_parts": ("gemm", (("parts", (2, C)), "X", R, C, 20)),
     "biased_gelu": ("activations", (Y, Y, "X", "b", R * C, C)),
     "lstm_step": (

@@ -15,6 +15,7 @@ from fake_cupy import pretend_installed
 from running import copied, on_backend
 
 from thinc_core.backends import Ops
+from thinc_core.backends.reference.optim import StepRates
 
 f = numpy.ones
 i = numpy.zeros
@@ -50,6 +51,12 @@ def backward_maxout(**changed: Any) -> Dict[str, Any]:
     args = affine_maxout()
     grads = {"dW": f((5, 2, 3), "f"), "db": f((5, 2), "f")}
     return {"dY": f((4, 5), "f"), "which": i((4, 5), "i"), "X": args["X"], "W": args["W"], **grads, **changed}
+
+
+def steps(**changed: Any) -> Dict[str, Any]:
+    names = ("weights", "gradients", "mom1", "mom2", "averages")
+    args = {name: [f((2, 2), "f") if name[:3] != "mom" else f(4, "f"), f(3, "f")] for name in names}
+    return {**args, "rates": [StepRates(1, 0.1), StepRates(1, 0.1)], **changed}
 
 
 def adam(**changed: Any) -> Dict[str, Any]:
@@ -209,6 +216,18 @@ ERRORS = [
     ("adam", adam(mom1=f(5, "f")), ValueError, "adam: weights, gradient, mom1, mom2 must have the same shape; got (4,) and (4,) and (5,) and (4,)"),
     ("adam", adam(gradient=frozen(f(4, "f"))), ValueError, "adam: gradient is overwritten and must be writable; got a read-only array (pass a copy)"),
     ("adam", adam(weights=f(4, "i")), TypeError, "adam: weights must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("apply_gradients", steps(rates=[]), ValueError, "apply_gradients: weights, gradients, mom1, mom2, averages and rates must be lists of one length; got 2, 2, 2, 2, 2 and 0"),
+    ("apply_gradients", steps(mom1=None), TypeError, "apply_gradients: mom1 must be a list; got NoneType"),
+    ("apply_gradients", steps(mom1=[None, None]), TypeError, "apply_gradients: mom1[0] and mom2[0] must both be arrays or both None; got one of each"),
+    ("apply_gradients", steps(mom1=[f((2, 2), "f"), f(3, "f")]), ValueError, "apply_gradients: mom1[0] must have shape (4,); got (2, 2)"),
+    ("apply_gradients", steps(gradients=[f((2, 2), "f"), f(4, "f")]), ValueError, "apply_gradients: gradients[1] must have shape (3,); got (4,)"),
+    ("apply_gradients", steps(weights=[f((2, 2), "i"), f(3, "f")]), TypeError, "apply_gradients: weights[0] must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("apply_gradients", steps(gradients=[f((2, 2), "f"), None]), TypeError, "apply_gradients: gradients[1] must be a numpy array; got NoneType (call model.ops.asarray)"),
+    ("apply_gradients", steps(averages=[f((2, 2), "f"), frozen(f(3, "f"))]), ValueError, "apply_gradients: averages[1] is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("apply_gradients", steps(rates=[StepRates(1, 0.1), (1, 0.1)]), TypeError, "apply_gradients: rates[1] must be a StepRates; got tuple"),
+    ("apply_gradients", steps(rates=[StepRates(1, 0.1), StepRates(1, "x")]), TypeError, "apply_gradients: rates[1].learn_rate must be a number; got 'x'"),
+    ("apply_gradients", steps(unscale=None), TypeError, "apply_gradients: unscale must be a number; got None"),
+    ("apply_gradients", steps(found_inf=f(1, "f")), TypeError, "apply_gradients: found_inf must have dtype int32; got float32"),
     ("clip_gradient", {"gradient": frozen(f(4, "f")), "threshold": 1.0}, ValueError, "clip_gradient: gradient is overwritten and must be writable; got a read-only array (pass a copy)"),
     ("update_averages", {"ema": f(4, "f"), "weights": f(3, "f"), "t": 1}, ValueError, "update_averages: ema, weights must have the same shape; got (4,) and (3,)"),
 ]  # fmt: skip
@@ -304,13 +323,14 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     for ops in (Ops(), NumpyOps()):
         with pytest.raises(TypeError) as caught:
             getattr(ops, op)(**foreign)
-        text = f"{op}: {first} is a cupy array but the current ops are numpy (call model.ops.asarray)"
-        assert str(caught.value) == text
+        hint = "call model.ops.asarray; or model.to_gpu(0) computes on the GPU"
+        assert str(caught.value) == f"{op}: {first} is a cupy array but the current ops are numpy ({hint})"
     on_gpu = CupyOps()
     on_gpu.xp, on_gpu._works = FakeCupy(), True
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
-    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"
+    hint = "call model.ops.asarray; or model.to_cpu() computes on the CPU"
+    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy ({hint})"
 
 
 def fails_with(monkeypatch: Any, error: Exception) -> Any:

@@ -87,6 +87,10 @@ class WatchingOps(NumpyOps):
         self.rates = (*self.rates, drop)
         return super().get_dropout_mask(shape, drop)
 
+    def dropout_seed(self, drop):
+        self.rates = (*self.rates, drop)
+        return super().dropout_seed(drop)
+
 
 @pytest.mark.parametrize(
     "make",

@@ -39,6 +39,7 @@ CHANGED = {
     "scatter_add": ("table",),
     "backprop_affine": ("dW", "db"),
     "backprop_affine_maxout": ("dW", "db"),
+    "backprop_affine_maxout_layernorm": ("dW", "db", "dG", "dshift"),
     "backprop_layernorm": ("dG", "db"),
     "backprop_hash_embed": ("dtable",),
     "update_averages": ("ema",),

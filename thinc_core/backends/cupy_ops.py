@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from . import _gpu, checks
+from .cuda._arrays import here
 from .cuda.activations import CudaActivations
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
@@ -91,6 +92,8 @@ class CupyOps(
         self._need_device("asarray")
         if not checks.is_cupy(data) and self._is_on_device(data):
             data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)
+        if checks.is_cupy(data) and self._several is not False and not here(self, data):
+            data = self.xp.asarray(data)  # copies from the other device to the current one
         return super().asarray(data, dtype=dtype)
 
     def _is_on_device(self, data: Any) -> bool:

@@ -75,7 +75,10 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 T learn_rate, T mod_rate) noexcept nogil
         void (*sum_squares)(double* total, const T* X, size_t n) noexcept nogil
         void (*update_averages)(T* ema, const T* weights, size_t n, T step) noexcept nogil
+        void (*apply_gradients)(T** arrays, const size_t* starts, const double* rates, double* squares, size_t n,
+                double unscale, int32_t* found_inf) noexcept nogil
         void (*dropout_mask)(T* mask, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
+        void (*dropout)(T* Y, const T* X, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
         void (*gemm)(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
                 bint trans1, bint trans2, bint accumulate) noexcept nogil
         void (*affine)(T* Y_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I, size_t ldx

@@ -1,20 +1,24 @@
 """How layers say that they can be run together, where that gives the same result sooner. The tree of nodes stays.
 
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
-_normalized_maxout.py: a Maxout layer and the LayerNorm behind it.
+_normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
+
+A forward function with an attribute `plus`, called as plus(layer, X, is_train, added), gives added + layer(X) in the same
+pass. One with `adds_gradient` has a backprop that takes a second array, to add to the gradient that it returns.
 """
 
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Callable, Tuple, TypeVar
 
 from ..errors import add_node_to_error
 from ..model import Model
+from ._sequence import add_up
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
     """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
-    "hash table", "maxout" or "layernorm"."""
+    "hash table", "maxout", "layernorm" or "dropout"."""
 
     def mark(forward: ForwardT) -> ForwardT:
         forward.fused_part = name  # type: ignore[attr-defined]
@@ -25,6 +29,20 @@ def part(name: str) -> Callable[[ForwardT], ForwardT]:
 
 def is_part(layer: Model, *names: str) -> bool:
     return getattr(layer._func, "fused_part", None) in names
+
+
+def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
+    """added + layer(X), and the backprop of the layer. Neither array is written to."""
+    plus = getattr(layer._func, "plus", None)
+    try:
+        if plus is not None:
+            return plus(layer, X, is_train, added)
+        Y, backprop = layer._func(layer, X, is_train)
+        return add_up([added, Y]), backprop
+    except Exception as error:
+        if isinstance(layer, Model):
+            add_node_to_error(error, layer, X)
+        raise
 
 
 def column_of(branch: Model) -> Any:
@@ -38,24 +56,3 @@ def column_of(branch: Model) -> Any:
     every, column = index
     is_column = every in (slice(0, None), slice(None)) and isinstance(column, int) and column >= 0
     return column if is_column else None
-
-
-def backprop_steps(model: Model, steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any) -> Any:
-    """The backward pass of layers, or steps that stand for several of them, one after the other."""
-    callback: Any = None
-    try:
-        for callback in reversed(callbacks):
-            dY = callback(dY)
-    except Exception as error:
-        index = callbacks.index(callback)
-        if index < len(steps):  # it may have been edited since
-            add_step_to_error(error, steps[index])
-        add_node_to_error(error, model)
-        raise
-    return dY
-
-
-def add_step_to_error(error: Exception, step: Any, X: Any = None) -> None:
-    """Name the layer on an error of a step; of one that stands for several layers, the one that mixes."""
-    node = getattr(step, "mixer", step)
-    add_node_to_error(error, node, X if node is step or node is step._layers[0] else None)

@@ -20,6 +20,15 @@ def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -
     return result
 
 
+def accumulate_in(owners: Sequence[Tuple[Model, str]], op: Callable, args: Tuple[Any, ...], *more: Any) -> Any:
+    """Run op(*args, *buffers, *more) like accumulate, for parameters of several nodes: (node, name) of each buffer."""
+    buffers = [_buffer(model, name) for model, name in owners]
+    result = op(*args, *buffers, *more)
+    for (model, name), buffer in zip(owners, buffers):
+        _tell_proxy(model, name, buffer)
+    return result
+
+
 def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...], name: str) -> None:
     """Run op(*args, buffers), which adds to a list of gradient buffers, those of one parameter of each node."""
     buffers = [_buffer(model, name) for model in models]
@@ -107,10 +116,10 @@ def backprop_each(
     return dXs
 
 
-def backprop_child(model: Model, callback: Callable, dY: Any) -> Any:
-    """callback(dY), that of the only layer of a node. RAISES: what it raises, with the path of the layer."""
+def backprop_child(model: Model, callback: Callable, *dY: Any) -> Any:
+    """callback(*dY), that of the only layer of a node. RAISES: what it raises, with the path of the layer."""
     try:
-        return callback(dY)
+        return callback(*dY)
     except Exception as error:
         for node in (*model._layers[:1], model):
             add_node_to_error(error, node)

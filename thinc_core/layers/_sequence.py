@@ -5,7 +5,7 @@ from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
 
-from ..backends import Ops
+from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
@@ -76,11 +76,11 @@ def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
 
 
 def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
-    return Ragged(ops.flatten(Xs), ops.asarray1i(lengths_of(Xs)))
+    return Ragged(ops._joined(Xs), ops._batch_lengths(lengths_of(Xs)))
 
 
 def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
-    return ops.unflatten(X.dataXd, X.lengths)
+    return ops.unflatten(X.dataXd, ops._sizes(X.lengths))
 
 
 def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
@@ -101,8 +101,9 @@ def live_rows(ops: Any, Xp: Padded) -> Any:
     return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))
 
 
-def rows_of(Xp: Padded, live: Any, width: int) -> Any:
-    """(rows, width) the live rows, which may be a view of the data."""
+def rows_of(ops: Any, Xp: Padded, live: Any, width: int) -> Any:
+    """(rows, width) the live rows, which may be a view of the data. RAISES: TypeError for those of another device."""
+    checks.array("lstm", "X", Xp.data, ops.xp)
     steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
     return Xp.data.reshape(steps * columns, found or width)[live]
 
@@ -110,7 +111,7 @@ def rows_of(Xp: Padded, live: Any, width: int) -> Any:
 def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: int) -> Any:
     """rows_of for a gradient. RAISES: ValueError unless it has the steps and columns of Xp and that width."""
     check_shape(model, dYp.data, (*Xp.data.shape[:2], width))
-    return rows_of(dYp, live, width)
+    return rows_of(model.ops, dYp, live, width)
 
 
 def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:

@@ -15,14 +15,17 @@ from ._widths import hand_down
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
 
 
-def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+def run_converted(
+    convert: Convert, model: Model, X: Any, is_train: bool, run: Callable[..., Any] = Model.__call__
+) -> Tuple[Any, Callable]:
+    """Run the child on the converted batch. run(child, X, is_train): in a way of its own."""
     layer = model._layers[0]
     inner_X, restore = convert(model, X)
     if restore is unchanged:
-        Y, callback = layer(X, is_train)
+        Y, callback = run(layer, X, is_train)
         return Y, functools.partial(backprop_child, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
-    inner_Y, callback = layer(inner_X, is_train)
+    inner_Y, callback = run(layer, inner_X, is_train)
     width = _width_if_empty(inner_Y)
 
     def backprop(dY: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, Tuple, cast
 
+from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Padded
@@ -40,6 +41,7 @@ def forward(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Pa
 def forward_v2(model: Model[Padded, Padded], X: Padded, is_train: bool) -> Tuple[Padded, Callable]:
     check_padded(model, X)
     xp, sizes = model.ops.xp, cast(Any, X.size_at_t)
+    checks.array(model.name, "X", X.data, xp)
     steps, seqs = xp.arange(X.data.shape[0])[:, None], xp.arange(X.data.shape[1])
     lengths = (sizes[:, None] > seqs).sum(axis=0)
     turned = xp.where(steps < lengths, lengths - 1 - steps, steps)

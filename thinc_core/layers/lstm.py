@@ -49,7 +49,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
     rate = model.attrs["dropout_rate"] if is_train else 0
     mask = ops.get_dropout_mask(params.shape, rate) if rate else None
     weights = params if mask is None else params * mask
-    args = (weights, H0, C0, rows_of(Xp, live, model.get_dim("nI")), Xp.size_at_t)
+    args = (weights, H0, C0, rows_of(ops, Xp, live, model.get_dim("nI")), Xp.size_at_t)
     Y, state = ops.lstm_forward_training(*args) if is_train else (ops.lstm_forward_inference(*args), None)
 
     def backprop(dYp: Padded) -> Padded:

@@ -4,10 +4,11 @@ from typing import Any, Callable, Optional, Tuple
 
 import numpy
 
+from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ints2d
-from ._gradients import backprop_child, check_array, check_shape
+from ._gradients import backprop_child, check_shape
 from ._widths import width_of_child
 from ._wrapper import init_child
 
@@ -26,8 +27,8 @@ def uniqued(layer: Model, *, column: int = 0) -> Model[Ints2d, Floats2d]:
 
 @width_of_child
 def forward(model: Model[Ints2d, Floats2d], X: Ints2d, is_train: bool) -> Tuple[Floats2d, Callable]:
-    check_array(model, X)
     ops: Any = model.ops
+    checks.array(model.name, "X", X, ops.xp)
     layer = model._layers[0]
     if X.size < 2:
         return layer(X, is_train)

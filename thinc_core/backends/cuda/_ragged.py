@@ -1,19 +1,64 @@
 """Lengths of ragged sequences: where each sequence starts, as the kernels want to know it.
 
-Lengths on the device are added up and checked there; the host does not wait for the outcome.
+Lengths on the device are added up and checked there; the host does not wait for the outcome. Those that were made here
+for a batch are known on the host too, and their starts came with them.
 """
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy
 
 from .. import checks
-from ._arrays import indices
+from ._arrays import here, indices
 
 STEM = "reduce"  # whose .cu has the kernel
+
+
+class Known(NamedTuple):
+    """Lengths of a batch on the device, where they are not changed; the sizes they were made of; their starts."""
+
+    lengths: Any  # weak
+    sizes: Any
+    starts: Any
+
+
+# Those still in use, by what they were made of (device, stream and sizes), and where the lengths are.
+_by_sizes: Dict[Any, Any] = {}
+_by_place: Dict[int, Known] = {}
+
+
+def batch_lengths(ops: Any, sizes: Any) -> Any:
+    """(B,) int32 on the device, with starts: one copy brings both. For as long as they live, the same for the same sizes."""
+    device = ops._device()
+    key = (device.number, device._stream(), tuple(sizes))
+    found = _by_sizes.get(key)
+    lengths = None if found is None else found()
+    if lengths is not None:
+        return lengths
+    B = len(sizes)
+    words = numpy.zeros(B + 1 + (B + 1) // 2, dtype="int64")
+    numpy.cumsum(sizes, out=words[1 : B + 1])
+    words[B + 1 :].view("int32")[:B] = sizes
+    table = ops.xp.asarray(words)
+    lengths = table[B + 1 :].view("int32")[:B]
+
+    def forget(_: Any, key: Any = key, place: int = id(lengths)) -> None:
+        _by_sizes.pop(key, None)
+        _by_place.pop(place, None)
+
+    _by_sizes[key] = weakref.ref(lengths, forget)
+    _by_place[id(lengths)] = Known(_by_sizes[key], list(sizes), table[: B + 1])
+    return lengths
+
+
+def known(lengths: Any) -> Optional[Known]:
+    """What is known of lengths that batch_lengths made; None of any others."""
+    found = _by_place.get(id(lengths))
+    return found if found is not None and found.lengths() is lengths else None
 
 
 def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> Any:
@@ -22,6 +67,9 @@ def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> A
     None when lengths hold no integers, are empty, or lie on the host and are wrong. Wrong ones on the device are
     reported, and the starts lie in [0, rows] nevertheless.
     """
+    made = known(lengths)
+    if made is not None and minimum == 0 and made.sizes and sum(made.sizes) == rows:
+        return made.starts
     on_device = _on_device(ops, lengths)
     if on_device is None:
         return _from_host(ops, _on_host(lengths), rows, minimum)
@@ -47,7 +95,7 @@ def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: 
 
 def _on_device(ops: Any, lengths: Any) -> Any:
     """1-d lengths as int32 or int64 in C order, None when they are not on the device or no integers."""
-    if type(lengths) is not ops.xp.ndarray or lengths.ndim != 1 or lengths.size == 0:
+    if type(lengths) is not ops.xp.ndarray or lengths.ndim != 1 or lengths.size == 0 or not here(ops, lengths):
         return None
     if lengths.dtype.name == "uint64":  # as the host reads it
         return ops.xp.array(lengths, dtype="int64", order="C")

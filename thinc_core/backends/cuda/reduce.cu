@@ -45,10 +45,10 @@ DEVICE void starts_of(i64* __restrict__ starts, const I* __restrict__ lengths, i
     if (total != T) report(error, ticket, total, B, T);
   }
 }
-#define STARTS(I)                                                                                                \
-  KERNEL(starts_##I,                                                                                             \
-         (i64 * starts, const I* lengths, i64 B, i64 T, i64 minimum, i64 whole, ErrorWord* error, i64 ticket)) { \
-    starts_of(starts, lengths, B, T, minimum, whole, error, ticket);                                             \
+#define STARTS(I)                                                                                                     \
+  UNTYPED_KERNEL(starts_##I, (i64 * starts, const I* lengths, i64 B, i64 T, i64 minimum, i64 whole, ErrorWord* error, \
+                              i64 ticket)) {                                                                          \
+    starts_of(starts, lengths, B, T, minimum, whole, error, ticket);                                                  \
   }
 STARTS(i32)
 STARTS(i64)

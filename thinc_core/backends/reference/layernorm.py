@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 class LayerNorm(Base):
     def _norm_args(self, op: str, X: Any, G: Any, b: Any) -> None:
-        self._arrays(op, X=X, G=G, b=b)
+        shift = "b" if op == "layernorm" else "db"
+        self._arrays(op, X=X, G=G, **{shift: b})
         checks.ndim(op, "X", X, 2)
         checks.floats(op, "X", X)
         checks.shape(op, "G", G, X.shape[1:])
-        checks.shape(op, "b" if op == "layernorm" else "db", b, X.shape[1:])
+        checks.shape(op, shift, b, X.shape[1:])
 
     @takes_out()
     def layernorm(
