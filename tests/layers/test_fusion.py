@@ -116,7 +116,7 @@ def test_not_when_changed(change):
 
 def test_errors_are_those_of_the_layers():
     model = chain(concatenate(HashEmbed(5, 40, column=0), HashEmbed(5, 40, column=1)), Maxout(4, 15)).initialize()
-    with pytest.raises(ValueError, match="affine_maxout: "):
+    with pytest.raises(ValueError, match="X must have width 15; got "):
         model.predict(batch())
     with pytest.raises(KeyError, match="initialize"):
         chain(concatenate(HashEmbed(5, 40, column=0), HashEmbed(5, 40, column=1)), Maxout(4, 15)).predict(batch())
@@ -251,7 +251,9 @@ def test_gradient_of_the_whole_step(name, dropout, monkeypatch):
 @pytest.mark.parametrize("dropout, path", [(None, ".layers[0].layers[0]"), (0.3, ".layers[0].layers[0].layers[0]")])
 def test_errors_name_the_node(dropout, path):
     model = normalized_maxout(dropout=dropout)
-    with pytest.raises(ValueError, match="affine_maxout_layernorm: Shape mismatch") as caught:
+    with pytest.raises(
+        ValueError, match=r"maxout \(1st layer of chain\): X must have width 20; got \(3, 4\)"
+    ) as caught:
         model.predict(numpy.zeros((3, 4), "float32"))
     assert caught.value.__notes__[-1].endswith(f"{path} ('maxout')")
     assert len(caught.value.__notes__) == 1

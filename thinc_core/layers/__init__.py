@@ -2,6 +2,7 @@
 
 from .add import add
 from .array_getitem import array_getitem
+from .bidirectional import bidirectional, bidirectional_v2
 from .cauchysimilarity import CauchySimilarity
 from .chain import chain
 from .clipped_linear import ClippedLinear
@@ -24,6 +25,7 @@ from .list2padded import list2padded
 from .list2ragged import list2ragged
 from .logistic import Logistic
 from .lstm import LSTM
+from .map_list import map_list
 from .maxout import Maxout
 from .mish import Mish
 from .multisoftmax import MultiSoftmax, MultiSoftmax_v2
@@ -42,6 +44,8 @@ from .relu import Relu
 from .relu_k import ReluK
 from .remap_ids import remap_ids, remap_ids_v2
 from .residual import residual
+from .resizable import resizable
+from .siamese import siamese
 from .sigmoid import Sigmoid
 from .sigmoid_activation import sigmoid_activation
 from .softmax import Softmax, Softmax_v2
@@ -49,11 +53,21 @@ from .softmax_activation import softmax_activation
 from .sparselinear import SparseLinear, SparseLinear_v2
 from .strings2arrays import strings2arrays
 from .swish import Swish
+from .tuplify import tuplify
+from .uniqued import uniqued
 from .with_array import with_array
 from .with_array2d import with_array2d
+from .with_cpu import with_cpu
+from .with_debug import with_debug
+from .with_flatten import with_flatten
+from .with_flatten_v2 import with_flatten_v2
+from .with_getitem import with_getitem
 from .with_list import with_list
+from .with_nvtx_range import with_nvtx_range
 from .with_padded import with_padded
 from .with_ragged import with_ragged
+from .with_reshape import with_reshape
+from .with_signpost_interval import with_signpost_interval
 
 __all__ = [
     "LSTM",
@@ -87,6 +101,8 @@ __all__ = [
     "Swish",
     "add",
     "array_getitem",
+    "bidirectional",
+    "bidirectional_v2",
     "chain",
     "clone",
     "concatenate",
@@ -94,6 +110,7 @@ __all__ = [
     "list2array",
     "list2padded",
     "list2ragged",
+    "map_list",
     "noop",
     "padded2list",
     "premap_ids",
@@ -106,12 +123,24 @@ __all__ = [
     "remap_ids",
     "remap_ids_v2",
     "residual",
+    "resizable",
+    "siamese",
     "sigmoid_activation",
     "softmax_activation",
     "strings2arrays",
+    "tuplify",
+    "uniqued",
     "with_array",
     "with_array2d",
+    "with_cpu",
+    "with_debug",
+    "with_flatten",
+    "with_flatten_v2",
+    "with_getitem",
     "with_list",
+    "with_nvtx_range",
     "with_padded",
     "with_ragged",
+    "with_reshape",
+    "with_signpost_interval",
 ]

@@ -1,5 +1,6 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
+from itertools import accumulate
 from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
@@ -8,6 +9,7 @@ from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
+from ._gradients import check_shape
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -62,6 +64,13 @@ def rows_like(model: Model, dY: Any, shape: Tuple[int, ...]) -> Any:
     return model.ops.alloc((shape[0], dY.shape[1]), dtype=dY.dtype, zeros=False)
 
 
+def check_padded(model: Model, X: Any) -> None:
+    """RAISES: KindError unless X is a Padded."""
+    if not isinstance(X, Padded):
+        hint = "with_padded() wraps the layer for other batches"
+        raise KindError(f"{model.name}: X must be a Padded; got {type(X).__name__} ({hint})")
+
+
 def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:
     """Columns start up to stop of the arrays in X, as arrays of their own."""
     return combine(lambda arrays: ops.as_contig(arrays[0][..., start:stop]), [X])
@@ -105,6 +114,12 @@ def rows_of(ops: Any, Xp: Padded, live: Any, width: int) -> Any:
     return Xp.data.reshape(steps * columns, found or width)[live]
 
 
+def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: int) -> Any:
+    """rows_of for a gradient. RAISES: ValueError unless it has the steps and columns of Xp and that width."""
+    check_shape(model, dYp.data, (*Xp.data.shape[:2], width))
+    return rows_of(model.ops, dYp, live, width)
+
+
 def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
     """A Padded like Xp around other live rows: the inverse of rows_of."""
     steps, columns, width = *Xp.data.shape[:2], rows.shape[1]
@@ -113,3 +128,14 @@ def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
         data = ops.alloc((steps * columns, width), dtype=rows.dtype)
         data[live] = rows
     return Padded(data.reshape(steps, columns, width), Xp.size_at_t, Xp.lengths, Xp.indices)
+
+
+def flat_items(X: Sequence[Sequence[Any]]) -> List[Any]:
+    """The items of all sequences in one list."""
+    return [item for items in X for item in items]
+
+
+def nested(items: Any, lengths: Sequence[int]) -> List[Any]:
+    """A list of pieces of the given lengths: the inverse of flat_items."""
+    ends = list(accumulate(lengths))
+    return [items[end - length : end] for length, end in zip(lengths, ends)]

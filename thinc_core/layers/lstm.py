@@ -7,8 +7,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
-from ._sequence import live_rows, rows_of, with_rows
-from ._widths import sample_width
+from ._sequence import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
+from ._widths import set_from_samples
 
 
 @registry.layers("LSTM.v1")
@@ -43,6 +43,7 @@ def LSTM(
 
 
 def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[Padded, Callable]:
+    check_padded(model, Xp)
     ops: Any = model.ops
     params, (C0, H0), live = model.get_param("LSTM"), model.get_param("HC0"), live_rows(ops, Xp)
     rate = model.attrs["dropout_rate"] if is_train else 0
@@ -53,7 +54,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
 
     def backprop(dYp: Padded) -> Padded:
         kept = ops.lstm_forward_training(*args)[1] if state is None else state
-        dY = rows_of(ops, dYp, live, Y.shape[1])
+        dY = rows_of_gradient(model, dYp, Xp, live, Y.shape[1])
         dX, dparams, dH0, dC0 = ops.backprop_lstm_states(dY, Xp.size_at_t, weights, kept)
         model.inc_grad("LSTM", dparams if mask is None else dparams * mask)
         model.inc_grad("HC0", ops.xp.stack([dC0, dH0]))
@@ -63,10 +64,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
 
 
 def init(init_W: Callable, init_b: Callable, model: Model[Padded, Padded], X: Any = None, Y: Any = None) -> None:
-    for dim, sample in (("nI", X), ("nO", Y)):
-        width = sample_width(sample)
-        if width is not None:
-            model.set_dim(dim, width)
+    set_from_samples(model, X, Y)
     depth, dirs, nI = model.get_dim("depth"), model.get_dim("dirs"), model.get_dim("nI")
     nH, rest = divmod(model.get_dim("nO"), dirs)
     if rest:

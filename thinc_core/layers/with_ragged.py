@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, Ints1d, ListXd, Padded, Ragged
 from ._sequence import from_ragged, pad_like, to_ragged
-from ._widths import output_width
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 RaggedData = Tuple[ArrayXd, Ints1d]
@@ -20,11 +20,9 @@ def with_ragged(layer: Model[Ragged, Ragged]) -> Model[SeqT, SeqT]:
     return wrap("with_ragged", forward, _convert, layer, has_dims=False)
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
