@@ -40,6 +40,7 @@ CHANGED = {
     "backprop_affine": ("dW", "db"),
     "backprop_affine_maxout": ("dW", "db"),
     "backprop_layernorm": ("dG", "db"),
+    "backprop_rmsnorm": ("dG",),
     "backprop_hash_embed": ("dtable",),
     "update_averages": ("ema",),
 }

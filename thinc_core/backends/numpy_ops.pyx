@@ -172,15 +172,17 @@ include "_lists.pxi"
 include "_gather.pxi"
 include "_optim.pxi"
 include "_lstm.pxi"
+include "_attention.pxi"
 
 _add_half_precision(
-    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeOptim, NativeLstm
+    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeOptim, NativeLstm,
+    NativeAttention,
 )
 
 
 class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
-    NativeLists, NativeGather, NativeOptim, NativeLstm
+    NativeLists, NativeGather, NativeOptim, NativeLstm, NativeAttention
 ):
     """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 
