@@ -2,6 +2,7 @@
 
 from .add import add
 from .array_getitem import array_getitem
+from .batchnorm import BatchNorm
 from .chain import chain
 from .clone import clone
 from .concatenate import concatenate
@@ -28,9 +29,13 @@ from .reduce_mean import reduce_mean
 from .reduce_sum import reduce_sum
 from .relu import Relu
 from .residual import residual
+from .rmsnorm import RMSNorm
+from .self_attention import SelfAttention
 from .sigmoid_activation import sigmoid_activation
 from .softmax import Softmax, Softmax_v2
 from .softmax_activation import softmax_activation
+from .swiglu import SwiGLU
+from .transformer_block import TransformerBlock
 from .with_array import with_array
 from .with_array2d import with_array2d
 from .with_list import with_list
@@ -39,6 +44,7 @@ from .with_ragged import with_ragged
 
 __all__ = [
     "LSTM",
+    "BatchNorm",
     "Dropout",
     "Embed",
     "Gelu",
@@ -47,9 +53,13 @@ __all__ = [
     "Linear",
     "Maxout",
     "Mish",
+    "RMSNorm",
     "Relu",
+    "SelfAttention",
     "Softmax",
     "Softmax_v2",
+    "SwiGLU",
+    "TransformerBlock",
     "add",
     "array_getitem",
     "chain",

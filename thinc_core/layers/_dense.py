@@ -62,6 +62,19 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
     model.set_param("b", init_b(model.ops, shape[:-1]))
 
 
+def init_stacked(
+    init_W: Initializer, init_b: Initializer, n: int, W: str, b: str, model: Model, X: Any = None, Y: Any = None
+) -> None:
+    """Parameters of n dense layers of the same size, W (n * nO, nI) and b (n * nO,), each drawn by itself."""
+    for dim, sample in (("nI", X), ("nO", Y)):
+        width = sample_width(sample)
+        if width is not None:
+            model.set_dim(dim, width)
+    ops, nO, nI = model.ops, model.get_dim("nO"), model.get_dim("nI")
+    model.set_param(W, ops.xp.concatenate([init_W(ops, (nO, nI)) for _ in range(n)]))
+    model.set_param(b, ops.xp.concatenate([init_b(ops, (nO,)) for _ in range(n)]))
+
+
 def activate(model: Dense, X: Floats2d, is_train: bool, activation: str) -> Tuple[Floats2d, Callable]:
     """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took."""
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")

@@ -106,3 +106,29 @@ def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
         data = ops.alloc((steps * columns, width), dtype=rows.dtype)
         data[live] = rows
     return Padded(data.reshape(steps, columns, width), Xp.size_at_t, Xp.lengths, Xp.indices)
+
+
+def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """The rows of a Ragged or Padded, one sequence after the other, and the lengths of these.
+
+    RETURNS: rows, lengths, a function that picks the rows of another batch like X, and one that makes a batch of rows.
+    RAISES: TypeError for anything else.
+    """
+    if isinstance(X, Ragged):
+        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+    if not isinstance(X, Padded):
+        hint = "with_ragged(layer) takes other batches"
+        raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
+    steps, columns = X.data.shape[:2]
+    live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
+    index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
+
+    def pick(Y: Padded) -> Any:
+        return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
+
+    def restore(rows: Any) -> Padded:
+        data = model.ops.alloc((steps * columns, rows.shape[1]), dtype=rows.dtype)
+        data[index] = rows
+        return replace_data(X, data.reshape(steps, columns, rows.shape[1]))
+
+    return pick(X), X.lengths, pick, restore
