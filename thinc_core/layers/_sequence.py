@@ -132,3 +132,14 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
         return replace_data(X, data.reshape(steps, columns, rows.shape[1]))
 
     return pick(X), X.lengths, pick, restore
+
+
+def window_rows(ops: Ops, lengths: Any, offsets: Any) -> Any:
+    """(rows, offsets) int32: for each row of the sequences those at some offsets from it, -1 beyond the ends.
+
+    lengths, offsets: on the host.
+    """
+    ends = numpy.repeat(numpy.cumsum(lengths), lengths)[:, None]
+    rows = numpy.arange(len(ends))[:, None] + offsets
+    inside = (rows < ends) & (rows >= ends - numpy.repeat(lengths, lengths)[:, None])
+    return ops.asarray(numpy.where(inside, rows, -1).astype("int32"))

@@ -7,8 +7,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
+from ._recurrent import draw_gates
 from ._sequence import live_rows, rows_of, with_rows
-from ._widths import sample_width
 
 
 @registry.layers("LSTM.v1")
@@ -62,17 +62,6 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
 
 
 def init(init_W: Callable, init_b: Callable, model: Model[Padded, Padded], X: Any = None, Y: Any = None) -> None:
-    for dim, sample in (("nI", X), ("nO", Y)):
-        width = sample_width(sample)
-        if width is not None:
-            model.set_dim(dim, width)
-    depth, dirs, nI = model.get_dim("depth"), model.get_dim("dirs"), model.get_dim("nI")
-    nH, rest = divmod(model.get_dim("nO"), dirs)
-    if rest:
-        raise ValueError(f"lstm: nO must be even with bi=True; got {model.get_dim('nO')}")
-    inputs = [nI] + [nH * dirs] * (depth - 1)
-    matrices = [(nH, width) for n_in in inputs for _ in range(dirs) for width in (n_in, nH)]
-    draws = [draw for shape in matrices for draw in [(init_W, shape)] * 4 + [(init_b, (nH,))] * 4]  # gate by gate
-    params = [initializer(model.ops, shape).reshape(-1) for initializer, shape in draws]
-    model.set_param("LSTM", model.ops.xp.concatenate(params))
-    model.set_param("HC0", zero_init(model.ops, (2, depth, dirs, nH)))
+    params, shape = draw_gates(4, init_W, init_b, model, X, Y)
+    model.set_param("LSTM", params)
+    model.set_param("HC0", zero_init(model.ops, (2, *shape)))
