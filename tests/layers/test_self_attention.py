@@ -113,17 +113,15 @@ def peer_block(width, nH, nF):
     for param in peer.parameters():
         torch.nn.init.normal_(param, std=0.3)
     model = TransformerBlock(width, nH=nH, nF=nF).initialize()
-    nodes = {name: [node for node in model.walk() if node.name == name] for name in
-             ("layernorm", "self_attention", "gelu", "linear")}  # fmt: skip
-    first, second = sorted(nodes["layernorm"], key=lambda node: node.id)
-    copied(first, G=peer.norm1.weight, b=peer.norm1.bias)
-    copied(second, G=peer.norm2.weight, b=peer.norm2.bias)
+    attention, dense = ({node.name: node for node in half.walk()} for half in model.layers[0].layers)
+    copied(attention["layernorm"], G=peer.norm1.weight, b=peer.norm1.bias)
+    copied(dense["layernorm"], G=peer.norm2.weight, b=peer.norm2.bias)
     inner = peer.self_attn
     weights = {"W_in": inner.in_proj_weight, "b_in": inner.in_proj_bias, "W": inner.out_proj.weight}
-    copied(nodes["self_attention"][0], **weights, b=inner.out_proj.bias)
-    copied(nodes["gelu"][0], W=peer.linear1.weight, b=peer.linear1.bias)
-    copied(nodes["linear"][0], W=peer.linear2.weight, b=peer.linear2.bias)
-    return model, peer, nodes
+    copied(attention["self_attention"], **weights, b=inner.out_proj.bias)
+    copied(dense["gelu"], W=peer.linear1.weight, b=peer.linear1.bias)
+    copied(dense["linear"], W=peer.linear2.weight, b=peer.linear2.bias)
+    return model, peer, attention["self_attention"]
 
 
 @needs_torch
@@ -132,8 +130,8 @@ def test_block_as_pytorch(causal):
     import torch
 
     torch.manual_seed(0)
-    model, peer, nodes = peer_block(16, 4, 24)
-    nodes["self_attention"][0].attrs["causal"] = causal
+    model, peer, attention = peer_block(16, 4, 24)
+    attention.attrs["causal"] = causal
     lengths = [7, 1, 90]
     X = batch(16, numpy.asarray(lengths, "i"))
     x = torch.zeros(3, 90, 16)
@@ -151,8 +149,7 @@ def test_block_as_pytorch(causal):
     y.backward(dy)
     numpy.testing.assert_allclose(dX.data, x.grad[live].numpy(), rtol=1e-4, atol=2e-4)
     for name, grad in (("W_in", peer.self_attn.in_proj_weight), ("W", peer.self_attn.out_proj.weight)):
-        ours = nodes["self_attention"][0].get_grad(name)
-        numpy.testing.assert_allclose(ours, grad.grad.numpy(), rtol=1e-3, atol=1e-3)
+        numpy.testing.assert_allclose(attention.get_grad(name), grad.grad.numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_wrong_settings():
