@@ -39,8 +39,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[F
     ops, layer, scale = model.ops, model.layers[0], _scale(model)
     W, A, B = layer.get_param("W"), model.get_param("A"), model.get_param("B")
     X = as_wide(X, W)
-    H = ops.gemm(X, A, trans2=True)
-    Y = layer(X, is_train)[0]
+    H, Y = ops.gemm(X, A, trans2=True), layer(X, is_train)[0]
 
     def low_rank(dY: Any, dA: Any, dB: Any) -> Any:
         scaled = scale * dY
