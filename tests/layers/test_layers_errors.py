@@ -19,7 +19,7 @@ from thinc_core.api import (
     residual,
     with_array,
 )
-from thinc_core.errors import KindError, describe
+from thinc_core.errors import KindError, describe, display_name
 from thinc_core.layers import Dropout, Embed, Linear, Maxout, reduce_sum, tuplify, with_debug
 from thinc_core.layers.with_getitem import with_getitem
 
@@ -29,6 +29,7 @@ from .test_layers_contract import CASES, EACH_KIND
 
 # What these return is their input, whatever it is, and so it is with the gradient.
 PASS_ON = ("noop", "Dropout", "add_noops", "residual_noop", "tuplify_noops")
+KEEP_WIDTH = "ParametricAttention"  # whose only dim is nO
 
 
 def widen(X):
@@ -70,13 +71,13 @@ def check_message(error, model, problem):
 def test_wrong_width(case, kind):
     model = build(case, dtype="float32")
     X = widen(sample(case, kind, model.ops, "float32"))
-    if not any(node.has_dim("nI") for node in model.walk()):
+    if not any(node.has_dim("nI") for node in model.walk()) and not case.id.startswith(KEEP_WIDTH):
         model.predict(X)
         return
     for run in (model.predict, model.begin_update):
         with pytest.raises(ValueError) as caught:
             run(X)
-        names = [re.escape(node.name) for node in model.walk()]
+        names = [re.escape(display_name(node)) for node in model.walk()]
         path = rf"^(\w+ > )*({'|'.join(names)})( \(\d\w\w layer of \w+\))?: X must have width \d+; got \(.*\d+\)"
         check_message(caught.value, model, path)
 
@@ -119,7 +120,7 @@ def test_wrong_dtype(case, kind):
         return
     with pytest.raises(TypeError) as caught:
         model.predict(sample(case, kind, model.ops, "int32"))
-    check_message(caught.value, model, r": X must have a float dtype; got int32")
+    check_message(caught.value, model, r": (the values of )?X must have a float dtype; got int32")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
