@@ -99,15 +99,24 @@ def same_shape(op: str, names: str, *arrays: Any) -> None:
         raise ShapeError(f"{op}: {names} must have the same shape; got {' and '.join(map(str, shapes))}")
 
 
+def is_half(dtype: Any) -> bool:
+    """Whether floats of this dtype are stored in 16 bits, as float16 (in either byte order) or bfloat16."""
+    return dtype.char == "e" or (dtype.char == "E" and dtype.name == "bfloat16")
+
+
+def is_float(dtype: Any) -> bool:
+    return dtype.kind == "f" or is_half(dtype)
+
+
 def floats(op: str, name: str, X: Any) -> None:
     """X must hold floats."""
-    if X.dtype.kind != "f":
+    if not is_float(X.dtype):
         raise KindError(f"{op}: {name} must have a float dtype; got {X.dtype} (call ops.asarray_f)")
 
 
 def numbers(op: str, name: str, X: Any) -> None:
     """X must hold real numbers, of which one can be the largest."""
-    if X.dtype.kind not in "biuf":
+    if X.dtype.kind not in "biuf" and not is_half(X.dtype):
         raise KindError(f"{op}: {name} must have a float or integer dtype; got {X.dtype} (call ops.asarray_f)")
 
 

@@ -74,7 +74,8 @@ class Optim(Base):
         norm = self.xp.sqrt((wide * wide).sum())
         over = (norm >= threshold) & (norm > 0)
         scale = self.xp.where(over, threshold / self.xp.where(norm > 0, norm, 1), 1)
-        gradient *= scale.astype(gradient.dtype)
+        x = self._wide(gradient)
+        gradient[...] = x * scale.astype(x.dtype)
         return gradient
 
     def update_averages(self, ema: FloatsXdT, weights: FloatsXdT, t: int, max_decay: float = 0.9999) -> None:
@@ -92,7 +93,8 @@ class Optim(Base):
             checks.number("update_averages", "max_decay", max_decay),
         )
         decay = min((1.0 + step) / (10.0 + step), max_decay)
-        ema -= (1 - decay) * (ema - weights)
+        wide = self._wide(ema)
+        ema[...] = wide - (1 - decay) * (wide - self._wide(weights))
 
     @takes_out()
     def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
@@ -103,5 +105,6 @@ class Optim(Base):
         """
         self._arrays("logloss", y_true=y_true, y_pred=y_pred)
         checks.same_shape("logloss", "y_true and y_pred", y_true, y_pred)
-        log = self.xp.log
-        return -(y_true * log(y_pred + 1e-8) + (1 - y_true) * log(1 - y_pred + 1e-8))
+        y, p, log = self._wide(y_true), self._wide(y_pred), self.xp.log
+        loss = -(y * log(p + 1e-8) + (1 - y) * log(1 - p + 1e-8))
+        return loss.astype(y_pred.dtype) if checks.is_half(y_pred.dtype) else loss
