@@ -1,9 +1,9 @@
 """nvcc takes every .cu file, for every generation of GPUs; nothing spills; float kernels hold no FP64 instruction.
 
 Needs nvcc, no GPU. The instructions are looked at when there is a cuobjdump too
-(pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm). Where NVRTC's library is found (pip install nvidia-cuda-nvrtc),
-each file is also compiled as CuPy does it, a module for each dtype: it refuses what nvcc takes. With --table it prints
-what each file needs on each generation.
+(pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm). Where there is NVRTC (pip install nvidia-cuda-nvrtc==13.0.*),
+each file is also compiled as CuPy does it, a module for each dtype: it refuses some of what nvcc takes. With --table it
+prints what each file needs on each generation.
 """
 
 import argparse

@@ -12,6 +12,8 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 
 import numpy
 
+from ._dtypes import is_float, is_half
+
 MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
 
 
@@ -97,15 +99,6 @@ def same_shape(op: str, names: str, *arrays: Any) -> None:
     shapes = [tuple(X.shape) for X in arrays]
     if any(each != shapes[0] for each in shapes):
         raise ShapeError(f"{op}: {names} must have the same shape; got {' and '.join(map(str, shapes))}")
-
-
-def is_half(dtype: Any) -> bool:
-    """Whether floats of this dtype are stored in 16 bits, as float16 (in either byte order) or bfloat16."""
-    return dtype.char == "e" or (dtype.char == "E" and dtype.name == "bfloat16")
-
-
-def is_float(dtype: Any) -> bool:
-    return dtype.kind == "f" or is_half(dtype)
 
 
 def floats(op: str, name: str, X: Any) -> None:

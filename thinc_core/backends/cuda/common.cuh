@@ -153,8 +153,9 @@ DEVICE A floor_(A x) {
 }
 
 // N elements that are loaded and stored at once. LANES of them are 16 bytes.
+constexpr int alignment(int bytes) { return bytes < 16 ? bytes : 16; }
 template <typename T, int N>
-struct __align__(sizeof(T) * N) Vec {
+struct __align__(alignment(sizeof(T) * N)) Vec {
   T v[N];
 };
 template <typename T>
@@ -162,12 +163,12 @@ constexpr int LANES = 16 / (int)sizeof(T);
 
 template <int N, typename T>
 DEVICE Vec<T, N> load(const T* p) {
-  CHECK_ALIGNED(p, sizeof(T) * N);
+  CHECK_ALIGNED(p, alignment(sizeof(T) * N));
   return *reinterpret_cast<const Vec<T, N>*>(p);
 }
 template <typename T, int N>
 DEVICE void store(T* p, Vec<T, N> x) {
-  CHECK_ALIGNED(p, sizeof(T) * N);
+  CHECK_ALIGNED(p, alignment(sizeof(T) * N));
   *reinterpret_cast<Vec<T, N>*>(p) = x;
 }
 // Whether all of the pointers are multiples of 16 bytes. The answer is the same for all threads.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from .. import checks
+from .._dtypes import is_half
 from ._base import Base
 from ._out import takes_out
 
@@ -107,4 +108,4 @@ class Optim(Base):
         checks.same_shape("logloss", "y_true and y_pred", y_true, y_pred)
         y, p, log = self._wide(y_true), self._wide(y_pred), self.xp.log
         loss = -(y * log(p + 1e-8) + (1 - y) * log(1 - p + 1e-8))
-        return loss.astype(y_pred.dtype) if checks.is_half(y_pred.dtype) else loss
+        return loss.astype(y_pred.dtype) if is_half(y_pred.dtype) else loss
