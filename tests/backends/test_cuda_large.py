@@ -119,9 +119,10 @@ def seq2col(ops: Any) -> Tuple[Any, Any]:
 
 
 def position_encode(ops: Any) -> Tuple[Any, Any]:
-    angles = (ROWS - 1) / REFERENCE._periods(O, 10000)
-    expected = numpy.stack([numpy.sin(angles), numpy.cos(angles)], axis=1).reshape(1, O)
-    return ops.position_encode(ROWS, O, out=virtual(ROWS, O))[-1:], expected
+    rows, width = 9_000_000, 256  # of more rows an angle would not be exact
+    angles = (rows - 1) / REFERENCE._periods(width, 10000)
+    expected = numpy.stack([numpy.sin(angles), numpy.cos(angles)], axis=1).reshape(1, width)
+    return ops.position_encode(rows, width, out=virtual(rows, width))[-1:], expected
 
 
 def add_bias(ops: Any) -> Tuple[Any, Any]:

@@ -36,8 +36,12 @@ def batch_lengths(ops: Any, sizes: Any) -> Any:
     words[B + 1 :].view("int32")[:B] = sizes
     table = ops.xp.asarray(words)
     lengths = table[B + 1 :].view("int32")[:B]
-    _by_sizes[key] = weakref.ref(lengths, lambda _, key=key: _by_sizes.pop(key, None))
+    _by_sizes[key] = weakref.ref(lengths, partial(_forget, key))
     return remember(lengths, sizes, table[: B + 1])
+
+
+def _forget(key: Any, _: Any) -> None:
+    _by_sizes.pop(key, None)
 
 
 def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> Any:
