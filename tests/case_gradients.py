@@ -74,6 +74,12 @@ def gather(ops: Any, args: Args, dY: Any) -> Args:
     return {"table": dtable}
 
 
+def sparse_affine(ops: Any, args: Args, dY: Any) -> Args:
+    given = {name: value for name, value in args.items() if name != "b"}
+    dW, db = ops.xp.zeros_like(args["W"]), ops.xp.zeros_like(args["b"])
+    return {"values": ops.backprop_sparse_affine(dY, **given, dW=dW, db=db), "W": dW, "b": db}
+
+
 def hash_embed(ops: Any, args: Args, dY: Any) -> Args:
     dtable = ops.xp.zeros_like(args["table"])
     ops.backprop_hash_embed(dY, args["ids"], args["seed"], dtable)
@@ -134,3 +140,22 @@ def lstm(ops: Any, args: Args, dY: Any) -> Args:
     _, state = ops.lstm_forward_training(**args)
     dX, d_params, dH0, dC0 = ops.backprop_lstm_states(dY, args["size_at_t"], args["params"], state)
     return {"X": dX, "params": d_params, "H0": dH0, "C0": dC0}
+
+
+def rmsnorm(ops: Any, args: Args, dY: Any) -> Args:
+    dG = ops.xp.zeros_like(args["G"])
+    _, rstd = ops.rmsnorm(**args)
+    return {"X": ops.backprop_rmsnorm(dY, args["X"], args["G"], rstd, dG), "G": dG}
+
+
+def attention(ops: Any, args: Args, dY: Any) -> Args:
+    """Without a mask, which is constant."""
+    QKV, lengths, n_heads = args["QKV"], args["lengths"], args["n_heads"]
+    causal = args.get("causal", False)
+    _, weights = ops.attention(QKV, lengths, n_heads, causal=causal)
+    return {"QKV": ops.backprop_attention(dY, QKV, weights, lengths, n_heads, causal=causal)}
+
+
+def rotary(ops: Any, args: Args, dY: Any) -> Args:
+    same = {key: value for key, value in args.items() if key != "X"}
+    return {"X": ops.backprop_rotary(dY, **same)}

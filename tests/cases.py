@@ -127,7 +127,7 @@ ROWS = [
         label="temperature",
     ),
     *(
-        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), kernels=(), label=label)
+        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), label=label)
         for label, more in (
             ("", {}),
             ("all", {"negated": True, "missing": 0, "smoothing": 0.1, "divisor": 7.0}),
@@ -135,6 +135,8 @@ ROWS = [
     ),
     Case("layernorm", make.layernorm, "sum", "array", gradient=gradients.layernorm),
     Case("backprop_layernorm", make.backprop_layernorm, "sum", "array", mutates=("dG", "db")),
+    Case("rmsnorm", make.rmsnorm, "sum", "array", gradient=gradients.rmsnorm),
+    Case("backprop_rmsnorm", make.backprop_rmsnorm, "sum", "array", mutates=("dG",)),
 ]
 
 DROPOUT = [
@@ -259,6 +261,31 @@ TABLES = [
     Case("tile", lambda d: {"X": d.floats(d.rows, d.width), "reps": 3}),
 ]
 
+BAGS = [
+    row
+    for v1 in (False, True)
+    for row in (
+        Case(
+            "sparse_affine",
+            make.sparse(v1),
+            "sum",
+            "terms",
+            gradient=gradients.sparse_affine,
+            label="v1" if v1 else "",
+            kernels=("sparse_affine", "sparse_slots"),
+        ),
+        Case(
+            "backprop_sparse_affine",
+            make.backprop_sparse(v1),
+            "sum",
+            "terms",
+            mutates=("dW", "db"),
+            label="v1" if v1 else "",
+            kernels=("backprop_sparse_weights", "backprop_sparse_values"),
+        ),
+    )
+]
+
 PRODUCTS = [
     *(
         Case(
@@ -371,6 +398,34 @@ RECURRENT = [
     for depth, dirs in ((1, 1), (1, 2), (3, 2))
 ]
 
+# Where NaN spreads to depends on the order of the sums.
+ATTENTION = [
+    *(
+        Case(
+            "attention",
+            make.attention(heads, **more),
+            "sum",
+            "array",
+            gradient=gradients.attention if "mask" not in more else None,
+            specials=(),
+            label=label,
+        )
+        for label, heads, more in (
+            ("1", 1, {}),
+            ("causal", 2, {"causal": True}),
+            ("mask", 2, {"mask": None}),
+            ("predict", 2, {"keep": False, "causal": True, "mask": None}),
+        )
+    ),
+    *(
+        Case("backprop_attention", make.backprop_attention(2, **more), "sum", "array", specials=(), label=label)
+        for label, more in (("2", {}), ("causal", {"causal": True}), ("mask", {"mask": None, "causal": True}))
+    ),
+    Case("rotary", make.rotary("X"), "rounded", "array", inplace="X", gradient=gradients.rotary, specials=()),
+    Case("rotary", make.rotary("X", base=100.0), "rounded", "array", inplace="X", specials=(), label="base"),
+    Case("backprop_rotary", make.rotary("dY"), "rounded", "array", inplace="dY", specials=()),
+]
+
 ADAM_CHANGES = ("weights", "gradient", "mom1", "mom2")
 STEP_CHANGES = ("weights", "gradients", "averages", "mom1", "mom2")
 
@@ -432,7 +487,10 @@ TRAINING = [
     ),
 ]
 
-CASES = [*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *RECURRENT, *TRAINING]
+CASES = [
+    *[*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS],
+    *[*TABLES, *BAGS, *PRODUCTS, *RECURRENT, *ATTENTION, *TRAINING],
+]
 
 # Kernels that no op calls alone; where they are tested instead.
 TESTED_ELSEWHERE = {

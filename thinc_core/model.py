@@ -139,7 +139,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, is_train)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def begin_update(self, X: InT) -> Tuple[OutT, Callable[[Any], Any]]:
@@ -147,7 +147,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, True)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def predict(self, X: InT) -> OutT:
@@ -155,7 +155,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, False)[0]
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def initialize(self, X: Optional[InT] = None, Y: Optional[OutT] = None) -> "Model[InT, OutT]":
@@ -257,7 +257,10 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     # Devices.
 
     def to_gpu(self, gpu_id: int) -> Any:
-        """Move parameters, gradients and shims to a CUDA device. RETURNS: the CuPy device."""
+        """Move parameters, gradients and shims to a CUDA device, but for what with_cpu keeps back.
+
+        RETURNS: the CuPy device.
+        """
         from .backends import CupyOps
         from .util import gpu_device
 
@@ -274,7 +277,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
 
     def _to_ops(self, ops: "Ops") -> None:
         """Use this backend for every node and move all arrays to it; they keep their dtype."""
-        for node in self.walk():
+        for node in _model_tree.nodes_to_move(self, ops.device_type):
             node.ops = ops
             for name in node.param_names:
                 if node.has_param(name):

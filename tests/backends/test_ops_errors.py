@@ -59,6 +59,16 @@ def steps(**changed: Any) -> Dict[str, Any]:
     return {**args, "rates": [StepRates(1, 0.1), StepRates(1, 0.1)], **changed}
 
 
+def bags(**changed: Any) -> Dict[str, Any]:
+    given = {"keys": ints(1, 2, 3), "values": f(3, "f"), "lengths": ints(1, 2)}
+    return {**given, "W": f(10, "f"), "b": f(2, "f"), **changed}
+
+
+def backward_bags(**changed: Any) -> Dict[str, Any]:
+    given = {name: value for name, value in bags().items() if name != "b"}
+    return {"dY": f((2, 2), "f"), **given, "dW": f(10, "f"), "db": f(2, "f"), **changed}
+
+
 def adam(**changed: Any) -> Dict[str, Any]:
     arrays = {name: f(4, "f") for name in ("weights", "gradient", "mom1", "mom2")}
     return {**arrays, "beta1": 0.9, "beta2": 0.9, "eps": 0.1, "learn_rate": 0.1, **changed}
@@ -97,6 +107,17 @@ ERRORS = [
     ("backprop_mish", {"dY": f((2, 3), "f"), "X": f((1, 3), "f")}, ValueError, "backprop_mish: dY and X must have the same shape; got (2, 3) and (1, 3)"),
     ("backprop_gelu", {"dY": f(3, "f"), "X": f((), "f")}, ValueError, "backprop_gelu: dY and X must have the same shape; got (3,) and ()"),
     ("backprop_swish", {"dY": f(3, "f"), "X": f(3, "f"), "Y": f(4, "f")}, ValueError, "backprop_swish: dY and X and Y must have the same shape; got (3,) and (3,) and (4,)"),
+    ("rmsnorm", {"X": f((4, 3), "f"), "G": f(4, "f")}, ValueError, "rmsnorm: G must have shape (3,); got (4,)"),
+    ("backprop_rmsnorm", {"dY": f((4, 3), "f"), "X": f((4, 3), "f"), "G": f(3, "f"), "rstd": f(3, "f"), "dG": f(3, "f")}, ValueError, "backprop_rmsnorm: rstd must have shape (4,); got (3,)"),
+    ("backprop_rmsnorm", {"dY": f((4, 3), "f"), "X": f((4, 3), "f"), "G": f(3, "f"), "rstd": f(4, "f"), "dG": frozen(f(3, "f"))}, ValueError, "backprop_rmsnorm: dG is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 3}, ValueError, "attention: the width of QKV must be a multiple of 3 * n_heads; got 12 and 3"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 2), "n_heads": 2}, IndexError, "attention: lengths must sum up to the number of rows; got a sum of 4 for 5 rows"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 0}, ValueError, "attention: n_heads must be >= 1; got 0"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2, "mask": f(25, "f")}, ValueError, "attention: mask must have shape (26,); got (25,)"),
+    ("backprop_attention", {"dY": f((5, 3), "f"), "QKV": f((5, 12), "f"), "weights": f(26, "f"), "lengths": ints(2, 3), "n_heads": 2}, ValueError, "backprop_attention: dY must have shape (5, 4); got (5, 3)"),
+    ("backprop_attention", {"dY": f((5, 4), "f"), "QKV": f((5, 12), "f"), "weights": f(13, "f"), "lengths": ints(2, 3), "n_heads": 2}, ValueError, "backprop_attention: weights must have shape (26,); got (13,)"),
+    ("rotary", {"X": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2, "D": 3}, ValueError, "rotary: D must be even and X (width 12) hold all heads; got 2 heads of 3"),
+    ("backprop_rotary", {"dY": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 4, "D": 4}, ValueError, "backprop_rotary: D must be even and dY (width 12) hold all heads; got 4 heads of 4"),
     ("backprop_softmax", {"Y": f(3, "f"), "dY": f(4, "f")}, ValueError, "backprop_softmax: Y and dY must have the same shape; got (3,) and (4,)"),
     ("softmax_sequences", {"Xs": f((2, 2, 2), "f"), "lengths": ints(2)}, NotImplementedError, "softmax_sequences: Xs must have 2 dimensions; got shape (2, 2, 2)"),
     # Matrix products
@@ -207,6 +228,24 @@ ERRORS = [
     ("backprop_hash_embeds", dtables(seeds=[0, -1]), OverflowError, "backprop_hash_embeds: seed must be in [0, 4294967296); got -1"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 4), "f")}, ValueError, "position_encode: out must have shape (2, 3); got (2, 4)"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 3), "i")}, ValueError, "position_encode: out must have a float dtype; got int32 (call ops.asarray_f)"),
+    # Bags of keys
+    ("sparse_affine", bags(keys=f(3, "f")), ValueError, "sparse_affine: keys must have an integer dtype; got float32 (call ops.asarray_i)"),
+    ("sparse_affine", bags(values=f(2, "f")), ValueError, "sparse_affine: values must have shape (3,); got (2,)"),
+    ("sparse_affine", bags(values=f(3, "d")), TypeError, "sparse_affine: values, W and b must have the same dtype; got float64 and float32 and float32"),
+    ("sparse_affine", bags(lengths=ints(1, 1)), IndexError, "sparse_affine: lengths must sum up to the number of rows; got a sum of 2 for 3 rows"),
+    ("sparse_affine", bags(lengths=ints(4, -1)), IndexError, "sparse_affine: lengths must sum up to the number of rows; got a sum of 4 for 3 rows"),
+    ("sparse_affine", bags(lengths=ints(3, -1, 1)), ValueError, "sparse_affine: all sequence lengths must be >= 0; got -1 at position 1"),
+    ("sparse_affine", bags(lengths=f(3, "f")), TypeError, "sparse_affine: lengths must have an integer dtype; got float32 (call ops.asarray_i)"),
+    ("sparse_affine", bags(W=f(11, "f")), ValueError, "sparse_affine: W must have as many weights for each of the 2 outputs, from 1 to 2^31 - 1; got 11"),
+    ("sparse_affine", bags(W=f(0, "f")), ValueError, "sparse_affine: W must have as many weights for each of the 2 outputs, from 1 to 2^31 - 1; got 0"),
+    ("sparse_affine", bags(W=f((2, 5), "f")), ValueError, "sparse_affine: W must have 1 dimensions; got shape (2, 5)"),
+    ("sparse_affine", bags(b=f(0, "f")), ValueError, "sparse_affine: the number of values of b must be >= 1; got 0"),
+    ("sparse_affine", bags(v1_indexing=f(2, "f")), TypeError, "sparse_affine: v1_indexing must be true or false; got a numpy array"),
+    ("backprop_sparse_affine", backward_bags(dY=f((2, 3), "f")), ValueError, "backprop_sparse_affine: dY must have shape (2, 2); got (2, 3)"),
+    ("backprop_sparse_affine", backward_bags(dY=f((2, 2), "d")), TypeError, "backprop_sparse_affine: dY and values must have the same dtype; got float64 and float32"),
+    ("backprop_sparse_affine", backward_bags(dW=f(8, "f")), ValueError, "backprop_sparse_affine: W and dW must have the same shape; got (10,) and (8,)"),
+    ("backprop_sparse_affine", backward_bags(dW=frozen(f(10, "f"))), ValueError, "backprop_sparse_affine: dW is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("backprop_sparse_affine", backward_bags(db=f(3, "f")), ValueError, "backprop_sparse_affine: W must have as many weights for each of the 3 outputs, from 1 to 2^31 - 1; got 10"),
     # Layer norm and optimiser
     ("layernorm", layernorm(G=f(4, "f")), ValueError, "layernorm: G must have shape (3,); got (4,)"),
     ("layernorm", layernorm(X=f((2, 2, 3), "f")), ValueError, "layernorm: X must have 2 dimensions; got shape (2, 2, 3)"),

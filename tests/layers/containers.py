@@ -13,11 +13,16 @@ def pack(ops: Any, kind: str, Xs: List[Any], empty: Any) -> Any:
     """A list of arrays as another kind of batch; `empty` stands for the data of none."""
     if kind == "list":
         return Xs
-    if kind == "padded":
-        return ops.list2padded(Xs)
+    if kind in ("padded", "array3d"):
+        padded = ops.list2padded(Xs)
+        return padded if kind == "padded" else padded.data
+    if kind == "nested":
+        return [Xs[:2], [], Xs[2:]]
     flat = numpy.concatenate(Xs) if Xs else empty
     if kind == "array":
         return flat
+    if kind == "pair":
+        return (flat, 2 - flat)
     ragged = Ragged(flat, numpy.asarray([len(X) for X in Xs], dtype="int32"))
     return (ragged.data, ragged.lengths) if kind == "data_and_lengths" else ragged
 

@@ -15,8 +15,8 @@ from thinc_core.model import Model
 from .containers import assert_same
 from .test_layers_contract import EACH_KIND, Case, build, sample
 
-# They hand on what they are given, or cut pieces out of it, and compute nothing that needs a device.
-INDIFFERENT = ("Dropout", "noop", "array_getitem", "add_noops", "residual_noop", "concatenate_noops")
+# They hand on what they are given, cut pieces out of it, or move it, and compute nothing that needs a device.
+INDIFFERENT = """Dropout noop array_getitem add_noops residual_noop concatenate_noops tuplify_noops with_cpu""".split()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from ..model import Model
 from ..types import Floats2d
 from ..util import partial
 from ._gradients import accumulate
-from ._widths import as_wide, sample_width
+from ._widths import as_wide, sample_width, set_from_samples
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm
@@ -62,15 +62,30 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
     model.set_param("b", init_b(model.ops, shape[:-1]))
 
 
-def activate(model: Dense, X: Floats2d, is_train: bool, activation: str) -> Tuple[Floats2d, Callable]:
-    """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took."""
+def init_stacked(
+    init_W: Initializer, init_b: Initializer, n: int, W: str, b: str, model: Model, X: Any = None, Y: Any = None
+) -> None:
+    """Parameters of n dense layers of the same size, W (n * nO, nI) and b (n * nO,), each drawn by itself."""
+    set_from_samples(model, X, Y)
+    ops, nO, nI = model.ops, model.get_dim("nO"), model.get_dim("nI")
+    model.set_param(W, ops.xp.concatenate([init_W(ops, (nO, nI)) for _ in range(n)]))
+    model.set_param(b, ops.xp.concatenate([init_b(ops, (nO,)) for _ in range(n)]))
+
+
+def activate(
+    model: Dense, X: Floats2d, is_train: bool, activation: str, *, takes_Y: bool = False
+) -> Tuple[Floats2d, Callable]:
+    """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took.
+
+    takes_Y: it takes what the op returned as well.
+    """
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")
     X = as_wide(X, W)
     Y, Z = ops.affine_activation(X, W, b, activation, keep=is_train)
 
     def backprop(dY: Floats2d) -> Floats2d:
         before = ops.affine(X, W, b) if Z is None else Z
-        dZ = getattr(ops, f"backprop_{activation}")(dY, before)
+        dZ = getattr(ops, f"backprop_{activation}")(dY, before, *((Y,) if takes_Y else ()))
         return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
 
     return Y, backprop

@@ -41,7 +41,7 @@ def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Calla
         return add_up([added, Y]), backprop
     except Exception as error:
         if isinstance(layer, Model):
-            add_node_to_error(error, layer)
+            add_node_to_error(error, layer, X)
         raise
 
 

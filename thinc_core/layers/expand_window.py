@@ -5,6 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._gradients import check_array, check_shape
 from ._sequence import add_up, array_of
 
 InT = TypeVar("InT", Floats2d, Ragged)
@@ -24,10 +25,14 @@ def forward(
     model: Model[InT, InT], X: Union[Floats2d, Ragged], is_train: bool
 ) -> Tuple[Union[Floats2d, Ragged], Callable]:
     ops, nW = model.ops, model.attrs["window_size"]
+    if not isinstance(X, Ragged):
+        check_array(model, X)
     lengths, shape = X.lengths if isinstance(X, Ragged) else None, array_of(X).shape
     Y = ops.seq2col(_rows(X), nW, lengths=lengths)
+    wide = Y.shape
 
     def backprop(dY: Any, plus: Any = None) -> Any:
+        check_shape(model, _rows(dY), wide)
         fits = plus is None or array_of(plus).shape == shape
         added = _rows(plus) if fits else None
         dX: Any = ops.backprop_seq2col(_rows(dY), nW, lengths=lengths, plus=added)

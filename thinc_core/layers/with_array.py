@@ -7,6 +7,7 @@ from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
 from ._fusion import run_plus
 from ._sequence import add_up, lengths_of, replace_data
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
@@ -21,6 +22,7 @@ def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT
     return wrap("with_array", forward, _convert, layer, {"pad": pad})
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 
