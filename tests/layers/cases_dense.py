@@ -39,7 +39,7 @@ def bags() -> Model:
 
 
 def bags_forward(model: Model, X: Any, is_train: bool) -> Any:
-    keys, lengths = numpy.arange(X.size), numpy.full(len(X), X.shape[1])
+    keys, lengths = map(model.ops.asarray, (numpy.arange(X.size), numpy.full(len(X), X.shape[1])))
     return (keys, X.reshape(-1), lengths), lambda dbags: dbags[1].reshape(X.shape)
 
 

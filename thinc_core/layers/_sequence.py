@@ -10,6 +10,7 @@ from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 from ._gradients import check_shape
+from ._widths import on_device
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -148,11 +149,11 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     RAISES: TypeError for anything else.
     """
     if isinstance(X, Ragged):
-        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+        return on_device(model, X.data), X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
-    steps, columns = X.data.shape[:2]
+    steps, columns = on_device(model, X.data).shape[:2]
     live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
     index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
 

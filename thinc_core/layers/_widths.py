@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, TypeVar
 
+from ..backends import checks
 from ..errors import add_node_to_error
 from ..model import Model
 from ..util import get_width
@@ -36,6 +37,15 @@ def as_wide(X: Any, W: Any) -> Any:
         return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
     except (AttributeError, IndexError):
         return X  # not an array of rows at all: the op that takes it says so
+
+
+def on_device(model: Model, X: Any) -> Any:
+    """X, for layers that begin with plain array code; ops see to it by themselves.
+
+    RAISES: TypeError for an array of another library or GPU than the model's.
+    """
+    checks.array(model.name, "X", X, model.ops.xp)
+    return X
 
 
 def hand_down(source: Model, source_dim: str, target: Model, target_dim: str) -> None:

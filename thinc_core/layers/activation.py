@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
 from ._sequence import combine
-from ._widths import keeps_width
+from ._widths import keeps_width, on_device
 
 InT = TypeVar("InT")
 
@@ -28,7 +28,7 @@ def activation(name: str) -> Model[InT, InT]:
 @keeps_width
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     ops, (run, slope) = model.ops, ACTIVATIONS[model.attrs["activation"]]
-    Y: Any = combine(lambda arrays: run(ops, arrays[0]), [X])
+    Y: Any = combine(lambda arrays: run(ops, on_device(model, arrays[0])), [X])
 
     def backprop(dY: InT) -> InT:
         return combine(lambda arrays: slope(ops, *arrays), [dY, X, Y])

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d
 from ._gradients import accumulate
-from ._widths import as_wide, set_one_width
+from ._widths import as_wide, on_device, set_one_width
 
 
 @registry.layers("BatchNorm.v1")
@@ -28,7 +28,7 @@ def BatchNorm(
 
 def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
     G, mean, var = (model.get_param(name) for name in ("G", "mean", "var"))
-    X = as_wide(X, G)
+    X = as_wide(on_device(model, X), G)
     of_batch = is_train and not model.attrs["frozen"] and len(X) > 0
     if of_batch:
         mean, var = X.mean(axis=0), X.var(axis=0)

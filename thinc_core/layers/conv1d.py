@@ -11,7 +11,7 @@ from ..types import Floats2d, Ragged
 from ..util import partial
 from ._gradients import accumulate
 from ._sequence import window_rows
-from ._widths import sample_width
+from ._widths import on_device, sample_width
 
 InT = TypeVar("InT", bound=Union[Ragged, Floats2d])
 
@@ -47,7 +47,7 @@ def Conv1D(
 def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Callable]:
     ops, W = model.ops, model.get_param("W")
     nO, nK, nI = W.shape
-    X = Xs.data if isinstance(Xs, Ragged) else Xs
+    X = on_device(model, Xs.data if isinstance(Xs, Ragged) else Xs)
     X = X if X.size else X.reshape(len(X), nI)
     lengths = ops.to_numpy(Xs.lengths) if isinstance(Xs, Ragged) else numpy.asarray([len(X)])
     reach = model.attrs["dilation"] * (nK - 1)

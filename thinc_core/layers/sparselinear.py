@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
 from ._gradients import accumulate, check_gradient
-from ._widths import sample_width
+from ._widths import on_device, sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]
 SparseT = Model[InT, Floats2d]
@@ -36,7 +36,7 @@ def forward(model: SparseT, X: InT, is_train: bool) -> Tuple[Floats2d, Callable]
     ops: Any = model.ops
     W, v1_indexing = model.get_param("W"), model.attrs["v1_indexing"]
     keys, values, lengths = X
-    given = values.dtype
+    given = on_device(model, values).dtype
     bags = (keys, values.astype(W.dtype, copy=False), lengths)
     Y = ops.sparse_affine(*bags, W, model.get_param("b"), v1_indexing)
 
