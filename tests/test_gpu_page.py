@@ -34,7 +34,7 @@ HOLE = "\0"
 
 def rows() -> List[List[str]]:
     """The texts in the first column, each as the parts between its dots."""
-    table = PAGE[PAGE.index("| message | do |") :].splitlines()[2:]
+    table = PAGE[PAGE.index("| message | do |") :].partition("\n\n")[0].splitlines()[2:]
     found = [re.match(r"\| `([^`]+)`", line) for line in table]
     return [[part for part in re.split(r"\.\.\.", match[1]) if part.strip(" ;:.,()")] for match in found if match]
 
