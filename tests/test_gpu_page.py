@@ -16,7 +16,7 @@ PACKAGE = ROOT / "thinc_core"
 SOURCES = {
     "backends/_gpu.py": ("_cuda_problem", "_driver_problem", "set_gpu_allocator"),
     "backends/cupy_ops.py": None,
-    "backends/cuda/_device.py": None,
+    "backends/cuda/_device.py": ("_why", "_driver"),
     "backends/cuda/_errors.py": None,
     "backends/checks.py": ("array", "device", "bad_index"),
     "util.py": ("gpu_device", "require_gpu"),

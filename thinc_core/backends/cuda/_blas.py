@@ -1,5 +1,5 @@
-"""Products by cuBLAS that CuPy's own functions do not ask for: of 16-bit matrices, which are summed in float32 and rounded
-once or not at all, and of float32 ones with fewer bits (CuPy knows TF32 only, and for the whole process)."""
+"""Products by cuBLAS that CuPy's own functions do not ask for: of 16-bit matrices, which are summed in float32 and
+rounded once or not at all, and of float32 ones with fewer bits (CuPy knows TF32 only, and for the whole process)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ def is_faster(ops: Any, precision: str) -> bool:
 
 
 def multiply_fast(ops: Any, x: Any, y: Any, out: Any, precision: str, add: bool = False) -> None:
-    """out = x @ y, plus what out holds if add, of float32 matrices; out is in C order, the others too, or are transposed
-    views of such matrices."""
+    """out = x @ y, plus what out holds if add, of float32 matrices.
+
+    out is in C order, the others too, or they are transposed views of such matrices.
+    """
     _gemm(ops, x, y, out, COMPUTE[precision], add)
 
 

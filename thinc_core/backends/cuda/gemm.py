@@ -100,8 +100,7 @@ class CudaGemm(CudaOps):
         ):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         if add:
-            multiply_add(self, left, right, out)
-            return out
+            return multiply(self, left, right, out, add=True)
         return multiply(self, left, right, target(self, out, shape, x.dtype))
 
     def affine(self, X, W, b, *, out=None):
@@ -182,7 +181,7 @@ class CudaGemm(CudaOps):
 
     def _add_gradients(self, kind: str, dy: Any, x: Any, dW: Any, db: Any) -> None:
         """dW += dy.T @ x, db += the column sums of dy; dW is (O, I) and db (O,), dy and x are in C order."""
-        multiply_add(self, dy.T, x, dW)
+        multiply(self, dy.T, x, dW, add=True)
         add_column_sums(self, kind, db, dy)
 
     def affine_maxout(self, X, W, b, *, out=None):
@@ -280,7 +279,7 @@ class CudaGemm(CudaOps):
         device.launch_checking(STEM, f"{op}_{team}_{kind}", count * device.threads, describe, *given)
         finish = f"affine_maxout_layernorm_finish_{kind}"
         device.launch_blocks(STEM, finish, -(-(2 + P) * O // WARP), dG, dshift, db, parts, count, O, P)
-        multiply_add(self, dZ.T, x, dW.reshape(O * P, I))
+        multiply(self, dZ.T, x, dW.reshape(O * P, I), add=True)
         return multiply(self, dZ, w.reshape(O * P, I), target(self, out, X.shape, X.dtype))
 
     def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
