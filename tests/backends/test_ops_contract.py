@@ -40,7 +40,9 @@ WITHOUT_ROW = {
 
 # Ops that return arrays and take no `out`: they return what they were given or a view of it, make an array from other
 # data, or return arrays beside a state.
-WITHOUT_OUT = r"dropout_seed|reshape\w*|as_contig|asarray\w*|alloc\w*|scatter_add|adam|clip_gradient|lstm_\w+|backprop_lstm\w*"
+WITHOUT_OUT = (
+    r"dropout_seed|reshape\w*|as_contig|asarray\w*|alloc\w*|scatter_add|adam|clip_gradient|lstm_\w+|backprop_lstm\w*"
+)
 
 
 def public_methods(cls: type) -> Dict[str, Any]:

@@ -32,7 +32,7 @@ _by_place: Dict[int, Known] = {}
 
 
 def batch_lengths(ops: Any, sizes: Any) -> Any:
-    """(B,) int32 on the device, with starts: one copy brings both. For as long as they live, the same for the same sizes."""
+    """(B,) int32 on the device, with starts: one copy brings both. While they live, the same for the same sizes."""
     device = ops._device()
     key = (device.number, device._stream(), tuple(sizes))
     found = _by_sizes.get(key)

@@ -434,11 +434,13 @@ DEVICE void report(ErrorWord* error, i64 ticket, i64 value, i64 position, i64 li
 
 // Whether an element survives dropout: 16 of the 128 bits that a counter gives, at least the threshold. The layout of a
 // block of 64 elements is that of cpu/dropout.h.
-DEVICE bool survives(u32 word, bool upper, i64 threshold) { return ((upper ? word >> 16 : word & 0xffffu)) >= threshold; }
+DEVICE bool survives(u32 word, bool upper, i64 threshold) {
+  return ((upper ? word >> 16 : word & 0xffffu)) >= threshold;
+}
 
 // A mask with bit k set if element first + k * WARP + lane survives, for k < N. All lanes of the warp must call, with
-// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other. count:
-// how many elements from the first on are wanted at all.
+// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other.
+// count: how many elements from the first on are wanted at all.
 template <int N>
 DEVICE u32 survivors(i64 first, i64 count, i64 seed, i64 threshold) {
   constexpr int GROUP = 6;  // 192 elements are in at most four blocks of 64, wherever they begin

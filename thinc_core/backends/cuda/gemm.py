@@ -57,7 +57,7 @@ def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
 
 
 def multiply_add(ops: Any, x: Any, y: Any, out: Any) -> None:
-    """out += x @ y, in the product itself where cuBLAS has one for the dtype. x and y as in multiply, out in C order."""
+    """out += x @ y, in the product itself where cuBLAS has one for the dtype. x, y as in multiply, out in C order."""
     if out.dtype.itemsize == 2:
         out += multiply_new(ops, x, y)
     else:
@@ -112,9 +112,9 @@ class CudaGemm(CudaOps):
         found, given = self._affine_args(X, W, b, 2), numbers((temperature,))
         if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
             return Ops.affine_softmax(self, X, W, b, temperature, out=out)
-        kind, shape, x, w, shift = found
-        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
-        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), *shape, given[0])
+        kind, (B, O), x, w, shift = found  # noqa: E741
+        Y = multiply(self, x, w.T, target(self, out, (B, O), X.dtype))
+        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), B, O, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):
@@ -198,9 +198,7 @@ class CudaGemm(CudaOps):
         dtypes = (dtype, "int32", dtype, dtype)
         return all(fits(self, *each, *read) for each in zip(outs, shapes, dtypes)) and all_apart(outs)
 
-    def affine_maxout_layernorm(
-        self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None
-    ):
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None):
         found, both, outs = self._affine_args(X, W, b, 3), flag(keep), outs_of(out, 5)
         added, random = numbers((eps,)), drawn(self, drop, seed)
         more = (G, shift) if plus is None else (G, shift, plus)
@@ -307,7 +305,7 @@ def _matrix(ops: Any, X: Any) -> Any:
 
 
 def _team(width: int, pieces: int, index: str, threads: int) -> Optional[str]:
-    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None if no kernel does."""
+    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None: no kernel."""
     if pieces > MOST_PIECES or index != "i32":
         return None
     if width <= 8 * WARP:
