@@ -145,7 +145,7 @@ class CategoricalCrossentropy(Loss):
         return difference
 
     def _labels(self, guesses: Floats2d, truths: Any) -> Optional[Tuple[Any, Dict[str, Any]]]:
-        """Labels (B,), MISSING in the gaps of a list, and which are negated, if any; None when the op for labels does not
+        """Labels (B,), MISSING in the gaps of a list, and which are negated, if any; None when the op for labels cannot
         take the truths or the guesses."""
         if guesses.ndim != 2 or guesses.dtype.kind != "f":
             return None
