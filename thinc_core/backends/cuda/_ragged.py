@@ -68,7 +68,7 @@ def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> A
     reported, and the starts lie in [0, rows] nevertheless.
     """
     made = known(lengths)
-    if made is not None and minimum == 0 and made.sizes and sum(made.sizes) == rows:
+    if made is not None and made.sizes and min(made.sizes) >= minimum and sum(made.sizes) == rows:
         return made.starts
     on_device = _on_device(ops, lengths)
     if on_device is None:
@@ -82,6 +82,9 @@ def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: 
     How many rows there are is needed here, to make the array for them. The caller's out tells; without it this is the
     one place that waits for the device and reads the lengths.
     """
+    made = known(lengths)
+    if made is not None and len(made.sizes) == d.shape[0] > 0 and min(made.sizes) >= minimum:
+        return made.starts, sum(made.sizes)
     on_device = _on_device(ops, lengths)
     if on_device is not None and len(on_device) == d.shape[0] and _has_rows_like(ops, out, d):
         describe = partial(_describe_out, op, minimum, d.shape[1:])
