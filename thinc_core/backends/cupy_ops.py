@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 from . import _gpu, checks
 from .cuda.activations import CudaActivations
+from .cuda.attention import CudaAttention
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
 from .cuda.gemm import CudaGemm
@@ -31,6 +32,7 @@ CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 class CupyOps(
     CudaActivations,
+    CudaAttention,
     CudaDropout,
     CudaGather,
     CudaGemm,
