@@ -3,7 +3,7 @@
 // bytes: adam 413 (1030), norm 45 (45), update_averages 85 (153).
 
 // Most weights of a large table or of a bag of words have never had a gradient. They are passed over a block at a time,
-// after a look that costs nothing where there are gradients.
+// after a look that costs nothing where the first of them has moved.
 constexpr size_t UNTOUCHED = 1024;
 
 // Whether n values at X are all +0.
@@ -32,8 +32,9 @@ static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double bet
   in_parts_(n, 4, 1024, [=](size_t first, size_t last) {
     for (size_t start = first, end; start < last; start = end) {
       end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
-      if (settled && gradient[start] == 0 && all_zero_(gradient + start, end - start) &&
-          all_zero_(mom1 + start, end - start) && all_zero_(mom2 + start, end - start))
+      if (settled && gradient[start] == 0 && mom1[start] == 0 && mom2[start] == 0 &&
+          all_zero_(gradient + start, end - start) && all_zero_(mom1 + start, end - start) &&
+          all_zero_(mom2 + start, end - start))
         continue;
       THINC_INDEPENDENT
       for (size_t i = start; i < end; ++i) {
@@ -110,7 +111,7 @@ static void update_averages(T* ema, const T* weights, size_t n, T step) {
   in_parts_(n, sizeof(T) / 4, 1024, [=](size_t first, size_t last) {
     for (size_t start = first, end = first + before_line_(ema + first, last - first); start < last; start = end) {
       if (start == end) end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
-      if (settled && weights[start] == 0 && all_zero_(weights + start, end - start) &&
+      if (settled && weights[start] == 0 && ema[start] == 0 && all_zero_(weights + start, end - start) &&
           all_zero_(ema + start, end - start))
         continue;
       fill_(ema + start, end - start,
