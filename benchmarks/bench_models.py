@@ -102,11 +102,16 @@ def functional(api: Any, work: Workload, batches: List[Tuple[Any, Any]]) -> Phas
     return {"train": train, "predict": predict}
 
 
-def pytorch(torch: Any, work: Workload, batches: List[Tuple[Any, Any]]) -> Phases:
-    """The same in plain PyTorch with its fastest Adam."""
+def pytorch(
+    torch: Any, work: Workload, batches: List[Tuple[Any, Any]], device: str = "cpu", compiled: bool = False
+) -> Phases:
+    """The same in plain PyTorch with its fastest Adam, on one of its devices, and through its compiler if wanted."""
     torch.manual_seed(0)
     network, inputs, targets = work.torch(torch, batches)
+    network = network.to(device)
+    inputs, targets = [tuple(x.to(device) for x in X) for X in inputs], [Y.to(device) for Y in targets]
     optimizer = torch.optim.Adam(network.parameters(), lr=0.001, fused=True)
+    network = torch.compile(network, dynamic=True) if compiled else network
 
     def train() -> None:
         with torch.enable_grad():

@@ -20,6 +20,7 @@ examples:
   python3 -m benchmarks --threads 1,2 --sizes judged       both, with the speed-up
   python3 -m benchmarks ops --json before.jsonl            then change a kernel, compile, and:
   python3 -m benchmarks ops --compare before.jsonl         exit status 1 when something got slower
+  python3 -m benchmarks gpu --help                         the GPU backend, a program of its own
   python3 -m benchmarks --from all.jsonl --chart docs/speed.svg --curves curves.png
 """
 
@@ -142,7 +143,12 @@ def open_sink(name: Optional[str]) -> Optional[IO[str]]:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Entry point; returns the exit status."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["gpu"]:
+        from .gpu.cli import main as measure_gpu
+
+        return measure_gpu(given[1:])
+    options = parser().parse_args(given)
     for name in filter(None, (options.chart, options.curves)):
         charts.check(Path(name))
     if options.source:

@@ -80,24 +80,37 @@ class Report:
     """Collects results; every one is a line of JSON in `sink` and, unless quiet, a row of the table, as it comes."""
 
     def __init__(
-        self, circumstances: Mapping[str, Any], sink: Optional[IO[str]] = None, quiet: bool = False, total: int = 0
+        self,
+        circumstances: Mapping[str, Any],
+        sink: Optional[IO[str]] = None,
+        quiet: bool = False,
+        total: int = 0,
+        peers: Sequence[str] = PEER_COLUMNS,
     ) -> None:
+        self.peers = peers
         self.circumstances, self.sink, self.out = dict(circumstances), sink, None if quiet else sys.stdout
         self.results: List[Result] = []
         self.progress = Progress(total)
         self._heading = ""
 
-    def add(self, result: Result) -> None:
-        """Takes one result; one measured again takes the place of the first."""
+    def add(self, result: Result, show: bool = True) -> None:
+        """Takes one result; one measured again takes the place of the first. show: with a line in the table."""
         self.results = [known for known in self.results if known.key != result.key] + [result]
         if self.sink is not None:
             self.sink.write(json.dumps({**result.record(), **self.circumstances}) + "\n")
             self.sink.flush()
         self._heading = self._heading or self._start()
+        if not show:
+            return
         if result.suite + result.family != self._heading:
             self._heading = result.suite + result.family
-            self._line(f"\n{(result.family or result.suite).upper()}\n{header()}")
-        self._line(row(result))
+            self._line(f"\n{(result.family or result.suite).upper()}\n{header(self.peers)}")
+        self._line(row(result, self.peers))
+
+    def print(self, text: str) -> None:
+        """A line that is no result, among them."""
+        self._heading = self._heading or self._start()
+        self._line(text)
 
     def _start(self) -> str:
         self._line(", ".join(f"{key} {value}" for key, value in self.circumstances.items()))
@@ -133,13 +146,13 @@ def label(result: Result) -> str:
     return " ".join(part for part in (result.name, result.size, result.dtype, threads) if part)
 
 
-def header() -> str:
-    """The heads of the columns."""
-    peers = "".join(f"{name:>8}" for name in PEER_COLUMNS)
+def header(names: Sequence[str] = PEER_COLUMNS) -> str:
+    """The heads of the columns. names: of the peers."""
+    peers = "".join(f"{name:>8}" for name in names)
     return f"{'':34} {'size':>13} {'':3} {'t':>2} {'time':>8} {'noise':>5} {'rate':>14} {'floor':>10} {peers}  targets"
 
 
-def row(result: Result) -> str:
+def row(result: Result, names: Sequence[str] = PEER_COLUMNS) -> str:
     """One result as a line of the table; the peers' columns say how many times faster we are."""
     if not result.measured:
         return f"{result.name:34} {result.note}"
@@ -147,7 +160,7 @@ def row(result: Result) -> str:
     rate = f"{result.rates()[OURS]:,.4g} {result.rate}" if result.rate and ours.best else ""
     if "/s" in result.rate and result.suite == "models":
         rate = f"{result.rates()[OURS]:,.0f} {result.rate}"
-    peers = "".join(f"{times(1 / ratios[name]) if ratios.get(name) else '-':>8}" for name in PEER_COLUMNS)
+    peers = "".join(f"{times(1 / ratios[name]) if ratios.get(name) else '-':>8}" for name in names)
     verdicts = ", ".join(map(str, result.verdicts()))
     cells = f"{readable(ours.best, result.unit):>8} {ours.noise:>5.0%} {rate:>14} {floor(result):>10} {peers}"
     line = f"{result.name:34} {result.size:>13} {result.dtype:3} {result.threads:>2} {cells}  {verdicts} {result.note}"

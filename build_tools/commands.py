@@ -10,6 +10,8 @@ from setuptools.command.build_py import build_py
 
 from .extensions import DIRECTIVES, ROOT
 
+INCLUDE = ROOT / "include"
+
 
 class BuildExt(build_ext):
     """Runs Cython when the extensions are compiled, not whenever metadata or an sdist is asked for."""
@@ -39,10 +41,10 @@ class BuildPy(build_py):
     """Puts the public headers inside the package, where thinc_core.get_include() finds them in a wheel."""
 
     def headers(self) -> List[Path]:
-        return [] if self.editable_mode else sorted((ROOT / "include" / "thinc_core").glob("*"))
+        return [] if self.editable_mode else sorted(path for path in INCLUDE.rglob("*.*") if path.is_file())
 
     def header_target(self, header: Path) -> Path:
-        return Path(self.build_lib) / "thinc_core" / "include" / "thinc_core" / header.name
+        return Path(self.build_lib) / "thinc_core" / "include" / header.relative_to(INCLUDE)
 
     def run(self) -> None:
         super().run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, List
+from typing import Any, Callable, List
 
 import pytest
 from cuda_emulation import build
@@ -23,8 +23,8 @@ def backend_names() -> List[str]:
     return ["reference", "numpy", "cupy" if gpu else "cuda_emulated"]
 
 
-def make_ops(name: str, monkeypatch: Any) -> Ops:
-    """A backend of the list above."""
+def make_ops(name: str, monkeypatch: Any, device: Callable[[], Any] = emulated_device) -> Ops:
+    """A backend of the list above. device: gives what emulates it."""
     if name == "cuda_emulated":
         problem = build.problem()
         if problem is not None:
@@ -32,7 +32,7 @@ def make_ops(name: str, monkeypatch: Any) -> Ops:
         pretend_installed(monkeypatch, MODULES)
         ops = CupyOps()
         ops.xp, ops._works = FAKE, True
-        monkeypatch.setattr(ops, "_device", emulated_device)
+        monkeypatch.setattr(CupyOps, "_device", lambda self: device())
         return ops
     if name == "cupy" and gpu_problem() is not None:
         pytest.fail(f"THINC_CORE_REQUIRE_GPU=1, but {gpu_problem()}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Dict
 
 import numpy
+
+from thinc_core.backends.reference.optim import StepRates
 
 Args = Dict[str, Any]
 V = 11  # rows of a table: few, so that indices repeat
@@ -130,10 +133,11 @@ def window(nW: int, split: bool) -> Callable[[Draw], Args]:
     return lambda d: {"seq": d.floats(d.rows, d.width), "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
 
 
-def backprop_window(nW: int, split: bool) -> Callable[[Draw], Args]:
+def backprop_window(nW: int, split: bool, plus: bool = False) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         dY = d.floats(d.rows, d.width * (2 * nW + 1))
-        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None}
+        more = {"plus": d.floats(d.rows, d.width)} if plus else {}
+        return {"dY": dY, "nW": nW, "lengths": d.lengths(d.rows, 0) if split else None, **more}
 
     return make
 
@@ -220,9 +224,33 @@ def affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
 
     def make(d: Draw) -> Args:
         norm = {"G": d.floats(OUT, low=0.5, high=2), "shift": d.floats(OUT), "eps": 1.0}
-        return {**affine_maxout(P)(d), **norm, **more}
+        args = {**affine_maxout(P)(d), **norm, **more}
+        return {**args, "plus": d.floats(d.rows, OUT)} if "plus" in more else args
 
     return make
+
+
+def backprop_affine_maxout_layernorm(P: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        maxout, d_maxout = affine_maxout(P)(d), backprop_affine_maxout(P)(d)
+        norm = {"best": d.floats(d.rows, OUT), "mu": d.floats(d.rows), "rstd": d.floats(d.rows, low=0.5, high=2)}
+        params = {"X": maxout["X"], "W": maxout["W"], "G": d.floats(OUT), "dG": d.floats(OUT), "dshift": d.floats(OUT)}
+        return {**norm, **params, **{name: d_maxout[name] for name in ("dY", "which", "dW", "db")}, **more}
+
+    return make
+
+
+def crossentropy(**more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        O = d.width + 1  # of no classes there is none to be right  # noqa: E741
+        args = {"guesses": d.floats(d.rows, O, low=0, high=1), "labels": d.ints(d.rows, below=O), **more}
+        return {**args, "negated": d.ints(d.rows, below=2)} if "negated" in more else args
+
+    return make
+
+
+def dropout(drop: float) -> Callable[[Draw], Args]:
+    return lambda d: {"X": d.floats(d.rows, d.width), "drop": drop, "seed": 2**53 - 7}
 
 
 def backprop_affine(d: Draw) -> Args:
@@ -265,3 +293,71 @@ def adam(d: Draw) -> Args:
     arrays = {name: d.floats(d.rows, d.width) for name in ("weights", "gradient", "mom1")}
     mom2 = {"mom2": d.floats(d.rows, d.width, low=0.1)}  # a small root multiplies the rounding of mom1
     return {**arrays, **mom2, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "learn_rate": 0.01}
+
+
+STEP = {"t": 20, "learn_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "grad_clip": 0.5, "decay": 0.9}
+
+
+def apply_gradients(moments: bool = True, unscale: float = 1.0, **rates: float) -> Callable[[Draw], Args]:
+    """Three parameters, of which the second has no average, rates of its own and is not clipped."""
+
+    def make(d: Draw) -> Args:
+        shapes = ((d.rows, d.width), (d.width,), (3, d.rows))
+        step = StepRates(**{**STEP, **rates})  # type: ignore[arg-type]
+        sizes = [math.prod(shape) for shape in shapes]
+        return {
+            "weights": [d.floats(*shape) for shape in shapes],
+            "gradients": [d.floats(*shape) for shape in shapes],
+            "mom1": [d.floats(n) if moments else None for n in sizes],
+            "mom2": [d.floats(n, low=0.1) if moments else None for n in sizes],
+            "averages": [d.floats(*shapes[0]), None, d.floats(*shapes[2])],
+            "rates": [step, step._replace(t=3, grad_clip=0.0, decay=1.0), step],
+            "unscale": unscale,
+        }
+
+    return make
+
+
+def rmsnorm(d: Draw) -> Args:
+    return {"X": d.floats(d.rows, d.width), "G": d.floats(d.width, low=0.5, high=2)}
+
+
+def backprop_rmsnorm(d: Draw) -> Args:
+    rstd = d.floats(d.rows, low=0.1, high=2)
+    return {"dY": d.floats(d.rows, d.width), **rmsnorm(d), "rstd": rstd, "dG": d.floats(d.width)}
+
+
+def attention(n_heads: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        lengths = d.lengths(d.rows, 0)
+        QKV = d.floats(d.rows, 3 * n_heads * d.width, low=-1, high=1)
+        args = {"QKV": QKV, "lengths": lengths, "n_heads": n_heads, **more}
+        if "mask" in more:
+            args["mask"] = 2 * d.ints(n_heads * int((lengths**2).sum()), below=2).astype(d.dtype)
+        return args
+
+    return make
+
+
+def backprop_attention(n_heads: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        args = attention(n_heads, **more)(d)
+        weights = d.floats(n_heads * int((args["lengths"] ** 2).sum()), low=0, high=1)
+        if args.get("causal"):
+            squares = iter(numpy.split(weights, numpy.cumsum(numpy.repeat(args["lengths"] ** 2, n_heads))))
+            for L in numpy.repeat(args["lengths"], n_heads).tolist():
+                square = next(squares).reshape(L, L)
+                square *= numpy.tri(L)
+        return {"dY": d.floats(d.rows, n_heads * d.width), "weights": weights, **args}
+
+    return make
+
+
+def rotary(name: str, **more: Any) -> Callable[[Draw], Args]:
+    """Two heads and three columns that stay as they are."""
+
+    def make(d: Draw) -> Args:
+        heads = {"n_heads": 2, "D": 2 * d.width, **more}
+        return {name: d.floats(d.rows, 4 * d.width + 3), "lengths": d.lengths(d.rows, 0), **heads}
+
+    return make

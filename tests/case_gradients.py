@@ -109,13 +109,25 @@ def affine_activation(ops: Any, args: Args, dY: Any) -> Args:
     return affine(ops, args, dZ)
 
 
+def affine_softmax(ops: Any, args: Args, dY: Any) -> Args:
+    X, W, T = args["X"], args["W"], args["temperature"]
+    dZ = ops.backprop_softmax(ops.affine_softmax(**args), dY, temperature=T)
+    dW, db = ops.xp.zeros_like(W), ops.xp.zeros_like(args["b"])
+    return {"X": ops.backprop_affine(dZ, X, W, dW, db), "W": dW, "b": db}
+
+
 def affine_maxout_layernorm(ops: Any, args: Args, dY: Any) -> Args:
     X, W, b, G = (args[name] for name in ("X", "W", "b", "G"))
-    _, best, which, mu, rstd = ops.affine_maxout_layernorm(X, W, b, G, args["shift"], args["eps"])
+    drop = {name: args[name] for name in ("drop", "seed") if name in args}
+    _, *kept = ops.affine_maxout_layernorm(X, W, b, G, args["shift"], args["eps"], **drop)
     dW, db, dG, d_shift = (ops.xp.zeros_like(param) for param in (W, b, G, args["shift"]))
-    d_best = ops.backprop_layernorm(dY, best, G, mu, rstd, dG, d_shift)
-    dX = ops.backprop_affine_maxout(d_best, which, X, W, dW, db)
-    return {"X": dX, "W": dW, "b": db, "G": dG, "shift": d_shift}
+    dX = ops.backprop_affine_maxout_layernorm(dY, *kept, X, W, G, dW, db, dG, d_shift, **drop)
+    plus = {"plus": dY} if "plus" in args else {}
+    return {"X": dX, "W": dW, "b": db, "G": dG, "shift": d_shift, **plus}
+
+
+def dropout(ops: Any, args: Args, dY: Any) -> Args:
+    return {"X": ops.dropout(dY, args["drop"], args["seed"])}
 
 
 def affine_maxout(ops: Any, args: Args, dY: Any) -> Args:
@@ -128,3 +140,22 @@ def lstm(ops: Any, args: Args, dY: Any) -> Args:
     _, state = ops.lstm_forward_training(**args)
     dX, d_params, dH0, dC0 = ops.backprop_lstm_states(dY, args["size_at_t"], args["params"], state)
     return {"X": dX, "params": d_params, "H0": dH0, "C0": dC0}
+
+
+def rmsnorm(ops: Any, args: Args, dY: Any) -> Args:
+    dG = ops.xp.zeros_like(args["G"])
+    _, rstd = ops.rmsnorm(**args)
+    return {"X": ops.backprop_rmsnorm(dY, args["X"], args["G"], rstd, dG), "G": dG}
+
+
+def attention(ops: Any, args: Args, dY: Any) -> Args:
+    """Without a mask, which is constant."""
+    QKV, lengths, n_heads = args["QKV"], args["lengths"], args["n_heads"]
+    causal = args.get("causal", False)
+    _, weights = ops.attention(QKV, lengths, n_heads, causal=causal)
+    return {"QKV": ops.backprop_attention(dY, QKV, weights, lengths, n_heads, causal=causal)}
+
+
+def rotary(ops: Any, args: Args, dY: Any) -> Args:
+    same = {key: value for key, value in args.items() if key != "X"}
+    return {"X": ops.backprop_rotary(dY, **same)}

@@ -126,8 +126,22 @@ ROWS = [
         specials=("dY",),
         label="temperature",
     ),
+    *(
+        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), label=label)
+        for label, more in (
+            ("", {}),
+            ("all", {"negated": True, "missing": 0, "smoothing": 0.1, "divisor": 7.0}),
+        )
+    ),
     Case("layernorm", make.layernorm, "sum", "array", gradient=gradients.layernorm),
     Case("backprop_layernorm", make.backprop_layernorm, "sum", "array", mutates=("dG", "db")),
+    Case("rmsnorm", make.rmsnorm, "sum", "array", gradient=gradients.rmsnorm),
+    Case("backprop_rmsnorm", make.backprop_rmsnorm, "sum", "array", mutates=("dG",)),
+]
+
+DROPOUT = [
+    Case("dropout", make.dropout(0.3), "rounded", inplace="X", gradient=gradients.dropout),
+    Case("dropout", make.dropout(0.0), inplace="X", kernels=(), label="nothing"),
 ]
 
 MAXOUT = [
@@ -188,6 +202,13 @@ WINDOWS = [
             "sum",
             "terms",
             label=f"{nW}{'-lengths' if split else ''}",
+        ),
+        Case(
+            "backprop_seq2col",
+            make.backprop_window(nW, split, plus=True),
+            "sum",
+            "terms",
+            label=f"{nW}{'-lengths' if split else ''}-plus",
         ),
     )
 ]
@@ -282,6 +303,15 @@ PRODUCTS = [
     Case("gemm", make.gemm(True, False, accumulate=True), "sum", "terms", mutates=("out",), label="accumulate"),
     Case("affine", make.affine, "sum", "terms", gradient=gradients.affine),
     Case("affine_relu", make.affine, "sum", "terms", gradient=gradients.affine_relu),
+    # A rounding of the logits, which are sums of many terms, is that of the result times their size.
+    Case(
+        "affine_softmax",
+        lambda d: {**make.affine(d), "temperature": 1000.0},
+        "sum",
+        "array",
+        gradient=gradients.affine_softmax,
+        kernels=(),
+    ),
     *(
         Case(
             "affine_activation",
@@ -312,6 +342,24 @@ PRODUCTS = [
                 "sum",
                 "array",
                 gradient=gradients.affine_maxout_layernorm,
+                label=f"P{P}",
+            ),
+            Case(
+                "affine_maxout_layernorm",
+                make.affine_maxout_layernorm(P, drop=0.3, seed=P, plus=True),
+                "sum",
+                "array",
+                gradient=gradients.affine_maxout_layernorm,
+                label=f"P{P}-dropout",
+            ),
+            Case(
+                "backprop_affine_maxout_layernorm",
+                make.backprop_affine_maxout_layernorm(P, drop=0.4 if P % 2 else 0.0, seed=99),
+                "sum",
+                "array",
+                mutates=("dW", "db", "dG", "dshift"),
+                kernels=(),
+                specials=(),
                 label=f"P{P}",
             ),
             Case(
@@ -350,7 +398,36 @@ RECURRENT = [
     for depth, dirs in ((1, 1), (1, 2), (3, 2))
 ]
 
+# Where NaN spreads to depends on the order of the sums.
+ATTENTION = [
+    *(
+        Case(
+            "attention",
+            make.attention(heads, **more),
+            "sum",
+            "array",
+            gradient=gradients.attention if "mask" not in more else None,
+            specials=(),
+            label=label,
+        )
+        for label, heads, more in (
+            ("1", 1, {}),
+            ("causal", 2, {"causal": True}),
+            ("mask", 2, {"mask": None}),
+            ("predict", 2, {"keep": False, "causal": True, "mask": None}),
+        )
+    ),
+    *(
+        Case("backprop_attention", make.backprop_attention(2, **more), "sum", "array", specials=(), label=label)
+        for label, more in (("2", {}), ("causal", {"causal": True}), ("mask", {"mask": None, "causal": True}))
+    ),
+    Case("rotary", make.rotary("X"), "rounded", "array", inplace="X", gradient=gradients.rotary, specials=()),
+    Case("rotary", make.rotary("X", base=100.0), "rounded", "array", inplace="X", specials=(), label="base"),
+    Case("backprop_rotary", make.rotary("dY"), "rounded", "array", inplace="dY", specials=()),
+]
+
 ADAM_CHANGES = ("weights", "gradient", "mom1", "mom2")
+STEP_CHANGES = ("weights", "gradients", "averages", "mom1", "mom2")
 
 TRAINING = [
     Case("adam", make.adam, "function", "array", mutates=ADAM_CHANGES),
@@ -361,6 +438,22 @@ TRAINING = [
         "array",
         mutates=ADAM_CHANGES,
         label="mod_rate",
+    ),
+    *(
+        Case(
+            "apply_gradients",
+            make.apply_gradients(**settings),  # type: ignore[arg-type]
+            "function",
+            "array",
+            mutates=STEP_CHANGES if settings.get("moments", True) else STEP_CHANGES[:3],
+            label=label,
+        )
+        for label, settings in (
+            ("adam", {}),
+            ("radam", {"learn_rate": 0.0, "momentum_rate": 0.01}),
+            ("sgd", {"moments": False}),
+            ("penalty", {"unscale": 0.25, "penalty": 0.1}),
+        )
     ),
     Case(
         "clip_gradient",
@@ -394,7 +487,10 @@ TRAINING = [
     ),
 ]
 
-CASES = [*ELEMENTWISE, *ROWS, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *BAGS, *PRODUCTS, *RECURRENT, *TRAINING]
+CASES = [
+    *[*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS],
+    *[*TABLES, *BAGS, *PRODUCTS, *RECURRENT, *ATTENTION, *TRAINING],
+]
 
 # Kernels that no op calls alone; where they are tested instead.
 TESTED_ELSEWHERE = {

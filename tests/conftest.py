@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Iterator
 
+import emulated_gpu
 import pytest
 from any_backend import backend_names, make_ops
 
@@ -44,3 +45,13 @@ def isa(request: Any) -> Iterator[str]:
     set_isa(request.param)
     yield request.param
     set_isa(before)
+
+
+@pytest.fixture
+def gpu() -> Iterator[None]:
+    """The process has a CUDA device, an emulated one, which require_gpu and all that follows find by themselves."""
+    problem = emulated_gpu.problem()
+    if problem is not None:
+        pytest.skip(problem)
+    with emulated_gpu.installed():
+        yield

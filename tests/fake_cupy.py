@@ -9,20 +9,112 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import threading
 import types
 import weakref
-from typing import Any, Dict, Tuple
+from collections import Counter
+from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy
 
 from thinc_core import compat
 
 WAYS_IN = {"array", "asarray", "ascontiguousarray"}  # the functions that take NumPy arrays
+WAITS = {"flatnonzero", "nonzero", "unique", "argwhere", "array_equal", "allclose"}  # that look at values on the host
+SEVERAL = {"unique": 6, "argsort": 2, "lexsort": 2, "repeat": 2, "take_along_axis": 4, "nonzero": 3, "flatnonzero": 3}
+
+
+class Ledger:
+    """What a device was asked for while this was open, by name: launches (kernels, array expressions, and copies and
+    fills on the device), copies from the host, and what made the host wait. A view of an argument costs nothing.
+
+    with Ledger() as ledger: ...
+    """
+
+    def __init__(self) -> None:
+        self.launches: Counter[str] = Counter()
+        self.copies: Counter[str] = Counter()
+        self.waits: Counter[str] = Counter()
+
+    def __enter__(self) -> Ledger:
+        _open.append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _open.remove(self)
+
+    def __str__(self) -> str:
+        lines = [f"{n:5} {name}" for name, n in self.launches.most_common()]
+        total = f"{self.launches.total():5} launches, {self.copies.total()} copies from the host"
+        return "\n".join([*lines, f"{total}, {self.waits.total()} waits {dict(self.waits)}"])
+
+
+_open: List[Ledger] = []
+
+
+def note_launch(name: str, count: int = 1) -> None:
+    for ledger in _open:
+        ledger.launches[name] += count
+
+
+def note_wait(name: str) -> None:
+    for ledger in _open:
+        ledger.waits[name] += 1
+
+
+def _noted(name: str, result: Any, args: Any, kwargs: Any) -> Any:
+    """The result of NumPy's function of that name, with what CuPy's would have cost on the ledgers."""
+    if not _open:
+        return result
+    given = [each for each in _flat([args, kwargs]) if isinstance(each, ndarray)]
+    made = [each for each in _flat(result) if isinstance(each, (numpy.ndarray, numpy.generic))]
+    if name in WAITS:
+        note_wait(name)
+    if name.split("_")[0] == "empty" or not (made or given):
+        return result
+    if all(isinstance(each, numpy.ndarray) and _is_view(each, given) for each in made) and "out" not in kwargs and made:
+        return result
+    if name in WAYS_IN and not given:
+        for ledger in _open:
+            ledger.copies[name] += 1
+    elif name in ("concatenate", "stack", "hstack", "vstack"):
+        note_launch(name, len(given))
+    elif name == "dot" and given[0].ndim == 1:  # of cuBLAS: partial sums, then theirs
+        note_launch(name, 2)
+    else:
+        note_launch(name, SEVERAL.get(name, 1))
+    return result
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _flat(each)
+    elif isinstance(value, dict):
+        yield from _flat(list(value.values()))
+    else:
+        yield value
+
+
+def _is_view(array: Any, given: Any) -> bool:
+    return any(numpy.may_share_memory(array, each._data) for each in given)
+
+
+class _Current(threading.local):
+    """The number of the device that each thread computes on; fake_cuda.py sets it."""
+
+    device = 0
+
+
+CURRENT = _Current()
 
 
 def unwrap(value: Any, allow_host: bool = False) -> Any:
-    """The NumPy values inside; TypeError, as in CuPy, when a NumPy array is among them."""
+    """The NumPy values inside; as in CuPy, TypeError when a NumPy array is among them, ValueError for one elsewhere."""
     if isinstance(value, ndarray):
+        if value._number != CURRENT.device:
+            where = f"array device = {value._number} while current = {CURRENT.device}"
+            raise ValueError(f"Array device must be same as the current device: {where}")
         return value._data
     if isinstance(value, numpy.ndarray) and value.ndim and not allow_host:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -51,8 +143,8 @@ class Flags(dict):
 class Memory:
     """Where an array lies."""
 
-    def __init__(self, ptr: int):
-        self.ptr = ptr
+    def __init__(self, ptr: int, device_id: int):
+        self.ptr, self.device_id = ptr, device_id
 
 
 class ndarray:
@@ -62,40 +154,65 @@ class ndarray:
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, data: Any):
-        self._data = data
+    def __init__(self, data: Any, base: Any = None):
+        self._data, self._number = data, CURRENT.device
+        self.base = base  # the array that this one is a view of, which is no view itself
 
     @property
     def data(self) -> Memory:
-        return Memory(self._data.ctypes.data)
+        return Memory(self._data.ctypes.data, self._number)
 
     def get(self) -> Any:
+        note_wait("get")
         return self._data.copy(order="K")
+
+    def copy(self, order: str = "C") -> ndarray:
+        copied = self._data.copy(order)
+        return wrap(_noted("copy", copied, (self,), {}))  # on the current device, wherever it was
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_data":
+        if name.startswith("__") or name in ("_data", "_number", "base"):
             raise AttributeError(name)
         value = getattr(self._data, name)
         if name == "flags":
             return Flags(value["C_CONTIGUOUS"])
+        if name == "T":
+            return self._view(value)
         if callable(value) and not isinstance(value, numpy.dtype):
             return lambda *args, **kwargs: self._called(name, value, args, kwargs)
         return wrap(value)
 
     def _called(self, name: str, method: Any, args: Tuple[Any, ...], kwargs: Any) -> Any:
         result = method(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
-        if result is self._data:
-            return self
-        return result if name in ("tolist", "item") else wrap(result)
+        if name in ("tolist", "item"):
+            note_wait(name)
+            return result
+        if name not in ("reshape", "ravel", "transpose", "view"):
+            unwrap(self)
+        _noted(name, result, (self, args), kwargs)
+        return self if result is self._data else self._view(result)
+
+    def _view(self, data: Any) -> ndarray:
+        """What was made of this array alone: it lies where that does, whatever the current device is."""
+        made: ndarray = wrap(data)
+        if isinstance(made, ndarray):
+            made._number = self._number
+            if numpy.may_share_memory(made._data, self._data):
+                made.base = self if self.base is None else self.base
+        return made
 
     def __getitem__(self, key: Any) -> ndarray:
-        return wrap(self._data[unwrap(key, allow_host=True)])  # CuPy takes indices from the host
+        if isinstance(key, (ndarray, numpy.ndarray)) and key.dtype.kind == "b":
+            note_wait("index by a mask")
+        found = self._data[unwrap(key, allow_host=True)]  # CuPy takes indices from the host
+        return self._view(_noted("getitem", found, (self, key), {}))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._data[unwrap(key, allow_host=True)] = unwrap(value)
+        note_launch("setitem")
 
     def __len__(self) -> int:
         return len(self._data)
@@ -104,30 +221,39 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
+        note_wait("bool")
         return bool(self._data)
 
     def __int__(self) -> int:
+        note_wait("int")
         return int(self._data)
 
     def __float__(self) -> float:
+        note_wait("float")
         return float(self._data)
+
+
+def _operator(name: str, function: Any, reflected: bool = False) -> Any:
+    def method(self: ndarray, *other: Any) -> ndarray:
+        values = [self._data, *(unwrap(each) for each in other)]
+        note_launch(name)
+        return wrap(function(*reversed(values) if reflected else values))
+
+    return method
 
 
 def _operators() -> None:
     for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
         function = getattr(operator, {"and": "and_", "or": "or_"}.get(name, name))
-        setattr(ndarray, f"__{name}__", lambda self, other, f=function: wrap(f(self._data, unwrap(other))))
-        setattr(ndarray, f"__r{name}__", lambda self, other, f=function: wrap(f(unwrap(other), self._data)))
-        setattr(ndarray, f"__i{name}__", lambda self, other, f=function: _in_place(self, f, other))
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        function = getattr(operator, name)
-        setattr(ndarray, f"__{name}__", lambda self, other, f=function: wrap(f(self._data, unwrap(other))))
-    for name in ("neg", "invert", "abs"):
-        function = getattr(operator, name)
-        setattr(ndarray, f"__{name}__", lambda self, f=function: wrap(f(self._data)))
+        setattr(ndarray, f"__{name}__", _operator(name, function))
+        setattr(ndarray, f"__r{name}__", _operator(name, function, reflected=True))
+        setattr(ndarray, f"__i{name}__", lambda self, other, n=name, f=function: _in_place(self, f"i{n}", f, other))
+    for name in "lt le gt ge eq ne neg invert abs".split():
+        setattr(ndarray, f"__{name}__", _operator(name, getattr(operator, name)))
 
 
-def _in_place(target: ndarray, function: Any, other: Any) -> ndarray:
+def _in_place(target: ndarray, name: str, function: Any, other: Any) -> ndarray:
+    note_launch(name)
     target._data[...] = function(target._data, unwrap(other))
     return target
 
@@ -143,9 +269,11 @@ class _Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         host = self._name in WAYS_IN
-        return wrap(self._function(*unwrap(args, host), **{key: unwrap(value, host) for key, value in kwargs.items()}))
+        result = self._function(*unwrap(args, host), **{key: unwrap(value, host) for key, value in kwargs.items()})
+        return wrap(_noted(self._name, result, args, kwargs))
 
     def at(self, target: ndarray, indices: Any, values: Any) -> None:
+        note_launch(f"{self._name}.at")
         self._function.at(target._data, unwrap(indices), unwrap(values))
 
 
@@ -164,8 +292,10 @@ class FakeCupy(types.ModuleType):
 
 
 def _asarray(X: Any, dtype: Any = None) -> ndarray:
+    if isinstance(X, ndarray) and X._number != CURRENT.device:
+        X = X.copy()
     same = isinstance(X, ndarray) and (dtype is None or X.dtype == dtype)
-    return X if same else wrap(numpy.asarray(unwrap(X, allow_host=True), dtype=dtype))
+    return X if same else wrap(_noted("asarray", numpy.asarray(unwrap(X, allow_host=True), dtype=dtype), (X,), {}))
 
 
 GUARD, GUARD_BYTE = 64, 0xA5
@@ -208,10 +338,21 @@ def _special(name: str) -> types.ModuleType:
     return module
 
 
+def _gemm(transa: str, transb: str, a: ndarray, b: ndarray, out: ndarray, alpha: float, beta: float) -> ndarray:
+    """cupy.cublas.gemm: out = alpha * op(a) @ op(b) + beta * out, one launch."""
+    assert a.dtype == b.dtype == out.dtype and a.dtype.char in "fd"
+    note_launch("gemm")
+    x, y = a._data.T if transa == "T" else a._data, b._data.T if transb == "T" else b._data
+    out._data[...] = alpha * (x @ y) + beta * out._data
+    return out
+
+
 FAKE = FakeCupy()
+CUBLAS: Any = types.ModuleType("cupy.cublas")
+CUBLAS.gemm = _gemm
 SPECIAL = _special("cupyx.scipy.special")
 MODULES = {"cupy": FAKE, "cupyx": types.ModuleType("cupyx"), "cupyx.scipy": types.ModuleType("cupyx.scipy")}
-MODULES["cupyx.scipy.special"] = SPECIAL
+MODULES["cupyx.scipy.special"], MODULES["cupy.cublas"] = SPECIAL, CUBLAS
 MODULES["cupyx"].scipy, MODULES["cupyx.scipy"].special = MODULES["cupyx.scipy"], SPECIAL  # type: ignore[attr-defined]
 
 # What thinc_core.compat remembers of CuPy.

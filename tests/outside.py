@@ -19,12 +19,14 @@ import thinc_core
 
 PACKAGE = Path(thinc_core.__file__).resolve().parent
 SOURCES = Path(__file__).resolve().parent / "extra" / "outside"
-# No folder of headers is named: that is how spaCy builds.
+# No folder of headers is named: that is how spaCy builds. include_path is where thinc/*.pxd are.
 SETUP = """
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from thinc_core import get_include
 
-modules = cythonize([Extension("{name}", ["{name}.pyx"], language="c++")], language_level=3)
+extension = Extension("{name}", ["{name}.pyx"], language="c++")
+modules = cythonize([extension], language_level=3, include_path=[get_include()])
 setup(name="{name}", ext_modules=modules, script_args=["build_ext", "--inplace"])
 """
 

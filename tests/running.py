@@ -57,7 +57,8 @@ def outputs(ops: Any, case: Case, args: Args, result: Any) -> Dict[str, Any]:
     arrays = {f"result {i}": ops.to_numpy(array) for i, array in enumerate(returned) if array is not None}
     for name in case.mutates:
         for i, array in enumerate(args[name] if isinstance(args[name], list) else [args[name]]):
-            arrays[f"{name}[{i}]" if isinstance(args[name], list) else name] = ops.to_numpy(array)
+            if array is not None:
+                arrays[f"{name}[{i}]" if isinstance(args[name], list) else name] = ops.to_numpy(array)
     return arrays
 
 

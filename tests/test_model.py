@@ -9,7 +9,7 @@ import weakref
 import numpy
 import pytest
 
-from thinc_core.backends import NumpyOps, get_current_ops
+from thinc_core.backends import NumpyOps, Ops, get_current_ops
 from thinc_core.errors import describe
 from thinc_core.layers import Linear, Relu, chain, clone, noop
 from thinc_core.model import Model
@@ -196,6 +196,20 @@ def test_gradient_of_another_shape(before):
         model.inc_grad("W", numpy.zeros((2, 3), dtype="f"))
     with pytest.raises(ValueError, match=r"'W' of node 'node' must have shape \(2, 3\); got \(3,\)"):
         model.inc_grad("W", numpy.zeros(3, dtype="f"))
+
+
+def test_parameters_and_gradients_must_have_the_shape_of_the_dims():
+    model = Linear(2, 3)
+    with pytest.raises(ValueError, match=r"'W' of node 'linear' must have shape \(2, 3\); got \(2, 4\)"):
+        model.set_param("W", numpy.zeros((2, 4), dtype="f"))
+    assert model.has_param("W") is None
+    Linear().set_param("W", numpy.zeros((2, 4), dtype="f"))  # nothing says yet what it should be
+    model.initialize()
+    with pytest.raises(ValueError, match=r"set_grad: .* 'linear' must have shape \(2,\); got \(3,\)"):
+        model.set_grad("b", numpy.zeros(3, dtype="f"))
+    assert not model.has_grad("b")
+    model.set_grad("b", 0.0)
+    node().set_param("anything", "a proxy may hold other things")
 
 
 def test_gradient_of_unregistered_name_is_kept_but_not_listed():
@@ -394,6 +408,13 @@ def test_all_operators():
     assert Model._context_operators.get() == {}
 
 
+def test_unknown_operators_are_refused():
+    with pytest.raises(ValueError, match=r"operators must be among \+ - .*; got \['=>'\]"):
+        with Model.define_operators({">>": chain, "=>": chain}):
+            pass
+    assert Model._context_operators.get() == {}
+
+
 def test_operators_nest_by_replacement_and_end_with_errors():
     a, b = node("a"), node("b")
     with Model.define_operators({"+": lambda x, y: "outer"}):
@@ -447,6 +468,16 @@ def test_to_cpu_sets_the_backend_of_every_node_and_keeps_dtypes():
     assert len({id(each.ops) for each in model.walk()}) == 1
     assert model.get_param("W").dtype == "float64"
     assert moved == [("cpu", -1)]
+
+
+def test_shims_move_to_the_device_of_the_ops():
+    class Box(Shim):
+        def to_device(self, device_type, device_id):
+            moved.append((device_type, device_id))
+
+    moved = []
+    node(layers=[node(shims=[Box(None)])])._to_ops(Ops("gpu", 3))
+    assert moved == [("gpu", 3)]
 
 
 def test_to_gpu_without_a_gpu_says_why():

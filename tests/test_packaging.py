@@ -91,8 +91,8 @@ def test_wheel_has_headers_and_cython_sources(checkout: Path, tmp_path: Path) ->
 def check_wheel_names(checkout: Path, names: Set[str]) -> None:
     """What every wheel holds, whether compiled or not."""
     expected = {path for path in source_files(checkout, ".py", *SHIPPED_KINDS) if path.startswith("thinc_core/")}
-    headers = {f"thinc_core/{path}" for path in source_files(checkout, ".h", ".def") if path.startswith("include/")}
-    assert headers
+    headers = {f"thinc_core/{path}" for path in source_files(checkout, *SHIPPED_KINDS) if path.startswith("include/")}
+    assert {"thinc_core/include/thinc_core/kernels.h", "thinc_core/include/thinc/backends/cblas.pxd"} <= headers
     assert not (expected | headers) - names
     assert {"thinc_core/py.typed", "thinc_core/training/data/digits.csv.gz"} <= names
     assert not [

@@ -1,13 +1,14 @@
 """thinc_core: models are functions that return their output and a callback that back-propagates."""
 
+from ._alias import alias_thinc
 from .about import __version__
 from .config import registry
 
-__all__ = ["__version__", "get_include", "registry"]
+__all__ = ["__version__", "alias_thinc", "get_include", "registry"]
 
 
 def get_include() -> str:
-    """Folder of the public C++ headers, in a checkout and in an installed wheel alike."""
+    """Folder of the public C++ headers and of thinc/*.pxd, in a checkout and in an installed wheel alike."""
     from pathlib import Path
 
     package = Path(__file__).resolve().parent

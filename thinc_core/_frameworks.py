@@ -156,7 +156,7 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
             xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
         tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
     elif hasattr(xp_tensor, "__dlpack__"):
-        tensor = torch.utils.dlpack.from_dlpack(xp_tensor)
+        tensor = torch.from_dlpack(xp_tensor)  # PyTorch's stream waits for CuPy's
     else:
         raise TypeError(f"xp2torch: must be a numpy or cupy array; got {type(xp_tensor).__name__}")
     tensor = tensor.to(device)
@@ -176,7 +176,7 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
         tensor = tensor.float()
     on_cpu = ops is None or ops.xp is numpy
     if is_torch_cuda_array(tensor) and not (ops is not None and on_cpu):
-        return compat.cupy_from_dlpack(tensor)
+        return compat.cupy_from_dlpack(tensor)  # the tensor itself: CuPy's stream waits for PyTorch's
     array = tensor.cpu().numpy()
     return array if on_cpu else compat.cupy.asarray(array)
 
@@ -187,8 +187,8 @@ def xp2tensorflow(xp_tensor: Any, requires_grad: bool = False, as_variable: bool
 
     assert_tensorflow_installed()
     tf = compat.tensorflow
-    if hasattr(xp_tensor, "toDlpack"):
-        tensor = tf.experimental.dlpack.from_dlpack(xp_tensor.toDlpack())
+    if is_cupy_array(xp_tensor):
+        tensor = tf.experimental.dlpack.from_dlpack(xp_tensor.__dlpack__())
     else:
         tensor = tf.convert_to_tensor(xp_tensor)
     if as_variable:

@@ -246,19 +246,13 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
 def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Optional[Tuple[int, ...]]:
     """The shape that the dims imply for a parameter, or None when nothing says so.
 
-    A layer may say it with an attribute `param_shapes` on its init function, {"W": ("nO", "nI")}. Otherwise a
-    parameter that is allocated must keep its shape as long as all dims of the node stay the same.
+    A parameter that is allocated must also keep its shape as long as all dims of the node stay the same.
     """
-    init = node.init
-    shapes = getattr(init, "param_shapes", None) or getattr(getattr(init, "func", None), "param_shapes", None) or {}
-    if name in shapes:
-        sizes = tuple(saved_dims.get(dim) or node._dims.get(dim) for dim in shapes[name])
-        if None not in sizes:
-            return sizes  # type: ignore[return-value]
+    shape = node.shape_of_param(name, saved_dims)
+    if shape is not None:
+        return shape
     same = bool(node._dims) and all(node._dims[dim] == saved_dims.get(dim) is not None for dim in node._dims)
-    if same and node.has_param(name):
-        return tuple(node.get_param(name).shape)
-    return None
+    return tuple(node.get_param(name).shape) if same and node.has_param(name) else None
 
 
 def _load_shims(model: "Model", nodes: List["Model"], saved: List[List[Any]]) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 context_operators: ContextVar[Dict[str, Callable[..., Any]]] = ContextVar("context_operators", default={})  # noqa: B039
 
 
+SYMBOLS = ("+", "-", "*", "@", "/", "//", "%", "**", "<<", ">>", "&", "^", "|")
+
+
 class Operators:
     """The part of class Model that defines `a >> b` and its like."""
 
@@ -24,7 +27,11 @@ class Operators:
         """Bind operators such as ">>" to functions of two models within the block, in this thread or task only.
 
         operators: any of + - * @ / // % ** << >> & ^ |. An inner block replaces all of the outer one's.
+        RAISES: ValueError for any other.
         """
+        unknown = sorted(set(operators) - set(SYMBOLS))
+        if unknown:
+            raise ValueError(f"define_operators: operators must be among {' '.join(SYMBOLS)}; got {unknown}")
         token = cls._context_operators.set(dict(operators))
         try:
             yield

@@ -45,6 +45,20 @@ def walk_dfs(root: "Model", post_order: bool = False) -> Iterator["Model"]:
                 yield node
 
 
+def nodes_to_move(root: "Model", device_type: str) -> List["Model"]:
+    """The nodes that follow root to a device: all, or all but what a with_cpu keeps on the CPU."""
+    found, seen, queue = [], {id(root)}, deque([root])
+    while queue:
+        node = queue.popleft()
+        found.append(node)
+        stays = device_type != "cpu" and getattr(node._func, "stays_on_cpu", False)
+        for child in [] if stays else node._layers:
+            if id(child) not in seen:
+                seen.add(id(child))
+                queue.append(child)
+    return found
+
+
 def node_path(root: "Model", node: "Model") -> str:
     """Where node lies below root, as one would write it: `'chain'.layers[1].layers[0] ('linear')`."""
     paths: Dict[int, str] = {id(root): short_name(root.name)}

@@ -1,7 +1,7 @@
 """What a node holds: dims, parameters, gradients and references. Part of class Model, kept apart for size."""
 
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
 from . import _model_tree
 from .backends._param_server import ParamServer
@@ -28,6 +28,10 @@ def checked_dim(node_name: str, dim: str, value: Any) -> int:
     return size
 
 
+# What else tells a dim, besides the arguments of the layer.
+_SAMPLES = {"nI": ", or sample data X to initialize()", "nO": ", or sample data Y to initialize()"}
+
+
 class NodeValues:
     """Dims, parameters, gradients and references of one node; class Model holds the slots."""
 
@@ -44,6 +48,7 @@ class NodeValues:
         _layers: List["Model"]
         _shims: List["Shim"]
         _has_params: Dict[str, Optional[bool]]
+        init: Optional[Callable[..., Any]]
 
     @property
     def layers(self) -> List["Model"]:
@@ -103,8 +108,8 @@ class NodeValues:
         if name not in self._dims:
             raise NodeKeyError(f"get_dim: dim must be one of {list(self._dims)} of node {self._label()}; got {name!r}")
         raise ValueError(
-            f"get_dim: dim {name!r} of node {self._label()} is not set yet (pass it when the layer is made, "
-            "or call initialize() with sample data)"
+            f"get_dim: dim {name!r} of node {self._label()} is not set yet (pass {name}= when the layer is made"
+            f"{_SAMPLES.get(name, '')})"
         )
 
     def maybe_get_dim(self, name: str) -> Optional[int]:
@@ -164,13 +169,35 @@ class NodeValues:
         return self.get_param(name) if self._has_params.get(name) else None
 
     def set_param(self, name: str, value: Optional[Any]) -> None:
-        """Set a parameter (stored as it is, not copied), registering the name; None un-sets it."""
+        """Set a parameter (stored as it is, not copied), registering the name; None un-sets it.
+
+        RAISES: ValueError when the layer says which dims its shape is made of, and it has another shape.
+        """
         if value is None:
             self._has_params[name] = None
             self._params.del_param(self.id, name)
         else:
+            self._check_shape("set_param", name, value, self.shape_of_param(name, self._dims))
             self._params.set_param(self.id, name, value)
             self._has_params[name] = True
+
+    def shape_of_param(self, name: str, dims: Mapping[str, Optional[int]]) -> Optional[Tuple[int, ...]]:
+        """The shape that dims imply for a parameter, or None when nothing says so.
+
+        A layer says it with an attribute `param_shapes` on its init function, {"W": ("nO", "nI")}.
+        """
+        init = self.init
+        shapes = getattr(init, "param_shapes", None) or getattr(getattr(init, "func", None), "param_shapes", None)
+        sizes = tuple(dims.get(dim) or self._dims.get(dim) for dim in shapes[name]) if shapes and name in shapes else ()
+        return sizes if sizes and None not in sizes else None  # type: ignore[return-value]
+
+    def _check_shape(self, method: str, name: str, value: Any, expected: Any) -> None:
+        got = getattr(value, "shape", None)
+        if expected is not None and got is not None and tuple(got) != tuple(expected):
+            what = "parameter" if method == "set_param" else "gradient of"
+            raise ValueError(
+                f"{method}: {what} {name!r} of node {self._label()} must have shape {tuple(expected)}; got {tuple(got)}"
+            )
 
     def has_grad(self, name: str) -> bool:
         """Has a gradient been set or added? One of zeros counts."""
@@ -191,7 +218,8 @@ class NodeValues:
         return self._params._grads.get((self.id, name))
 
     def set_grad(self, name: str, value: Any) -> None:
-        """Replace the gradient of a parameter."""
+        """Replace the gradient of a parameter, by an array of its shape or a number."""
+        self._check_shape("set_grad", name, value, getattr(self._params._params.get((self.id, name)), "shape", None))
         self._params.set_grad(self.id, name, value)
 
     def inc_grad(self, name: str, value: Any) -> None:
@@ -211,14 +239,8 @@ class NodeValues:
         self._inc_grad_slowly(name, value)
 
     def _inc_grad_slowly(self, name: str, value: Any) -> None:
-        got = getattr(value, "shape", None)
         for known in (self._params._grads.get((self.id, name)), self._params._params.get((self.id, name))):
-            shape = getattr(known, "shape", None)
-            if shape is not None and got is not None and shape != got:
-                raise ValueError(
-                    f"inc_grad: gradient of {name!r} of node {self._label()} must have shape {tuple(shape)}; "
-                    f"got {tuple(got)}"
-                )
+            self._check_shape("inc_grad", name, value, getattr(known, "shape", None))
         self._params.inc_grad(self.id, name, value)
 
     def grad_buffer(self, name: str) -> Any:

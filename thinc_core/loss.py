@@ -6,14 +6,15 @@ it through; their loss is the sum of the squared gradient, which is not a log-li
 
 from abc import abstractmethod
 from numbers import Integral
-from typing import Any, Generic, List, Optional, Sequence, Tuple, TypeVar, Union, cast
+from typing import Any, Dict, Generic, List, Optional, Sequence, Tuple, TypeVar, Union, cast
 
 import numpy
 
+from .backends import get_array_ops
 from .config import registry
 from .errors import LabelError
 from .types import Floats2d, Ints1d
-from .util import get_array_module, to_categorical
+from .util import check_smoothing, get_array_module, to_categorical
 
 __all__ = ["CategoricalCrossentropy", "CosineDistance", "L2Distance", "SequenceCategoricalCrossentropy"]
 
@@ -21,6 +22,7 @@ LossT = TypeVar("LossT")
 GradT = TypeVar("GradT")
 GuessT = TypeVar("GuessT")
 TruthT = TypeVar("TruthT")
+MISSING = -(2**31)  # in the place of a label that a list does not have
 IntsOrFloats = Union[Ints1d, Floats2d]
 IntsOrFloatsOrStrs = Union[Ints1d, Floats2d, Sequence[int], Sequence[str]]
 
@@ -107,21 +109,63 @@ class CategoricalCrossentropy(Loss):
         return d_truth, self._get_loss_from_grad(d_truth)
 
     def get_grad(self, guesses: Floats2d, truths: IntsOrFloatsOrStrs) -> Floats2d:
+        return self._gradient(guesses, truths, guesses.shape[0] if self.normalize else 1)
+
+    def get_loss(self, guesses: Floats2d, truths: IntsOrFloatsOrStrs) -> float:
+        return self._get_loss_from_grad(self.get_grad(guesses, truths))
+
+    def _get_loss_from_grad(self, d_truth: Floats2d) -> float:
+        return _sum_of_squares(d_truth)
+
+    def _gradient(self, guesses: Floats2d, truths: IntsOrFloatsOrStrs, divisor: int) -> Floats2d:
+        found = self._labels(guesses, truths)
+        if found is not None:
+            labels, more = found
+            ops = get_array_ops(guesses)
+            more = {name: ops.xp.asarray(values) for name, values in more.items()}
+            missing = self.missing_value if isinstance(self.missing_value, Integral) else None
+            if isinstance(truths, (list, tuple)):
+                missing = MISSING
+            return ops.crossentropy_gradient(
+                guesses,
+                ops.xp.asarray(labels),
+                missing=missing if missing is None else int(missing),
+                smoothing=self.label_smoothing,
+                divisor=max(divisor, 1),
+                **more,
+            )
         target, mask = self.convert_truths(truths, guesses)
         _check_shapes(guesses, target)
         _check_probabilities("guesses", guesses)
         _check_probabilities("truths", target)
         difference = guesses - target
         difference *= mask
-        if self.normalize and guesses.shape[0]:
-            difference /= guesses.shape[0]
+        if divisor > 1:
+            difference /= divisor
         return difference
 
-    def get_loss(self, guesses: Floats2d, truths: IntsOrFloatsOrStrs) -> float:
-        return self._get_loss_from_grad(self.get_grad(guesses, truths))
-
-    def _get_loss_from_grad(self, d_truth: Floats2d) -> float:
-        return (d_truth**2).sum()
+    def _labels(self, guesses: Floats2d, truths: Any) -> Optional[Tuple[Any, Dict[str, Any]]]:
+        """Labels (B,), missing ones of a list as MISSING, and which are negated, if any; None for other truths or guesses
+        than those that the op for labels takes."""
+        if guesses.ndim != 2 or guesses.dtype.kind != "f":
+            return None
+        if self.names and len(self.names) != guesses.shape[1]:
+            return None  # an error, which convert_truths words
+        more = {}
+        if isinstance(truths, (list, tuple)):
+            labels, missing, negative = self._convert_list(truths)
+            if missing is not None:
+                labels[missing] = MISSING
+            if negative.size:
+                more["negated"] = numpy.zeros(len(labels), dtype="uint8")
+                more["negated"][negative] = 1
+        else:
+            labels = truths
+        if len(labels.shape) != 1 or labels.dtype.kind not in "iu":
+            return None
+        _check_length(guesses.shape[0], len(labels))
+        check_smoothing(guesses.shape[1], self.label_smoothing)
+        return labels, more
 
     def _convert_list(self, truths: Sequence) -> Tuple[Any, Optional[Any], Any]:
         """Label ids of a list, which rows are missing (None: none of them), and the rows of negated labels."""
@@ -209,32 +253,32 @@ class SequenceCategoricalCrossentropy(Loss):
     def __call__(
         self, guesses: Sequence[Floats2d], truths: Sequence[IntsOrFloatsOrStrs]
     ) -> Tuple[List[Floats2d], float]:
-        gradients = self.get_grad(guesses, truths)
-        return gradients, self._get_loss_from_grad(gradients)
+        self._check_lengths(guesses, truths)
+        gradients, arrays = self._gradients(guesses, truths)
+        losses = [self.cc._get_loss_from_grad(array) for array in arrays]
+        return gradients, sum(losses[1:], losses[0]) if losses else 0.0
 
-    def get_grad(self, guesses: Sequence[Floats2d], truths: Sequence[IntsOrFloatsOrStrs]) -> List[Floats2d]:
+    def _check_lengths(self, guesses: Sequence[Any], truths: Sequence[Any]) -> None:
         if len(guesses) != len(truths):
             raise ValueError(f"loss: guesses and truths must be of one length; got {len(guesses)} and {len(truths)}")
-        joined = _join(guesses, truths)
-        if joined is None:
-            gradients = [self.cc.get_grad(yh, y) for yh, y in zip(guesses, truths)]
-        else:
-            ends = numpy.cumsum([len(yh) for yh in guesses]).tolist()
-            gradient = self.cc.get_grad(*joined)
-            gradients = [gradient[end - len(yh) : end] for yh, end in zip(guesses, ends)]
-        if self.normalize:
-            for gradient in gradients:
-                gradient /= len(guesses)
-        return gradients
+
+    def get_grad(self, guesses: Sequence[Floats2d], truths: Sequence[IntsOrFloatsOrStrs]) -> List[Floats2d]:
+        self._check_lengths(guesses, truths)
+        return self._gradients(guesses, truths)[0]
 
     def get_loss(self, guesses: Sequence[Floats2d], truths: Sequence[IntsOrFloatsOrStrs]) -> float:
-        return self._get_loss_from_grad(self.get_grad(guesses, truths))
+        return self(guesses, truths)[1]
 
-    def _get_loss_from_grad(self, gradients: List[Floats2d]) -> float:
-        loss = 0.0
-        for gradient in gradients:
-            loss += self.cc._get_loss_from_grad(gradient)
-        return loss
+    def _gradients(self, guesses: Any, truths: Any) -> Tuple[List[Floats2d], List[Floats2d]]:
+        """The gradient of each sequence; and as few arrays as they are parts of."""
+        divisor = len(guesses) if self.normalize else 1
+        joined = _join(guesses, truths)
+        if joined is None:
+            gradients = [self.cc._gradient(yh, y, divisor) for yh, y in zip(guesses, truths)]
+            return gradients, gradients
+        ends = numpy.cumsum([len(yh) for yh in guesses]).tolist()
+        gradient = self.cc._gradient(*joined, divisor)
+        return [gradient[end - len(yh) : end] for yh, end in zip(guesses, ends)], [gradient]
 
 
 @registry.losses("SequenceCategoricalCrossentropy.v1")
@@ -260,7 +304,7 @@ class L2Distance(Loss):
 
     def __call__(self, guesses: Floats2d, truths: Floats2d) -> Tuple[Floats2d, float]:
         gradient = self.get_grad(guesses, truths)
-        return gradient, (gradient**2).sum()
+        return gradient, _sum_of_squares(gradient)
 
     def get_grad(self, guesses: Floats2d, truths: Floats2d) -> Floats2d:
         _check_shapes(guesses, truths)
@@ -270,7 +314,7 @@ class L2Distance(Loss):
         return gradient
 
     def get_loss(self, guesses: Floats2d, truths: Floats2d) -> float:
-        return (self.get_grad(guesses, truths) ** 2).sum()
+        return _sum_of_squares(self.get_grad(guesses, truths))
 
 
 @registry.losses("CosineDistance.v1")
@@ -331,15 +375,23 @@ def _join(guesses: Sequence[Floats2d], truths: Sequence) -> Optional[Tuple[Float
     if not guesses or any(len(yh) != len(y) for yh, y in zip(guesses, truths)):
         return None
     xp = get_array_module(guesses[0])
+    if len({yh.shape[1:] for yh in guesses}) > 1 or len({yh.dtype for yh in guesses}) > 1:
+        return None
     if all(isinstance(y, (list, tuple)) for y in truths):
         joined: Any = [label for y in truths for label in y]
-    elif all(isinstance(y, xp.ndarray) and y.ndim == truths[0].ndim for y in truths):
-        joined = xp.concatenate(truths)
+    elif all(isinstance(y, numpy.ndarray) and y.ndim == truths[0].ndim for y in truths):
+        joined = numpy.concatenate(truths)
+    elif all(isinstance(y, xp.ndarray) and y.ndim == truths[0].ndim and y.dtype == truths[0].dtype for y in truths):
+        joined = get_array_ops(guesses[0])._joined(truths)
     else:
         return None
-    if len({yh.shape[1:] for yh in guesses}) > 1:
-        return None
-    return xp.concatenate(guesses), joined
+    return get_array_ops(guesses[0])._joined(guesses), joined
+
+
+def _sum_of_squares(X: Any) -> Any:
+    """In one pass, of an array in C order; on a GPU the sum stays there."""
+    flat = X.reshape(-1)
+    return get_array_module(X).dot(flat, flat) if X.dtype.char in "fd" else (X**2).sum()
 
 
 def _check_shapes(guesses: Floats2d, truths: Floats2d) -> None:

@@ -19,13 +19,13 @@ from typing import (
     Union,
 )
 
-from . import _model_io, _model_tree
+from . import _model_io, _model_tree, _updates
 from ._model_io import FilePath, deserialize_attr, serialize_attr
 from ._model_operators import Operators, context_operators  # noqa: F401
 from ._model_values import NodeValues, checked_dim
 from .backends import get_current_ops
 from .backends._param_server import ParamServer
-from .errors import add_node_to_error, add_note
+from .errors import add_node_to_error
 from .util import DATA_VALIDATION, validate_fwd_input_output
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, is_train)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def begin_update(self, X: InT) -> Tuple[OutT, Callable[[Any], Any]]:
@@ -147,7 +147,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, True)
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def predict(self, X: InT) -> OutT:
@@ -155,7 +155,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         try:
             return self._func(self, X, False)[0]
         except Exception as error:
-            add_node_to_error(error, self)
+            add_node_to_error(error, self, X)
             raise
 
     def initialize(self, X: Optional[InT] = None, Y: Optional[OutT] = None) -> "Model[InT, OutT]":
@@ -171,26 +171,15 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
         return self
 
     def finish_update(self, optimizer: Callable[..., Any]) -> None:
-        """Update every parameter that has a gradient: param, grad = optimizer((node id, name), param, grad)."""
+        """Update every parameter that has a gradient: param, grad = optimizer((node id, name), param, grad).
+
+        An Optimizer of this library gets all of them at once.
+        """
         nodes = list(_model_tree.walk_bfs(self))
         for node in nodes:
             for shim in node._shims:
                 shim.finish_update(optimizer)
-        for node in nodes:
-            server = node._params
-            for name in node._has_params:
-                key = (node.id, name)
-                grad = server._grads.get(key)
-                if grad is None or not node._has_params[name]:
-                    continue
-                try:
-                    param, new_grad = optimizer(key, server.get_param(*key), grad)
-                except Exception as error:
-                    add_note(error, f"in parameter {name!r} of {_model_tree.node_path(self, node)}")
-                    raise
-                server.set_param(node.id, name, param)
-                if new_grad is not grad:
-                    server.set_grad(node.id, name, new_grad)
+        _updates.finish_update(self, nodes, optimizer)
 
     @contextlib.contextmanager
     def use_params(self, params: Dict[KeyT, Any]) -> Iterator[None]:
@@ -268,7 +257,10 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     # Devices.
 
     def to_gpu(self, gpu_id: int) -> Any:
-        """Move parameters, gradients and shims to a CUDA device. RETURNS: the CuPy device."""
+        """Move parameters, gradients and shims to a CUDA device, but for what with_cpu keeps back.
+
+        RETURNS: the CuPy device.
+        """
         from .backends import CupyOps
         from .util import gpu_device
 
@@ -285,7 +277,7 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
 
     def _to_ops(self, ops: "Ops") -> None:
         """Use this backend for every node and move all arrays to it; they keep their dtype."""
-        for node in self.walk():
+        for node in _model_tree.nodes_to_move(self, ops.device_type):
             node.ops = ops
             for name in node.param_names:
                 if node.has_param(name):

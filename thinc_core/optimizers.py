@@ -1,11 +1,13 @@
-"""Optimizers: Adam, RAdam and SGD behind one class, called per parameter as `optimizer(key, weights, gradient)`."""
+"""Optimizers: Adam, RAdam and SGD behind one class, for one parameter, `optimizer(key, weights, gradient)`, or many."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, DefaultDict, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, DefaultDict, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._hyperparameters import Hyperparameters
 from .backends import Ops, get_array_ops, get_current_ops
+from .backends.reference.optim import StepRates
 from .config import registry
+from .grad_scaler import GradScaler
 from .types import FloatsXd, Generator
 
 if TYPE_CHECKING:
@@ -109,9 +111,20 @@ class Optimizer(Hyperparameters):
     beta1, beta2: both 0 for plain SGD. eps: added to the square root of the uncorrected second moment.
     grad_clip: largest norm of the gradient of one parameter; 0 turns clipping off.
     use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
+    Assign a GradScaler to grad_scaler when the gradient of the loss is scaled by it; each step divides by the scale.
     """
 
-    __slots__ = ("L2_is_weight_decay", "_ops", "averages", "last_seen", "mom1", "mom2", "nr_update", "use_radam")
+    __slots__ = (
+        "L2_is_weight_decay",
+        "_ops",
+        "averages",
+        "grad_scaler",
+        "last_seen",
+        "mom1",
+        "mom2",
+        "nr_update",
+        "use_radam",
+    )
 
     mom1: Dict[KeyT, FloatsXd]
     mom2: Dict[KeyT, FloatsXd]
@@ -140,6 +153,7 @@ class Optimizer(Hyperparameters):
         self.use_radam = use_radam
         self.L2_is_weight_decay = L2_is_weight_decay
         self._ops: Dict[type, Ops] = {}
+        self.grad_scaler: Optional[GradScaler] = None
 
     def __call__(
         self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
@@ -150,51 +164,90 @@ class Optimizer(Hyperparameters):
         RETURNS: weights and gradient, the same objects.
         RAISES: ValueError when the shapes differ.
         """
-        if len(gradient) < 1:
-            return weights, gradient
-        if weights.shape != gradient.shape:
-            shapes = f"{weights.shape}; got {gradient.shape}"
-            raise ValueError(f"optimizer: gradient of {key!r} must have the shape of the weights {shapes}")
-        if not (weights.flags.c_contiguous and gradient.flags.c_contiguous):
-            return self._update_copies(key, weights, gradient, lr_scale)
-        ops = self._ops_for(weights)
-        grad_clip, learn_rate, b1, b2, eps, L2 = self._values_for(key) if self._per_key else self._values
-        self.nr_update[key] = nr_update = self.nr_update[key] + 1
-        if L2 and not self.L2_is_weight_decay:
-            _add_scaled(gradient, weights, L2)
-        if grad_clip:
-            gradient = ops.clip_gradient(gradient, grad_clip)
-        if b1 > 0.0 and b2 > 0.0:
-            mom1 = self._state(ops, self.mom1, key, weights, (weights.size,))
-            mom2 = self._state(ops, self.mom2, key, weights, (weights.size,))
-            flat = (weights.reshape(-1), gradient.reshape(-1), mom1, mom2)
-            if self.use_radam:
-                _radam(ops, *flat, nr_update + 1, b1, b2, eps, learn_rate)
-            else:
-                correction = (1.0 - b2**nr_update) ** 0.5 / (1.0 - b1**nr_update)
-                ops.adam(*flat, b1, b2, eps, learn_rate * lr_scale * correction)
-        else:
-            _descend(weights, gradient, b1, b2, learn_rate * lr_scale)
-        if L2 and self.L2_is_weight_decay:
-            weights *= 1.0 - lr_scale * learn_rate * L2
-        if self.averages is not None:
-            ops.update_averages(self._state(ops, self.averages, key, weights, weights.shape), weights, nr_update)
+        self._apply([(key, weights, gradient)], lr_scale)
         return weights, gradient
 
-    def _state(self, ops: Any, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
-        """What a table holds for a parameter: zeros at first, and always where the weights are."""
+    def apply_gradients(self, parameters: Iterable[Tuple[KeyT, FloatsXd, FloatsXd]]) -> None:
+        """Update many parameters in place and clear their gradients, as calls for one after the other would, but
+        together: Model.finish_update does so.
+
+        parameters: (key, weights, gradient) of each.
+        RAISES: ValueError when the shapes of one differ; nothing is updated then.
+        """
+        self._apply(parameters, 1.0)
+
+    def _apply(self, parameters: Iterable[Tuple[KeyT, Any, Any]], lr_scale: float) -> None:
+        scaler = self.grad_scaler
+        shared: Dict[int, StepRates] = {}
+        if scaler is not None:
+            scaler.settle()
+        steps = [
+            (key, weights, gradient, self._rates(key, lr_scale, shared))
+            for key, weights, gradient in parameters
+            if _has_values(key, weights, gradient)
+        ]
+        rows: Dict[type, List[Tuple[Any, ...]]] = {}  # by the type of the arrays, which says where they are
+        for key, weights, gradient, rates in steps:
+            if scaler is not None:
+                scaler.note_update(self.nr_update, key)
+            self.nr_update[key] = rates.t
+            state = self._state(key, weights, rates)
+            rows.setdefault(type(weights), []).append((weights, gradient, *state, rates))
+        for batch in rows.values():
+            ops = self._ops_for(batch[0][0])
+            scaling = () if scaler is None else scaler.prepare_step(ops, batch[0][0])
+            ops.apply_gradients(*zip(*batch), *scaling)
+
+    def _rates(self, key: KeyT, lr_scale: float, shared: Dict[int, StepRates]) -> StepRates:
+        """What the next step of a parameter depends on. shared: by its number, what others depend on too."""
+        t = self.nr_update.get(key, 0) + 1
+        if self._per_key:
+            return self._rates_of(t, lr_scale, *self._values_for(key))
+        found = shared.get(t)
+        if found is None:
+            found = shared[t] = self._rates_of(t, lr_scale, *self._values)
+        return found
+
+    def _rates_of(
+        self, t: int, lr_scale: float, grad_clip: float, learn_rate: float, b1: float, b2: float, eps: float, L2: float
+    ) -> StepRates:
+        clip = {"grad_clip": grad_clip, "penalty": 0.0 if self.L2_is_weight_decay else L2}
+        if L2 and self.L2_is_weight_decay:
+            clip["decay"] = 1.0 - lr_scale * learn_rate * L2
+        if b1 == b2 == 0.0:
+            return StepRates(t, learn_rate * lr_scale, **clip)
+        if b1 == 0.0 or b2 == 0.0:
+            got = f"got {b1} and {b2}"
+            raise NotImplementedError(f"optimizer: beta1 and beta2 must both be above 0 (Adam) or both 0 (SGD); {got}")
+        if self.use_radam:
+            rate, along = _radam(t + 1, b1, b2, learn_rate)
+            return StepRates(t, rate, b1, b2, eps, along, **clip)
+        correction = (1.0 - b2**t) ** 0.5 / (1.0 - b1**t)
+        return StepRates(t, learn_rate * lr_scale * correction, b1, b2, eps, **clip)
+
+    def _state(self, key: KeyT, weights: FloatsXd, rates: StepRates) -> Tuple[Any, Any, Any]:
+        """The moments and the average of a parameter, or None for each it has not."""
+        mom1 = mom2 = average = None
+        if rates.beta1:
+            mom1 = self._kept(self.mom1, key, weights, (weights.size,))
+            mom2 = self._kept(self.mom2, key, weights, (weights.size,))
+        if self.averages is not None:
+            average = self._kept(self.averages, key, weights, weights.shape)
+        return mom1, mom2, average
+
+    def _kept(self, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
+        """What a table holds for a parameter: zeros at first, and always where the weights are.
+
+        Moments, which are flat, are float32 when weights have 16 bits: squares of gradients would be zero there.
+        """
         array: Any = table.get(key)
         if type(array) is not type(weights):
-            array = ops.alloc_f(shape, dtype=weights.dtype) if array is None else ops.asarray(array)
+            ops = self._ops_for(weights)
+            narrow = weights.dtype.itemsize == 2 and table is not self.averages
+            dtype = "float32" if narrow else weights.dtype
+            array = ops.alloc_f(shape, dtype=dtype) if array is None else ops.asarray(array)
             table[key] = array
         return array
-
-    def _update_copies(self, key: KeyT, weights: Any, gradient: Any, lr_scale: float) -> Tuple[FloatsXd, FloatsXd]:
-        """Arrays with gaps between their elements: work on packed copies and write the results back."""
-        updated, _ = self(key, weights.copy("C"), gradient.copy("C"), lr_scale=lr_scale)
-        weights[...] = updated
-        gradient[...] = 0
-        return weights, gradient
 
     def _ops_for(self, array: FloatsXd) -> Any:
         """The ops of the array's own device, looked up once per type of array."""
@@ -212,9 +265,11 @@ class Optimizer(Hyperparameters):
         model: name the entries after the places of the parameters in this model, so that another process can load
             them; entries of other models are left out. Without it they are named after the ids of this process.
         """
+        # First, as it may take back updates that were left out.
+        scaler = {} if self.grad_scaler is None else {"grad_scaler": self.grad_scaler.state_dict()}
         owners = _owners(model) if model is not None else {key[0]: str(key[0]) for key in self.nr_update}
         parameters = {f"{owners[key[0]]}/{key[1]}": self._entry(key) for key in self.nr_update if key[0] in owners}
-        return {"version": 1, **self._hyperparameter_state(), "parameters": parameters}
+        return {"version": 1, **self._hyperparameter_state(), **scaler, "parameters": parameters}
 
     def load_state_dict(self, state: Dict[str, Any], model: Optional["Model"] = None) -> None:
         """Take over what `state_dict` gave; the optimizer must be built with the same arguments, the model be the same.
@@ -232,6 +287,9 @@ class Optimizer(Hyperparameters):
         if missing:
             raise ValueError(f"optimizer: the model must have every node of the state; it lacks {', '.join(missing)}")
         self._load_hyperparameter_state(state)
+        if "grad_scaler" in state:
+            self.grad_scaler = self.grad_scaler or GradScaler()
+            self.grad_scaler.load_state_dict(state["grad_scaler"])
         for (place, name), entry in zip(places, state["parameters"].values()):
             self._load_entry((ids[place], name), entry)
 
@@ -257,45 +315,23 @@ def _owners(model: "Model") -> Dict[int, str]:
     return owners
 
 
-def _descend(weights: FloatsXd, gradient: FloatsXd, b1: float, b2: float, learn_rate: float) -> None:
-    if b1 > 0.0 or b2 > 0.0:
-        got = f"got {b1} and {b2}"
-        raise NotImplementedError(f"optimizer: beta1 and beta2 must both be above 0 (Adam) or both 0 (SGD); {got}")
-    gradient *= learn_rate
-    weights -= gradient
-    # Not `gradient *= 0`: a NaN would stay in the buffer for ever.
-    gradient.fill(0)
+def _has_values(key: KeyT, weights: FloatsXd, gradient: FloatsXd) -> bool:
+    """Whether there is anything to update. RAISES: ValueError when the shapes differ."""
+    if len(gradient) < 1:
+        return False
+    if weights.shape != gradient.shape:
+        shapes = f"{weights.shape}; got {gradient.shape}"
+        raise ValueError(f"optimizer: gradient of {key!r} must have the shape of the weights {shapes}")
+    return True
 
 
-def _radam(
-    ops: Any,
-    weights: FloatsXd,
-    gradient: FloatsXd,
-    mom1: FloatsXd,
-    mom2: FloatsXd,
-    t: int,
-    b1: float,
-    b2: float,
-    eps: float,
-    learn_rate: float,
-) -> None:
-    """One step of the paper's algorithm 2 at its time t."""
+def _radam(t: int, b1: float, b2: float, learn_rate: float) -> Tuple[float, float]:
+    """The rates of a step of the paper's algorithm 2 at its time t: Adam's, and that of a step along the first moment
+    while there are too few updates for a variance."""
     b2_t = b2**t
     rho_inf = 2.0 / (1.0 - b2) - 1.0
     rho = rho_inf - 2.0 * t * b2_t / (1.0 - b2_t)
-    if rho >= 5.0:
-        shrink = (rho - 4.0) / (rho_inf - 4.0) * (rho - 2.0) / rho * rho_inf / (rho_inf - 2.0)
-        step_size = ((1.0 - b2_t) * shrink) ** 0.5 / (1.0 - b1**t)
-        ops.adam(weights, gradient, mom1, mom2, b1, b2, eps, step_size * learn_rate)
-    else:
-        # Too few updates for a variance: moments as always (a step of size 0), then a step along the first one.
-        ops.adam(weights, gradient, mom1, mom2, b1, b2, eps, 0.0)
-        _add_scaled(weights, mom1, -learn_rate / (1.0 - b1**t))
-
-
-def _add_scaled(target: FloatsXd, source: FloatsXd, scale: float) -> None:
-    """target += scale * source for packed arrays, in blocks that stay in cache instead of a whole temporary."""
-    block = 16384
-    target, source = target.reshape(-1), source.reshape(-1)
-    for start in range(0, target.size, block):
-        target[start : start + block] += scale * source[start : start + block]
+    if rho < 5.0:
+        return 0.0, learn_rate / (1.0 - b1**t)
+    shrink = (rho - 4.0) / (rho_inf - 4.0) * (rho - 2.0) / rho * rho_inf / (rho_inf - 2.0)
+    return ((1.0 - b2_t) * shrink) ** 0.5 / (1.0 - b1**t) * learn_rate, 0.0

@@ -147,12 +147,15 @@ def gpu_is_available() -> bool:
 
 
 def gpu_device(gpu_id: int) -> Any:
-    """The CuPy device object. RAISES: ValueError naming what is missing."""
+    """The CuPy device object. RAISES: ValueError naming what is missing, or for a number that no device has."""
     from . import compat
     from .backends import gpu_problem
 
     if not compat.has_cupy_gpu:
         raise ValueError(f"gpu: a CUDA device is needed; {gpu_problem() or 'CuPy finds none'}")
+    count = compat.cupy.cuda.runtime.getDeviceCount()
+    if not 0 <= gpu_id < count:
+        raise ValueError(f"gpu: gpu_id must be in [0, {count}), the devices that CUDA sees; got {gpu_id}")
     return compat.cupy.cuda.device.Device(gpu_id)
 
 
@@ -192,8 +195,8 @@ def require_gpu(gpu_id: int = 0) -> bool:
     if problem is not None:
         raise ValueError(f"require_gpu: {problem}")
     if compat.has_cupy_gpu:
-        set_current_ops(CupyOps(device_id=gpu_id))
         set_active_gpu(gpu_id)
+        set_current_ops(CupyOps(device_id=gpu_id))
     else:
         set_current_ops(MPSOps())
     return True
@@ -252,7 +255,7 @@ def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothin
         if not labels.size:
             raise ValueError("to_categorical: n_classes must be given when there are no labels")
         n_classes = int(labels.max()) + 1
-    _check_smoothing(n_classes, label_smoothing)
+    check_smoothing(n_classes, label_smoothing)
     xp = get_array_module(Y)
     ids = Y.reshape(-1)
     if ids.size and not (0 <= int(ids.min()) and int(ids.max()) < n_classes):
@@ -264,7 +267,7 @@ def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothin
     return cast(FloatsXd, rows.reshape(tuple(Y.shape) + (n_classes,)))
 
 
-def _check_smoothing(n_classes: int, smoothing: float) -> None:
+def check_smoothing(n_classes: int, smoothing: float) -> None:
     if smoothing < 0.0:
         raise ValueError(f"to_categorical: label_smoothing parameter must be 0 or more; got {smoothing}")
     if smoothing == 0.0:

@@ -4,6 +4,8 @@ from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
+from thinc_core.backends.reference.optim import StepRates
+
 from ..result import Target
 from ..rows import At, Op
 
@@ -13,6 +15,7 @@ PARAMETERS: Dict[str, Any] = {
     "judged": (MILLION,),
 }
 RATES = (0.9, 0.999, 1e-8, 0.001)
+STEP = StepRates(10, RATES[3], *RATES[:3], grad_clip=1.0)
 
 
 def adam_args(at: At) -> Tuple[Any, ...]:
@@ -20,7 +23,9 @@ def adam_args(at: At) -> Tuple[Any, ...]:
     return at.normal(), at.normal(seed=1), at.normal(seed=2) * 0.1, at.normal(seed=3) ** 2, at.normal(seed=1)
 
 
-def adam_reset(weights: np.ndarray, gradient: np.ndarray, mom1: np.ndarray, mom2: np.ndarray, kept: Any) -> None:
+def adam_reset(
+    weights: np.ndarray, gradient: np.ndarray, mom1: np.ndarray, mom2: np.ndarray, kept: Any, *more: Any
+) -> None:
     """Before the moments have decayed to nothing: a gradient again, and moments to match."""
     gradient[...] = kept
     mom1[...] = kept
@@ -37,6 +42,24 @@ def parameter(t: Any, weights: Any, gradient: Any) -> Any:
 def torch_adam(t: Any, weights: Any, gradient: Any, *moments: Any) -> Callable[[], Any]:
     """Its fastest: one fused loop."""
     return t.optim.Adam([parameter(t, weights, gradient)], fused=True).step
+
+
+def step_args(at: At) -> Tuple[Any, ...]:
+    """The same with a moving average of the weights."""
+    weights, gradient, mom1, mom2, kept = adam_args(at)
+    return weights, gradient, mom1, mom2, kept, at.normal(seed=4)
+
+
+def step(ops: Any, weights: Any, gradient: Any, mom1: Any, mom2: Any, kept: Any, average: Any) -> None:
+    """Everything an optimizer does to a parameter."""
+    ops.apply_gradients([weights], [gradient], [mom1], [mom2], [average], [STEP])
+
+
+def torch_step(t: Any, weights: Any, gradient: Any, *more: Any) -> Callable[[], Any]:
+    """Its fastest: clipping and one fused loop, without averages."""
+    parameters = [parameter(t, weights, gradient)]
+    optimizer = t.optim.Adam(parameters, fused=True)
+    return lambda: (t.nn.utils.clip_grad_norm_(parameters, 1.0), optimizer.step())
 
 
 def torch_clip(t: Any, gradient: Any, threshold: float) -> Callable[[], Any]:
@@ -65,6 +88,17 @@ OPS = (
         (Target("copy", 1.3),),
         lambda ops, *args: ops.adam(*args[:4], *RATES),
         traffic=lambda weights, *others: 7.0 * weights.nbytes,
+        reset=adam_reset,
+        **PARAMETERS,
+    ),
+    Op(
+        "apply_gradients",
+        step_args,
+        torch_step,
+        None,
+        (),
+        step,
+        traffic=lambda weights, *others: 11.0 * weights.nbytes,
         reset=adam_reset,
         **PARAMETERS,
     ),

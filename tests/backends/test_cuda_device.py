@@ -49,10 +49,10 @@ class Array:
 
 
 class StubCupy:
-    """What Device asks of CuPy. modules: stems of what was compiled."""
+    """What Device asks of CuPy. modules: texts of what was compiled."""
 
     def __init__(self, error: Any = None, sms: int = 3):
-        self.error, self.modules, self.synchronized = error, [], 0  # type: Any
+        self.error, self.modules, self.options, self.synchronized = error, [], [], 0  # type: Any
         cuda_module: Any = types.SimpleNamespace()
         cuda_module.Device = lambda number: types.SimpleNamespace(attributes={"MultiProcessorCount": sms})
         cuda_module.get_current_stream = lambda: types.SimpleNamespace(ptr=77)
@@ -68,6 +68,7 @@ class StubCupy:
         if self.error:
             raise self.error
         self.modules.append(code)
+        self.options.append(options)
         return types.SimpleNamespace(
             get_function=lambda name: types.SimpleNamespace(kernel=types.SimpleNamespace(ptr=1000 + len(name)))
         )
@@ -121,16 +122,19 @@ def test_a_launch_that_the_driver_refuses_says_why() -> None:
         kernel(1, 64, 0, ())
 
 
-def test_a_file_is_compiled_once_with_the_common_part_in_front(driver: Driver) -> None:
+def test_a_file_is_compiled_once_for_a_dtype_with_the_common_part_in_front(driver: Driver) -> None:
     xp = StubCupy()
     device = Device(xp)
     assert device.kernel("activations", "relu_f32") is device.kernel("activations", "relu_f32")
-    device.kernel("activations", "gelu_f64")
+    device.kernel("activations", "gelu_f32")
+    device.kernel("activations", "gelu_bf16")
     device.kernel("gather", "gather_add_f32_i64")
-    assert len(xp.modules) == 2
+    device.kernel("gather", "scatter_keys_i64")
+    assert [options[-1] for options in xp.options] == [f"-DDTYPE={d}" for d in ("f32", "bf16", "f32", "none")]
     for text in xp.modules:
         assert text.index("struct bf16") < text.rindex("FOR_FLOATS(")
         assert "#include" not in text
+    assert xp.modules[0] == xp.modules[1] != xp.modules[2] == xp.modules[3]
 
 
 def test_grids_are_bounded_and_cover_the_work(driver: Driver) -> None:
@@ -227,3 +231,26 @@ def test_a_late_error_is_raised_when_values_are_copied(monkeypatch: Any) -> None
     with pytest.raises(IndexError, match=r"^gather_add: indices must be in \[0, 4\); got 4 at \[1, 0\]$"):
         ops.to_numpy(Y)
     numpy.testing.assert_array_equal(ops.to_numpy(Y), [[2, 2, 2], [1, 1, 1]])
+
+
+def test_values_are_read_later_without_a_wait() -> None:
+    """A copy into page-locked memory, then an event, for which only the reader waits."""
+    log: List[str] = []
+    X = numpy.array([[3, 4]], "int32")
+
+    def copy(target: Any, size: int) -> None:
+        log.append("copy")
+        ctypes.memmove(target, X.ctypes.data, size)
+
+    array = types.SimpleNamespace(
+        nbytes=X.nbytes, dtype=X.dtype, size=2, shape=X.shape, data=types.SimpleNamespace(copy_to_host_async=copy)
+    )
+    xp: Any = StubCupy()
+    xp.cuda.alloc_pinned_memory = bytearray
+    xp.cuda.Event = lambda disable_timing: types.SimpleNamespace(
+        record=lambda: log.append("record"), synchronize=lambda: log.append("wait")
+    )
+    read = Device(xp).read_later(array)
+    assert log == ["copy", "record"]
+    assert read().tolist() == [[3, 4]]
+    assert log == ["copy", "record", "wait"]

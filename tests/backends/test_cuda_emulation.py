@@ -65,7 +65,7 @@ def library(changes: Tuple[Tuple[str, str], ...] = ()) -> Path:
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
         text = text.replace(old, new)
-    return build.build({"emulation": build.texts()["emulation"], "testing": build.translated("testing", text)})
+    return build.build({"testing": build.translated(text)})
 
 
 def emulator(*changes: Tuple[str, str], schedule: str = "forward", at_once: bool = True) -> EmulatedDevice:

@@ -24,15 +24,19 @@ FUSED = {
     "gemm",
     "affine",
     "affine_relu",
+    "affine_softmax",
     "affine_activation",
     "affine_maxout",
     "affine_maxout_layernorm",
     "backprop_affine",
     "backprop_affine_maxout",
+    "backprop_affine_maxout_layernorm",
     "lstm_forward_training",
     "lstm_forward_inference",
     "backprop_lstm",
     "backprop_lstm_states",
+    "attention",
+    "backprop_attention",
 }
 SAME_BITS = [case for case in CASES if case.op not in FUSED]
 

@@ -18,6 +18,7 @@ CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not No
 
 # Stems that have no counterpart, and why.
 REFERENCE_ONLY = {"arrays", "batching"}  # NumPy's own copies are what a kernel would do
+WITHOUT_CUDA = {"attention"}  # array code for each head of each sequence; a kernel has not been written yet
 CPU_ONLY = {
     "foreach_isa",
     "kernels_isa",
@@ -35,13 +36,15 @@ WITHOUT_ROW = {
     "test_ops_arrays.py": r"alloc\w*|asarray\w*|reshape\w*|as_contig|to_numpy|cblas|insert_into",
     "test_ops_batching.py": "minibatch|multibatch",
     "test_ops_lists.py": "flatten|unflatten|pad|unpad|list2padded|padded2list",
-    "test_ops_random.py": "get_dropout_mask",
+    "test_ops_random.py": "get_dropout_mask|dropout_seed",
     "test_lstm.py": r"lstm_forward_training|backprop_lstm\w*",  # their state is opaque
 }
 
 # Ops that return arrays and take no `out`: they return what they were given or a view of it, make an array from other
 # data, or return arrays beside a state.
-WITHOUT_OUT = r"reshape\w*|as_contig|asarray\w*|alloc\w*|scatter_add|adam|clip_gradient|lstm_\w+|backprop_lstm\w*"
+WITHOUT_OUT = (
+    r"dropout_seed|reshape\w*|as_contig|asarray\w*|alloc\w*|scatter_add|adam|clip_gradient|lstm_\w+|backprop_lstm\w*"
+)
 
 
 def public_methods(cls: type) -> Dict[str, Any]:

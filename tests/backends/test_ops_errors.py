@@ -15,6 +15,7 @@ from fake_cupy import pretend_installed
 from running import copied, on_backend
 
 from thinc_core.backends import Ops
+from thinc_core.backends.reference.optim import StepRates
 
 f = numpy.ones
 i = numpy.zeros
@@ -50,6 +51,12 @@ def backward_maxout(**changed: Any) -> Dict[str, Any]:
     args = affine_maxout()
     grads = {"dW": f((5, 2, 3), "f"), "db": f((5, 2), "f")}
     return {"dY": f((4, 5), "f"), "which": i((4, 5), "i"), "X": args["X"], "W": args["W"], **grads, **changed}
+
+
+def steps(**changed: Any) -> Dict[str, Any]:
+    names = ("weights", "gradients", "mom1", "mom2", "averages")
+    args = {name: [f((2, 2), "f") if name[:3] != "mom" else f(4, "f"), f(3, "f")] for name in names}
+    return {**args, "rates": [StepRates(1, 0.1), StepRates(1, 0.1)], **changed}
 
 
 def bags(**changed: Any) -> Dict[str, Any]:
@@ -100,6 +107,17 @@ ERRORS = [
     ("backprop_mish", {"dY": f((2, 3), "f"), "X": f((1, 3), "f")}, ValueError, "backprop_mish: dY and X must have the same shape; got (2, 3) and (1, 3)"),
     ("backprop_gelu", {"dY": f(3, "f"), "X": f((), "f")}, ValueError, "backprop_gelu: dY and X must have the same shape; got (3,) and ()"),
     ("backprop_swish", {"dY": f(3, "f"), "X": f(3, "f"), "Y": f(4, "f")}, ValueError, "backprop_swish: dY and X and Y must have the same shape; got (3,) and (3,) and (4,)"),
+    ("rmsnorm", {"X": f((4, 3), "f"), "G": f(4, "f")}, ValueError, "rmsnorm: G must have shape (3,); got (4,)"),
+    ("backprop_rmsnorm", {"dY": f((4, 3), "f"), "X": f((4, 3), "f"), "G": f(3, "f"), "rstd": f(3, "f"), "dG": f(3, "f")}, ValueError, "backprop_rmsnorm: rstd must have shape (4,); got (3,)"),
+    ("backprop_rmsnorm", {"dY": f((4, 3), "f"), "X": f((4, 3), "f"), "G": f(3, "f"), "rstd": f(4, "f"), "dG": frozen(f(3, "f"))}, ValueError, "backprop_rmsnorm: dG is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 3}, ValueError, "attention: the width of QKV must be a multiple of 3 * n_heads; got 12 and 3"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 2), "n_heads": 2}, IndexError, "attention: lengths must sum up to the number of rows; got a sum of 4 for 5 rows"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 0}, ValueError, "attention: n_heads must be >= 1; got 0"),
+    ("attention", {"QKV": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2, "mask": f(25, "f")}, ValueError, "attention: mask must have shape (26,); got (25,)"),
+    ("backprop_attention", {"dY": f((5, 3), "f"), "QKV": f((5, 12), "f"), "weights": f(26, "f"), "lengths": ints(2, 3), "n_heads": 2}, ValueError, "backprop_attention: dY must have shape (5, 4); got (5, 3)"),
+    ("backprop_attention", {"dY": f((5, 4), "f"), "QKV": f((5, 12), "f"), "weights": f(13, "f"), "lengths": ints(2, 3), "n_heads": 2}, ValueError, "backprop_attention: weights must have shape (26,); got (13,)"),
+    ("rotary", {"X": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2, "D": 3}, ValueError, "rotary: D must be even and X (width 12) hold all heads; got 2 heads of 3"),
+    ("backprop_rotary", {"dY": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 4, "D": 4}, ValueError, "backprop_rotary: D must be even and dY (width 12) hold all heads; got 4 heads of 4"),
     ("backprop_softmax", {"Y": f(3, "f"), "dY": f(4, "f")}, ValueError, "backprop_softmax: Y and dY must have the same shape; got (3,) and (4,)"),
     ("softmax_sequences", {"Xs": f((2, 2, 2), "f"), "lengths": ints(2)}, NotImplementedError, "softmax_sequences: Xs must have 2 dimensions; got shape (2, 2, 2)"),
     # Matrix products
@@ -240,6 +258,18 @@ ERRORS = [
     ("adam", adam(mom1=f(5, "f")), ValueError, "adam: weights, gradient, mom1, mom2 must have the same shape; got (4,) and (4,) and (5,) and (4,)"),
     ("adam", adam(gradient=frozen(f(4, "f"))), ValueError, "adam: gradient is overwritten and must be writable; got a read-only array (pass a copy)"),
     ("adam", adam(weights=f(4, "i")), TypeError, "adam: weights must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("apply_gradients", steps(rates=[]), ValueError, "apply_gradients: weights, gradients, mom1, mom2, averages and rates must be lists of one length; got 2, 2, 2, 2, 2 and 0"),
+    ("apply_gradients", steps(mom1=None), TypeError, "apply_gradients: mom1 must be a list; got NoneType"),
+    ("apply_gradients", steps(mom1=[None, None]), TypeError, "apply_gradients: mom1[0] and mom2[0] must both be arrays or both None; got one of each"),
+    ("apply_gradients", steps(mom1=[f((2, 2), "f"), f(3, "f")]), ValueError, "apply_gradients: mom1[0] must have shape (4,); got (2, 2)"),
+    ("apply_gradients", steps(gradients=[f((2, 2), "f"), f(4, "f")]), ValueError, "apply_gradients: gradients[1] must have shape (3,); got (4,)"),
+    ("apply_gradients", steps(weights=[f((2, 2), "i"), f(3, "f")]), TypeError, "apply_gradients: weights[0] must have a float dtype; got int32 (call ops.asarray_f)"),
+    ("apply_gradients", steps(gradients=[f((2, 2), "f"), None]), TypeError, "apply_gradients: gradients[1] must be a numpy array; got NoneType (call model.ops.asarray)"),
+    ("apply_gradients", steps(averages=[f((2, 2), "f"), frozen(f(3, "f"))]), ValueError, "apply_gradients: averages[1] is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("apply_gradients", steps(rates=[StepRates(1, 0.1), (1, 0.1)]), TypeError, "apply_gradients: rates[1] must be a StepRates; got tuple"),
+    ("apply_gradients", steps(rates=[StepRates(1, 0.1), StepRates(1, "x")]), TypeError, "apply_gradients: rates[1].learn_rate must be a number; got 'x'"),
+    ("apply_gradients", steps(unscale=None), TypeError, "apply_gradients: unscale must be a number; got None"),
+    ("apply_gradients", steps(found_inf=f(1, "f")), TypeError, "apply_gradients: found_inf must have dtype int32; got float32"),
     ("clip_gradient", {"gradient": frozen(f(4, "f")), "threshold": 1.0}, ValueError, "clip_gradient: gradient is overwritten and must be writable; got a read-only array (pass a copy)"),
     ("update_averages", {"ema": f(4, "f"), "weights": f(3, "f"), "t": 1}, ValueError, "update_averages: ema, weights must have the same shape; got (4,) and (3,)"),
 ]  # fmt: skip
@@ -335,13 +365,14 @@ def test_array_of_another_device(monkeypatch: Any, op: str, names: str) -> None:
     for ops in (Ops(), NumpyOps()):
         with pytest.raises(TypeError) as caught:
             getattr(ops, op)(**foreign)
-        text = f"{op}: {first} is a cupy array but the current ops are numpy (call model.ops.asarray)"
-        assert str(caught.value) == text
+        hint = "call model.ops.asarray; or model.to_gpu(0) computes on the GPU"
+        assert str(caught.value) == f"{op}: {first} is a cupy array but the current ops are numpy ({hint})"
     on_gpu = CupyOps()
     on_gpu.xp, on_gpu._works = FakeCupy(), True
     with pytest.raises(TypeError) as caught:
         getattr(on_gpu, op)(**{name: f((2, 2), "f") for name in names.split()})
-    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy (call model.ops.asarray)"
+    hint = "call model.ops.asarray; or model.to_cpu() computes on the CPU"
+    assert str(caught.value) == f"{op}: {first} is a numpy array but the current ops are cupy ({hint})"
 
 
 def fails_with(monkeypatch: Any, error: Exception) -> Any:

@@ -19,6 +19,7 @@ CHANGING = [case for case in CASES if case.inplace or case.mutates]
 ACCUMULATING = {
     "backprop_affine": ("dW", "db"),
     "backprop_affine_maxout": ("dW", "db"),
+    "backprop_affine_maxout_layernorm": ("dW", "db", "dG", "dshift"),
     "backprop_layernorm": ("dG", "db"),
     "adam": ("weights", "gradient", "mom1", "mom2"),
 }

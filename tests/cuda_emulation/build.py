@@ -10,7 +10,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from thinc_core.backends.cuda import _device
 
@@ -50,28 +50,30 @@ def folder() -> Path:
 
 def texts() -> Dict[str, str]:
     """C++ text by stem: a namespace of its own for each .cu file, as each is a module of its own on the device."""
-    found = {path.stem: translated(path.stem, _device.source(path.stem)) for path in _device.SOURCES.glob("*.cu")}
-    return {"emulation": (HERE / "emulation.cpp").read_text(), **found}
+    return {path.stem: translated(_device.source(path.stem)) for path in _device.SOURCES.glob("*.cu")}
 
 
-def translated(stem: str, source: str) -> str:
-    return f'#include "emulation.h"\nnamespace {{\n#line 1 "{stem}.cu with common.cuh"\n{source}\n}}\n'
+def translated(source: str) -> str:
+    return f'#include "emulation.h"\nnamespace {{\n{source}\n}}\n'
 
 
-def build(sources: Dict[str, str]) -> Path:
-    """The library made of these texts."""
+def build(sources: Dict[str, str], machinery: str = "fibers", flags: Sequence[str] = ()) -> Path:
+    """The library made of these texts of kernels. machinery: fibers or threads.  flags: more of them for the kernels."""
+    parts = [(name, (HERE / f"{name}.cpp").read_text(), ()) for name in ("emulation", machinery)]
+    parts += [(stem, text, tuple(flags)) for stem, text in sources.items()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compiled, sources, sources.values()))
-    return made(hashed(*SANITIZE, *(path.name for path in objects)), ".so", ["-shared", *SANITIZE, *map(str, objects)])
+        objects = list(pool.map(lambda part: compiled(*part), parts))
+    link = ["-shared", *SANITIZE, *(flag for flag in flags if flag.startswith("-fsanitize"))]
+    return made(hashed(*link, *(path.name for path in objects)), ".so", [*link, *map(str, objects)])
 
 
-def compiled(stem: str, text: str) -> Path:
-    digest = hashed(text, (HERE / "emulation.h").read_text(), *FLAGS, str(compiler()))
+def compiled(stem: str, text: str, flags: Sequence[str] = ()) -> Path:
+    digest = hashed(text, (HERE / "emulation.h").read_text(), *FLAGS, *flags, str(compiler()))
     source = folder() / f"{stem}-{digest}.cpp"
     object_file = source.with_suffix(".o")
     if not object_file.exists():
         source.write_text(text)
-    return made(f"{stem}-{digest}", ".o", [*FLAGS, f"-I{HERE}", "-c", str(source)])
+    return made(f"{stem}-{digest}", ".o", [*FLAGS, *flags, f"-I{HERE}", "-c", str(source)])
 
 
 def hashed(*texts: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy
-from fake_cupy import FAKE, check_guards
+from fake_cupy import FAKE, check_guards, note_launch
 
 from thinc_core.backends.cuda import Device, Kernel
 from thinc_core.backends.cuda._errors import ErrorWord
@@ -26,11 +26,18 @@ class EmulatedDevice(Device):
 
     library: None: every .cu file as it is.  schedule: the order in which threads run between barriers; None: what the
     environment variable THINC_CORE_CUDA_SCHEDULE says.  at_once: faults that kernels report are raised at once.
+    blocks: how many run at most.
     """
 
     threads = THREADS
 
-    def __init__(self, library: Optional[Path] = None, schedule: Optional[str] = None, at_once: bool = True) -> None:
+    def __init__(
+        self,
+        library: Optional[Path] = None,
+        schedule: Optional[str] = None,
+        at_once: bool = True,
+        blocks: int = BLOCKS,
+    ) -> None:
         self.emulator = ctypes.CDLL(str(library or build.build(build.texts())))
         for name in ("find", "kinds", "failure"):
             getattr(self.emulator, f"thinc_emulation_{name}").restype = (
@@ -41,7 +48,7 @@ class EmulatedDevice(Device):
         self.set_schedule(self.schedule)
         self._at_once = at_once
         super().__init__(FAKE)
-        self.most_blocks = BLOCKS
+        self.most_blocks = blocks
 
     def set_schedule(self, name: str, seed: int = 1) -> None:
         """Run threads in this order from now on, on all devices of the same library."""
@@ -50,14 +57,20 @@ class EmulatedDevice(Device):
         self.emulator.thinc_emulation_schedule(SCHEDULES.index(name), seed)
 
     def launch(self, stem: str, name: str, work: int, *args: Any) -> None:
+        note_launch(name)
         with LOCK:
             super().launch(stem, name, work, *args)
         check_guards(name, args)
 
     def launch_blocks(self, stem: str, name: str, blocks: int, *args: Any, shared: int = 0) -> None:
+        note_launch(name)
         with LOCK:
             super().launch_blocks(stem, name, blocks, *args, shared=shared)
         check_guards(name, args)
+
+    def read_later(self, X: Any) -> Any:
+        values = X._data.copy()
+        return lambda: values
 
     def _stream(self) -> int:
         return 0

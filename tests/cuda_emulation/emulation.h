@@ -1,7 +1,8 @@
-// Runs CUDA kernels on the CPU: a fiber for each thread of a block, one block after another. Fibers switch only where
-// threads wait for each other, in the order that the schedule says, so a missing barrier gives wrong values in one of
-// the schedules. Shared memory is poisoned before each block. What would hang or be undefined ends the launch with a
-// message instead. It is no model of speed, of memory that blocks share without atomics, or of rounding with FMA.
+// Runs CUDA kernels on the CPU. fibers.cpp: a fiber for each thread of a block, one block after another; fibers switch
+// only where threads wait for each other, in the order that the schedule says, so a missing barrier gives wrong values
+// in one of the schedules. threads.cpp: a thread of the system for each, for ThreadSanitizer to look for races. Shared
+// memory is poisoned before each block. What would hang or be undefined ends the launch with a message instead. It is
+// no model of speed, of the order of memory accesses, or of rounding with FMA.
 #pragma once
 #define THINC_EMULATION
 #include <math.h>  // not <cmath>: as on the device, exp(float) must not be computed in double
@@ -15,9 +16,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <sys/mman.h>
-#include <ucontext.h>
 
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))
@@ -38,7 +36,7 @@
   T* const name = (T*)emulation::shared_memory(&name##_tag, sizeof(T) * (n))
 #define DYNAMIC_SHARED(T, name) \
   static char name##_tag;       \
-  T* const name = (T*)emulation::shared_memory(&name##_tag, emulation::block().dynamic_bytes)
+  T* const name = (T*)emulation::shared_memory(&name##_tag, emulation::here().dynamic_bytes)
 #define CHECK_ALIGNED(pointer, bytes) \
   if ((uintptr_t)(pointer) % (bytes)) emulation::fail("a vector is loaded or stored at an unaligned address")
 
@@ -48,53 +46,36 @@ struct uint3 {
 
 namespace emulation {
 
-constexpr size_t STACK = 64 * 1024, SHARED_BYTES = 227 * 1024, STATIC_BYTES = 48 * 1024;
-enum State : uint8_t { READY, AT_BARRIER, AT_WARP, DONE };
-enum Schedule { FORWARD, REVERSE, RANDOM };
+constexpr size_t SHARED_BYTES = 227 * 1024, STATIC_BYTES = 48 * 1024;
 
-struct Warp {
-  uint64_t slot[2][32];
-  uint32_t mask = 0, arrived = 0, phase = 0;
-  int op = 0;
-};
-struct Fiber {
-  uint3 thread;
-  State state;
-  int number, lane, warp;
-  char* stack;
-#ifdef __x86_64__
-  void* sp;
-#else
-  ucontext_t context;
-#endif
+// Where the thread is that runs now.
+struct Here {
+  uint3 thread, block, block_size, grid_size;
+  int lane, warp;
+  size_t dynamic_bytes;
 };
 typedef void (*Body)(void**);
-// What runs now. Votes of __syncthreads_or and its like are counted until the barrier opens, then kept to be read.
-struct Block {
-  uint3 grid, block, number;
-  Fiber* current = nullptr;
-  std::vector<Fiber> fibers;
-  std::vector<Warp> warps;
-  int alive = 0, at_barrier = 0, votes = 0, result = 0;
-  std::vector<char> shared;
-  size_t shared_used = 0, dynamic_bytes = 0;
-  std::map<const void*, size_t> shared_places;
+struct Launch {
+  uint3 grid, block;
+  size_t dynamic_bytes;
   Body body;
   void** arguments;
-  uint32_t random = 1;
-  const char* failure = nullptr;
-#ifdef __x86_64__
-  void* outside;
-#else
-  ucontext_t outside;
-#endif
 };
+enum Schedule { FORWARD, REVERSE, RANDOM };
+enum Meeting { SYNCWARP, XOR, DOWN, UP, FROM, BALLOT };
 
-Block& block();
+// What fibers.cpp and threads.cpp do, each in its way.
+const Here& here();
 [[noreturn]] void fail(const char* message);
-void wait_for_block();
-uint64_t* exchange(unsigned mask, uint64_t value, int op);
+// The sum of the values of all threads of the block, once they have arrived.
+int vote(int value);
+// The values of all lanes in the mask, once they have arrived. Only SYNCWARP orders what they have read and written.
+const uint64_t* exchange(unsigned mask, uint64_t value, Meeting op);
+// The block's piece of shared memory with this tag, poisoned with ones (NaN, -1).
 char* shared_memory(const void* tag, size_t bytes);
+// What went wrong, or an empty text.
+std::string run(const Launch& launch);
+void set_schedule(Schedule schedule, uint32_t seed);
 
 template <class T>
 uint64_t bits(T value) {
@@ -147,47 +128,42 @@ inline int source_lane(int lane, int wanted, int width, bool inside) {
 }
 }  // namespace emulation
 
-#define threadIdx (emulation::block().current->thread)
-#define blockIdx (emulation::block().number)
-#define blockDim (emulation::block().block)
-#define gridDim (emulation::block().grid)
+#define threadIdx (emulation::here().thread)
+#define blockIdx (emulation::here().block)
+#define blockDim (emulation::here().block_size)
+#define gridDim (emulation::here().grid_size)
 
-inline int vote(int value) {
-  emulation::block().votes += value;
-  emulation::wait_for_block();
-  return emulation::block().result;
-}
-inline void __syncthreads() { vote(0); }
-inline int __syncthreads_or(int p) { return vote(p != 0) != 0; }
-inline int __syncthreads_and(int p) { return vote(p == 0) == 0; }
-inline int __syncthreads_count(int p) { return vote(p != 0); }
-inline void __syncwarp(unsigned mask = ~0u) { emulation::exchange(mask, 0, 1); }
+inline void __syncthreads() { emulation::vote(0); }
+inline int __syncthreads_or(int p) { return emulation::vote(p != 0) != 0; }
+inline int __syncthreads_and(int p) { return emulation::vote(p == 0) == 0; }
+inline int __syncthreads_count(int p) { return emulation::vote(p != 0); }
+inline void __syncwarp(unsigned mask = ~0u) { emulation::exchange(mask, 0, emulation::SYNCWARP); }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int x, int width = 32) {
-  uint64_t* slot = emulation::exchange(mask, emulation::bits(value), 2);
-  int lane = emulation::block().current->lane;
+  const uint64_t* slot = emulation::exchange(mask, emulation::bits(value), emulation::XOR);
+  int lane = emulation::here().lane;
   return emulation::from_bits<T>(slot[emulation::source_lane(lane, lane ^ x, width, true)]);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
-  uint64_t* slot = emulation::exchange(mask, emulation::bits(value), 3);
-  int lane = emulation::block().current->lane;
+  const uint64_t* slot = emulation::exchange(mask, emulation::bits(value), emulation::DOWN);
+  int lane = emulation::here().lane;
   return emulation::from_bits<T>(slot[emulation::source_lane(lane, lane + (int)by, width, true)]);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
-  uint64_t* slot = emulation::exchange(mask, emulation::bits(value), 4);
-  int lane = emulation::block().current->lane;
+  const uint64_t* slot = emulation::exchange(mask, emulation::bits(value), emulation::UP);
+  int lane = emulation::here().lane;
   return emulation::from_bits<T>(slot[emulation::source_lane(lane, lane - (int)by, width, lane >= (int)by)]);
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
-  uint64_t* slot = emulation::exchange(mask, emulation::bits(value), 5);
-  int lane = emulation::block().current->lane;
+  const uint64_t* slot = emulation::exchange(mask, emulation::bits(value), emulation::FROM);
+  int lane = emulation::here().lane;
   return emulation::from_bits<T>(slot[lane / width * width + (from % width + width) % width]);
 }
 inline unsigned __ballot_sync(unsigned mask, int p) {
-  uint64_t* slot = emulation::exchange(mask, p != 0, 6);
+  const uint64_t* slot = emulation::exchange(mask, p != 0, emulation::BALLOT);
   unsigned result = 0;
   for (int i = 0; i < 32; i++)
     if ((mask >> i & 1) && slot[i]) result |= 1u << i;
@@ -196,42 +172,38 @@ inline unsigned __ballot_sync(unsigned mask, int p) {
 inline int __any_sync(unsigned mask, int p) { return __ballot_sync(mask, p) != 0; }
 inline int __all_sync(unsigned mask, int p) { return __ballot_sync(mask, !p) == 0; }
 
-// Blocks run one after another and fibers switch nowhere else, so plain memory is atomic.
+// *p = change(*p), with no other thread between; what was there before.
+template <class T, class F>
+T atomic(T* p, F change) {
+  T old, next;
+  __atomic_load(p, &old, __ATOMIC_RELAXED);
+  do next = change(old);
+  while (!__atomic_compare_exchange(p, &old, &next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return old;
+}
 template <class T>
 T atomicAdd(T* p, T value) {
-  T old = *p;
-  *p = old + value;
-  return old;
+  return atomic(p, [=](T old) { return old + value; });
 }
 template <class T>
 T atomicMax(T* p, T value) {
-  T old = *p;
-  *p = std::max(old, value);
-  return old;
+  return atomic(p, [=](T old) { return std::max(old, value); });
 }
 template <class T>
 T atomicMin(T* p, T value) {
-  T old = *p;
-  *p = std::min(old, value);
-  return old;
+  return atomic(p, [=](T old) { return std::min(old, value); });
 }
 template <class T>
 T atomicOr(T* p, T value) {
-  T old = *p;
-  *p = old | value;
-  return old;
+  return atomic(p, [=](T old) { return old | value; });
 }
 template <class T>
 T atomicExch(T* p, T value) {
-  T old = *p;
-  *p = value;
-  return old;
+  return atomic(p, [=](T) { return value; });
 }
 template <class T>
 T atomicCAS(T* p, T expected, T value) {
-  T old = *p;
-  if (old == expected) *p = value;
-  return old;
+  return atomic(p, [=](T old) { return old == expected ? value : old; });
 }
 template <class T>
 T __ldg(const T* p) {

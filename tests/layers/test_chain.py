@@ -9,14 +9,22 @@ from thinc_core.layers import (
     Linear,
     Relu,
     Softmax,
+    add,
+    bidirectional_v2,
     chain,
     clone,
+    concatenate,
     expand_window,
     list2array,
+    map_list,
     noop,
     reduce_sum,
+    residual,
     with_array,
     with_array2d,
+    with_list,
+    with_padded,
+    with_reshape,
 )
 from thinc_core.layers.chain import chain_no_types, init
 from thinc_core.model import Model
@@ -140,21 +148,24 @@ def test_errors_name_the_layer():
     for layer in model.layers[1].layers:
         layer.initialize()
     for run in (model.predict, model.begin_update):
-        with pytest.raises(ValueError, match="affine") as caught:
+        path = r"^chain > chain > linear \(2nd layer of chain\): X must have width 9; got \(6, 5\)"
+        with pytest.raises(ValueError, match=path) as caught:
             run(X)
         assert "layers[1].layers[1] ('linear')" in caught.value.__notes__[-1]
 
 
 def test_errors_of_initialize_name_the_layer():
     model = chain(chain(Relu(3), chain(Relu(4), Linear(5, 9))), Linear(2))
-    with pytest.raises(ValueError, match="'nI' of node 'linear' is 9") as caught:
+    with pytest.raises(
+        ValueError, match=r"^chain > chain > chain > linear \(2nd layer of chain\): dim 'nI' is 9 already"
+    ) as caught:
         model.initialize(X)
     assert ".layers[0].layers[1].layers[1] ('linear')" in caught.value.__notes__[-1]
 
 
 @pytest.mark.parametrize("bad", [[1.0, 2.0], 3.0, None, numpy.float32(3), Ragged(X, numpy.asarray([len(X)]))])
 def test_inputs_of_the_wrong_kind_are_named(bad):
-    with pytest.raises(TypeError, match=f"affine: X must be a numpy array; got {type(bad).__name__}"):
+    with pytest.raises(TypeError, match=f"^linear: X must be a numpy array; got {type(bad).__name__}"):
         Linear(2, 4).initialize().predict(bad)
 
 
@@ -183,3 +194,23 @@ def test_callback_of_predict_still_works():
 def test_empty_batches_of_unknown_width():
     assert chain(list2array(), Linear(3, 4)).initialize().predict([]).shape == (0, 3)
     assert reduce_sum().name == "reduce_sum"
+
+
+@pytest.mark.parametrize(
+    "make, width",
+    [
+        (lambda: with_array(noop()), 3),
+        (lambda: with_array2d(with_array(Dropout())), 3),
+        (lambda: with_list(noop()), 3),
+        (lambda: with_padded(noop()), 3),
+        (lambda: residual(with_array(Dropout())), 3),
+        (lambda: add(with_array(Dropout()), noop()), 3),
+        (lambda: concatenate(with_array(Dropout()), noop(), with_array(expand_window())), 15),
+        (lambda: bidirectional_v2(noop()), 6),
+        (lambda: map_list(noop()), 3),
+        (lambda: with_reshape(Dropout()), 3),
+    ],
+)
+def test_widths_pass_through_layers_around_layers_without_data(make, width):
+    model = chain(with_array(Linear(3, 4)), make(), with_array(Linear(2))).initialize()
+    assert model.layers[2].get_dim("nI") == width

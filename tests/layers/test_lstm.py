@@ -73,7 +73,7 @@ def test_wrong_settings():
         LSTM(3, 2, bi=True).initialize()
     model = LSTM(2, 3).initialize()
     X = model.ops.list2padded([model.ops.alloc2f(2, 4)])
-    with pytest.raises(ValueError, match="params must have 64 values for depth=1, dirs=1, nI=4, nO=2"):
+    with pytest.raises(ValueError, match=r"lstm: X must have width 3; got \(2, 1, 4\)"):
         model.predict(X)
 
 

@@ -126,6 +126,16 @@ def _dot(ops, x, y, out, trans1, trans2, accumulate):
     return numpy.dot(x.T if trans1 else x, y.T if trans2 else y)
 
 
+cdef bint _fits_backprop_maxout(dY, which, X, W, dW, db, int t):
+    """Whether the arguments of backprop_affine_maxout fit together, but for the values of which and its memory."""
+    return (
+        t >= 0 and t == reals(dY, X) and t == reals(W, dW) and t == real(db) and is_2d(X) and np.PyArray_NDIM(W) == 3
+        and dim(X, 1) == dim(W, 2) and same_shape(W, dW) and has_shape2(db, dim(W, 0), dim(W, 1))
+        and has_shape2(dY, dim(X, 0), dim(W, 0)) and plain(dW) and plain(db) and dim(W, 1) >= 1
+        and _apart(dW, db, dY, X, W) and integral(which) and same_shape(which, dY)
+    )
+
+
 class NativeGemm(Ops):
     """Matrix products, dense layers, dense layers with maxout."""
 
@@ -157,6 +167,16 @@ class NativeGemm(Ops):
 
     def affine(self, X, W, b, *, out=None):
         return _affine(self, "affine", K.f32.affine, K.f64.affine, X, W, b, out)
+
+    def affine_softmax(self, X, W, b, temperature=1.0, *, out=None):
+        cdef int t = real(X)
+        cdef double scale = 1
+        if (
+            not _fits_affine(X, W, b, t) or not _number(temperature, &scale) or not fits2(out, dim(X, 0), dim(W, 0), t)
+            or (out is not None and not apart(out, (X, W, b)))
+        ):
+            return Ops.affine_softmax(self, X, W, b, temperature, out=out)
+        return self.softmax(self.affine(X, W, b, out=out), inplace=True, temperature=scale)
 
     def affine_relu(self, X, W, b, *, out=None):
         return _affine(self, "affine_relu", K.f32.affine_relu, K.f64.affine_relu, X, W, b, out)
@@ -204,17 +224,22 @@ class NativeGemm(Ops):
         acquire(state)
         return Y, Z if keep else None
 
-    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, *, out=None):
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None):
         cdef int t = real(X)
-        cdef double least = 0
+        cdef double least = 0, share = 0
+        cdef uint64_t key = 0
         cdef tuple outs = _outs(out, 5)
         if (
             not _number(eps, &least) or _flag(keep) < 0 or not _fits_affine_maxout(X, W, b, t) or reals(G, shift) != t
             or not has_shape1(G, dim(W, 0)) or not has_shape1(shift, dim(W, 0))
             or outs is None or not _fits_maxout_layernorm(outs, dim(X, 0), dim(W, 0), t)
-            or (out is not None and not (all_apart(outs, (X, W, b, G, shift)) and (keep or _only_first(outs))))
+            or not (_number(drop, &share) and _dropout_key(seed, &key) and share < 1)
+            or not (plus is None or (real(plus) == t and has_shape2(plus, dim(X, 0), dim(W, 0))))
+            or (out is not None and not (
+                all_apart(outs, (X, W, b, G, shift, X if plus is None else plus)) and (keep or _only_first(outs))
+            ))
         ):
-            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, drop, seed, plus, out=out)
         cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
         cdef np.ndarray Y = target2(outs[0], B, O, t), best = target2(outs[1], B, O, t) if keep else Y
@@ -232,7 +257,40 @@ class NativeGemm(Ops):
                 B, O, P, I, I, least
             )
         acquire(state)
+        if share > 0:
+            self.dropout(Y, share, seed, inplace=True)
+        if plus is not None:
+            Y += plus
         return (Y, best, which, mu, rstd) if keep else (Y, None, None, None, None)
+
+    def backprop_affine_maxout_layernorm(
+        self, dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift, drop=0.0, seed=0, *, out=None
+    ):
+        cdef int t = reals(dY, best)
+        cdef double share = 0
+        cdef uint64_t key = 0
+        if (
+            t < 0 or not _fits_backprop_maxout(dY, which, X, W, dW, db, t) or not _number(drop, &share)
+            or not _dropout_key(seed, &key) or not same_shape(dY, best) or reals(mu, rstd) != t or real(G) != t
+            or reals(dG, dshift) != t or not (has_shape1(mu, dim(X, 0)) and has_shape1(rstd, dim(X, 0)))
+            or not (has_shape1(G, dim(W, 0)) and has_shape1(dG, dim(W, 0)) and has_shape1(dshift, dim(W, 0)))
+            or not (plain(dG) and plain(dshift))
+            or not all_apart((dG, dshift, dW, db), (dY, best, which, mu, rstd, X, W, G))
+            or (out is not None and not (fits_like(out, X) and apart(out, (
+                dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift
+            ))))
+        ):
+            return Ops.backprop_affine_maxout_layernorm(
+                self, dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift, drop, seed, out=out
+            )
+        chosen = _indices(which, dim(W, 1))
+        if chosen is None:
+            return Ops.backprop_affine_maxout_layernorm(
+                self, dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift, drop, seed, out=out
+            )
+        dy = self.dropout(dY, share, seed) if share > 0 else dY
+        d_best = self.backprop_layernorm(dy, best, G, mu, rstd, dG, dshift)
+        return self.backprop_affine_maxout(d_best, chosen, X, W, dW, db, out=out)
 
     def affine_maxout(self, X, W, b, *, out=None):
         cdef int t = real(X)
@@ -255,13 +313,8 @@ class NativeGemm(Ops):
         return best, which
 
     def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
-        cdef int t = reals(dY, X)
-        if (
-            t < 0 or t != reals(W, dW) or t != real(db) or not is_2d(X) or np.PyArray_NDIM(W) != 3
-            or dim(X, 1) != dim(W, 2) or not same_shape(W, dW) or not has_shape2(db, dim(W, 0), dim(W, 1))
-            or not has_shape2(dY, dim(X, 0), dim(W, 0)) or not (plain(dW) and plain(db)) or dim(W, 1) < 1
-            or not _apart(dW, db, dY, X, W)
-        ):
+        cdef int t = real(dY)
+        if not _fits_backprop_maxout(dY, which, X, W, dW, db, t):
             return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
         cdef np.ndarray chosen = _indices(which, dim(W, 1))
         if (

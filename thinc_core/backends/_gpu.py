@@ -86,6 +86,8 @@ def _mps_problem() -> Optional[str]:
 def set_gpu_allocator(allocator: str) -> None:
     """Let another library hand out GPU memory, so that both can use the whole card.
 
+    It is for arrays that are made from now on, in all threads.
+
     allocator: "pytorch" or "tensorflow".
     RAISES: ValueError for another name; ImportError when the library is not installed.
     """
@@ -98,15 +100,19 @@ def set_gpu_allocator(allocator: str) -> None:
 
 
 def use_pytorch_for_gpu_memory() -> None:
-    """Let PyTorch hand out the memory of CuPy arrays; nothing happens unless PyTorch's device is a CUDA one.
+    """Let PyTorch hand out the memory of CuPy arrays; nothing happens unless both can use a CUDA device.
 
+    CuPy keeps no pool of its own then: what an array of either library gives back, the other can have.
     RAISES: ImportError when PyTorch is not installed.
     """
-    from ..util import assert_pytorch_installed, get_torch_default_device
+    from .. import compat
+    from ..util import assert_pytorch_installed
 
     assert_pytorch_installed()
-    if get_torch_default_device().type == "cuda":
-        _use_pool("pytorch", cupy_pytorch_allocator)
+    if compat.has_torch_cuda_gpu and compat.has_cupy_gpu:
+        import cupy
+
+        cupy.cuda.set_allocator(_pytorch_pool().malloc)
 
 
 def use_tensorflow_for_gpu_memory() -> None:
@@ -119,28 +125,45 @@ def use_tensorflow_for_gpu_memory() -> None:
 
     assert_tensorflow_installed()
     if has_tensorflow_gpu:
-        _use_pool("tensorflow", cupy_tensorflow_allocator)
+        import cupy
+
+        pools = context_pools.get()
+        if "tensorflow" not in pools:
+            pools["tensorflow"] = cupy.cuda.MemoryPool(allocator=cupy_tensorflow_allocator)
+        cupy.cuda.set_allocator(pools["tensorflow"].malloc)
 
 
-def _use_pool(name: str, allocate: Any) -> None:
-    """Make CuPy allocate from the pool of that name, which is created once."""
+def _pytorch_pool() -> Any:
+    """PyTorch's pool as an allocator of CuPy, made once."""
     import cupy
 
     pools = context_pools.get()
-    if name not in pools:
-        pools[name] = cupy.cuda.MemoryPool(allocator=allocate)
-    cupy.cuda.set_allocator(pools[name].malloc)
+    if "pytorch" not in pools:
+        pools["pytorch"] = cupy.cuda.PythonFunctionAllocator(_malloc_by_pytorch, _free_by_pytorch)
+    return pools["pytorch"]
+
+
+def _malloc_by_pytorch(size: int, device: int) -> int:
+    """The address of new memory, as it is. It belongs to the stream that CuPy computes on in this thread: given back,
+    it is handed out again on that stream at once, and on no other."""
+    import cupy
+    import torch
+
+    if size == 0:
+        return 0
+    stream = int(cupy.cuda.get_current_stream().ptr)
+    return int(torch.cuda.caching_allocator_alloc(size, device, stream))
+
+
+def _free_by_pytorch(address: int, device: int) -> None:
+    torch = sys.modules.get("torch")  # gone, at the end of the process
+    if address and torch is not None:
+        torch.cuda.caching_allocator_delete(address)
 
 
 def cupy_pytorch_allocator(size_in_bytes: int) -> Any:
-    """A CuPy memory pointer over a PyTorch tensor of at least that many bytes, which it keeps alive."""
-    import torch
-
-    from ..util import get_torch_default_device
-
-    size = max(1024, size_in_bytes)
-    tensor = torch.empty((size,), dtype=torch.uint8, device=get_torch_default_device())
-    return _pointer(tensor.data_ptr(), size, tensor)
+    """A CuPy memory pointer to that many bytes of PyTorch's pool, which go back there when nobody holds it."""
+    return _pytorch_pool().malloc(size_in_bytes)
 
 
 def cupy_tensorflow_allocator(size_in_bytes: int) -> Any:
@@ -151,10 +174,4 @@ def cupy_tensorflow_allocator(size_in_bytes: int) -> Any:
     size = max(1024, size_in_bytes)
     tensor = tensorflow.zeros((size,), dtype=tensorflow.uint8)
     array = cupy.from_dlpack(tensor)
-    return _pointer(array.data.ptr, size, tensor)
-
-
-def _pointer(address: int, size: int, owner: Any) -> Any:
-    import cupy
-
-    return cupy.cuda.MemoryPointer(cupy.cuda.memory.UnownedMemory(address, size, owner), 0)
+    return cupy.cuda.MemoryPointer(cupy.cuda.memory.UnownedMemory(array.data.ptr, size, tensor), 0)

@@ -9,7 +9,7 @@ cdef np.ndarray _steps_of(values, np.npy_intp n_rows):
     if not np.PyArray_Check(values):
         try:
             values = numpy.asarray(values)
-        except ValueError:  # lists of several lengths
+        except (TypeError, ValueError):  # an array of a GPU; lists of several lengths
             return None
     cdef np.ndarray sizes = lengths_of(values, 0, &total)
     if sizes is None or total != n_rows:

@@ -124,19 +124,22 @@ class NativeReduce(Ops):
         acquire(state)
         return Y
 
-    def backprop_seq2col(self, dY, nW, *, lengths=None, out=None):
+    def backprop_seq2col(self, dY, nW, *, lengths=None, plus=None, out=None):
         cdef int64_t total = 0
         cdef int t = real(dY)
         cdef np.npy_intp window = _count(nW)
         if t < 0 or not is_2d(dY) or window < 0 or dim(dY, 1) % (2 * window + 1):
-            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, out=out)
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, plus=plus, out=out)
         cdef np.ndarray rows = _one_length(dim(dY, 0)) if lengths is None else lengths_of(lengths, 0, &total)
         if (
             rows is None or (lengths is not None and total != dim(dY, 0))
             or not fits2(out, dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
-            or (out is not None and not apart(out, (dY, rows)))
+            or not (plus is None or (
+                real(plus) == t and has_shape2(plus, dim(dY, 0), dim(dY, 1) // (2 * window + 1))
+            ))
+            or (out is not None and not apart(out, (dY, rows, dY if plus is None else plus)))
         ):
-            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, out=out)
+            return Ops.backprop_seq2col(self, dY, nW, lengths=lengths, plus=plus, out=out)
         cdef np.ndarray dy = contig(dY), dX = target2(out, dim(dY, 0), dim(dY, 1) // (2 * window + 1), t)
         state = release(size(dy))
         if t == np.NPY_FLOAT:
@@ -144,6 +147,8 @@ class NativeReduce(Ops):
         else:
             K.f64.backprop_seq2col(f64(dX), f64(dy), i32(rows), size(rows), dim(dX, 1), window)
         acquire(state)
+        if plus is not None:
+            dX += plus
         return dX
 
     def reduce_sum(self, X, lengths, *, out=None):

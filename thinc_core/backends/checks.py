@@ -12,27 +12,9 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 
 import numpy
 
+from ..errors import AxisError, KindError, LengthsError, LengthsSumError, ShapeError
+
 MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
-
-
-class KindError(TypeError, ValueError):
-    """An argument of the wrong kind, device or dtype. A ValueError too, because callers of typed buffers expect one."""
-
-
-class ShapeError(ValueError, AssertionError):
-    """Shapes that do not fit together. An AssertionError too, which is what some callers learnt to catch."""
-
-
-class AxisError(ValueError, IndexError):
-    """An axis that the array does not have; NumPy's error of this name is both too."""
-
-
-class LengthsError(ValueError, AssertionError):
-    """A sequence length that is not allowed."""
-
-
-class LengthsSumError(IndexError, AssertionError):
-    """Sequence lengths that do not cover exactly the rows there are."""
 
 
 def kind_of(obj: Any) -> str:
@@ -48,21 +30,36 @@ def kind_of(obj: Any) -> str:
 
 
 def array(op: str, name: str, X: Any, xp: Any) -> None:
-    """X must be an array of the module that the ops compute with, whose values alone say what is meant."""
+    """X must be an array of the module that the ops compute with, on its current device, whose values alone say what
+    is meant."""
     if isinstance(X, xp.ndarray):
         if hasattr(X, "mask"):
             raise KindError(f"{op}: {name} must be an array without a mask; got {type(X).__name__} (call .filled())")
         if hasattr(X, "A1"):  # for which X * Y is a matrix product
             raise KindError(f"{op}: {name} must be a plain array; got {type(X).__name__} (call numpy.asarray)")
+        if xp is not numpy:
+            device(op, name, X, xp)
         return
     if isinstance(X, numpy.ndarray) or is_cupy(X):
-        raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} (call model.ops.asarray)")
+        move = "model.to_gpu(0) computes on the GPU" if is_cupy(X) else "model.to_cpu() computes on the CPU"
+        hint = f"call model.ops.asarray; or {move}"
+        raise KindError(f"{op}: {name} is {kind_of(X)} but the current ops are {xp.__name__} ({hint})")
     raise KindError(f"{op}: {name} must be a {xp.__name__} array; got {kind_of(X)} (call model.ops.asarray)")
+
+
+def device(op: str, name: str, X: Any, xp: Any) -> None:
+    """X, an array of CuPy, must be on the device that is current in this thread."""
+    here, there = xp.cuda.runtime.getDevice(), X.data.device_id
+    if there != here:
+        raise KindError(
+            f"{op}: {name} is on GPU {there} but GPU {here} is the current one (call set_active_gpu({there}); or move "
+            f"{name} with model.ops.asarray, a model with model.to_gpu({here}))"
+        )
 
 
 def arrays(op: str, name: str, members: Sequence[Any], xp: Any) -> None:
     """Every member of a list must be an array of the module that the ops compute with."""
-    if set(map(type, members)) != {xp.ndarray}:  # the usual case costs one pass in C
+    if xp is not numpy or set(map(type, members)) != {numpy.ndarray}:  # the usual case costs one pass in C
         for i, member in enumerate(members):
             array(op, f"{name}[{i}]", member, xp)
 
@@ -215,6 +212,8 @@ def apart(op: str, name: str, changed: Any, /, **others: Any) -> None:
 def _share_memory(X: Any, Y: Any) -> bool:
     """Whether an element of X lies where one of Y does."""
     if not isinstance(X, numpy.ndarray):
+        if is_cupy(X) and is_cupy(Y) and X.data.device_id != Y.data.device_id:
+            return False
         return bool(is_cupy(X) and sys.modules["cupy"].shares_memory(X, Y))
     if not numpy.may_share_memory(X, Y):
         return False
@@ -356,14 +355,16 @@ def divisible(op: str, width: int, windows: int) -> None:
         raise ShapeError(f"{op}: the width of dY must be a multiple of 2 * nW + 1 = {windows}; got {width}")
 
 
-def tables(op: str, name: str, values: Any, columns: Any, seeds: Any) -> None:
-    """There must be tables, in a list or tuple, and as many columns and seeds."""
-    for what, each in ((name, values), ("columns", columns), ("seeds", seeds)):
+def lists(op: str, least: int = 0, /, **given: Any) -> None:
+    """There must be lists or tuples of one length, which is not below the least."""
+    for name, each in given.items():
         if not isinstance(each, (list, tuple)):
-            raise KindError(f"{op}: {what} must be a list; got {kind_of(each)}")
-    if not len(values) == len(columns) == len(seeds) or not values:
-        found = f"got {len(values)}, {len(columns)} and {len(seeds)}"
-        raise ShapeError(f"{op}: {name}, columns and seeds must be lists of one length, at least 1; {found}")
+            raise KindError(f"{op}: {name} must be a list; got {kind_of(each)}")
+    counts = [len(each) for each in given.values()]
+    if len(set(counts)) > 1 or counts[0] < least:
+        names, found = (f"{', '.join(map(str, most))} and {last}" for *most, last in (given, counts))
+        more = f", at least {least}" if least else ""
+        raise ShapeError(f"{op}: {names} must be lists of one length{more}; got {found}")
 
 
 def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
@@ -374,10 +375,11 @@ def whole_numbers(op: str, name: str, values: Sequence[Any]) -> Any:
     return numpy.array([operator.index(value) for value in values], dtype=object)
 
 
-def seed(op: str, value: int) -> None:
-    """A hash seed is an unsigned 32-bit number."""
-    if not 0 <= integer(op, "seed", value) <= 0xFFFFFFFF:
-        raise OverflowError(f"{op}: seed must be in [0, 4294967296); got {value}")
+def seed(op: str, value: int, bits: int = 32) -> int:
+    """The seed of a hash is an unsigned 32-bit number, that of dropout has 53 bits."""
+    if not 0 <= integer(op, "seed", value) < 2**bits:
+        raise OverflowError(f"{op}: seed must be in [0, {2**bits}); got {value}")
+    return int(value)
 
 
 def reword(op: str, error: Exception) -> NoReturn:

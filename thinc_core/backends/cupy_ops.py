@@ -6,9 +6,10 @@ reference's array code on the device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 from . import _gpu, checks
+from .cuda._arrays import here
 from .cuda.activations import CudaActivations
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
@@ -81,6 +82,9 @@ class CupyOps(
             self._device().errors.look()
         return copied
 
+    def _read_later(self, X: Any) -> Callable[[], Any]:
+        return self._device().read_later(X)
+
     def alloc(
         self, shape: Union[int, Tuple[int, ...]], *, dtype: Optional[DTypes] = "float32", zeros: bool = True
     ) -> Any:
@@ -91,6 +95,8 @@ class CupyOps(
         self._need_device("asarray")
         if not checks.is_cupy(data) and self._is_on_device(data):
             data = self.xp.from_dlpack(data.detach() if hasattr(data, "detach") else data)
+        if checks.is_cupy(data) and self._several is not False and not here(self, data):
+            data = self.xp.asarray(data)  # copies from the other device to the current one
         return super().asarray(data, dtype=dtype)
 
     def _is_on_device(self, data: Any) -> bool:

@@ -1,5 +1,5 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
@@ -31,6 +31,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
         void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
                 ) noexcept nogil
+        void (*crossentropy_gradient)(T* dY_bo, size_t* wrong, const T* Y_bo, const int32_t* labels_b,
+                                      const uint8_t* flags_b, size_t B, size_t O, T on, T off,
+                                      T divisor) noexcept nogil
         void (*softmax_sequences)(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*backprop_softmax_sequences)(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
                 size_t O) noexcept nogil
@@ -41,6 +44,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 T eps) noexcept nogil
         void (*backprop_layernorm)(T* dX_bo, T* dG_o, T* db_o, const T* dY_bo, const T* X_bo, const T* G_o,
                 const T* mu_b, const T* rstd_b, size_t B, size_t O) noexcept nogil
+        void (*rmsnorm)(T* Y_bo, T* rstd_b, const T* X_bo, const T* G_o, size_t B, size_t O, T eps) noexcept nogil
+        void (*backprop_rmsnorm)(T* dX_bo, T* dG_o, const T* dY_bo, const T* X_bo, const T* G_o, const T* rstd_b,
+                size_t B, size_t O) noexcept nogil
         void (*seq2col)(T* Y, const T* X_ti, const int32_t* lengths_b, size_t B, size_t I, size_t nW) noexcept nogil
         void (*backprop_seq2col)(T* dX_ti, const T* dY, const int32_t* lengths_b, size_t B, size_t I, size_t nW
                 ) noexcept nogil
@@ -81,7 +87,10 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 T learn_rate, T mod_rate) noexcept nogil
         void (*sum_squares)(double* total, const T* X, size_t n) noexcept nogil
         void (*update_averages)(T* ema, const T* weights, size_t n, T step) noexcept nogil
+        void (*apply_gradients)(T** arrays, const size_t* starts, const double* rates, double* squares, size_t n,
+                double unscale, int32_t* found_inf) noexcept nogil
         void (*dropout_mask)(T* mask, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
+        void (*dropout)(T* Y, const T* X, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
         void (*gemm)(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,
                 bint trans1, bint trans2, bint accumulate) noexcept nogil
         void (*affine)(T* Y_bo, const T* X_bi, const T* W_oi, const T* b_o, size_t B, size_t O, size_t I, size_t ldx
@@ -108,6 +117,12 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 const T* X_ni, const T* weights, const T* h0_o, const T* c0_o, const int32_t* sizes_s, size_t S,
                 size_t I, size_t O, size_t ldy, bint backwards, bint accumulate) noexcept nogil
         void (*lstm_scratch)(size_t* n, size_t N, size_t B, size_t O) noexcept nogil
+        void (*attention)(T* Y, T* weights, T* scratch, const T* QKV, const T* mask, const int32_t* lengths_b, size_t B,
+                size_t H, size_t D, size_t rows, bint causal) noexcept nogil
+        void (*backprop_attention)(T* dQKV, T* scratch, const T* dY, const T* QKV, const T* weights, const T* mask,
+                const int32_t* lengths_b, size_t B, size_t H, size_t D, size_t rows, bint causal) noexcept nogil
+        void (*rotary)(T* Y, const T* X, const T* turns_sd, const int32_t* lengths_b, size_t B, size_t H, size_t D,
+                size_t I, bint back) noexcept nogil
 
     cdef cppclass CommonKernels:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil

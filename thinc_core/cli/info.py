@@ -15,9 +15,11 @@ VARIABLES = (
     "THINC_CORE_BLAS",
     "THINC_CORE_NUM_THREADS",
     "THINC_CORE_DETERMINISTIC",
+    "THINC_CORE_CHECK",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
+    "CUPY_CACHE_DIR",
 )
 
 
@@ -48,7 +50,7 @@ def collect() -> List[Tuple[str, str]]:
         ("instructions", f"{active_isa()} (this CPU can do {', '.join(supported_isas())})"),
         *blas_lines(),
         ("threads", f"{get_num_threads()} per operation"),
-        ("gpu", gpu_line()),
+        *gpu_lines(),
         ("environment", ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-"),
     ]
 
@@ -58,9 +60,9 @@ def backend_line(ops: Any) -> str:
     from ..backends import active_isa
     from ..backends.cblas import active_blas
 
-    return (
-        f"{ops.name}, {active_isa()}, {active_blas()} BLAS" if ops.device_type == "cpu" else f"{ops.name}, {gpu_line()}"
-    )
+    if ops.device_type == "cpu":
+        return f"{ops.name}, {active_isa()}, {active_blas()} BLAS"
+    return f"{ops.name}, gpu {ops.device_id}: {gpu_name(ops.device_id)}"
 
 
 def blas_lines() -> List[Tuple[str, str]]:
@@ -72,17 +74,57 @@ def blas_lines() -> List[Tuple[str, str]]:
     return [("blas", f"{about['active']}, chosen by {about['chosen_by']}"), *providers]
 
 
-def gpu_line() -> str:
-    """The GPU, or the reason why there is none to use."""
+def gpu_name(number: int) -> str:
+    """What a device calls itself."""
+    import cupy
+
+    return str(cupy.cuda.runtime.getDeviceProperties(number)["name"].decode())
+
+
+def gpu_lines() -> List[Tuple[str, str]]:
+    """Each GPU with its memory, then the versions that kernels are compiled with; or why there is none to use."""
     from ..backends import gpu_problem
+    from ..backends.cuda import is_deterministic
 
     problem = gpu_problem()
     if problem:
-        return f"not used: {problem}"
+        return [("gpu", f"not used: {problem}")]
     import cupy
 
-    devices = range(cupy.cuda.runtime.getDeviceCount())
-    return ", ".join(cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in devices)
+    runtime = cupy.cuda.runtime
+    lines = []
+    for number in range(runtime.getDeviceCount()):
+        with cupy.cuda.Device(number) as device:
+            free, total = runtime.memGetInfo()
+            capability, memory = device.compute_capability, f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        lines.append(
+            (f"  gpu {number}", f"{gpu_name(number)}, compute capability {capability[:-1]}.{capability[-1]}, {memory}")
+        )
+    driver, toolkit = (_cuda_version(each()) for each in (runtime.driverGetVersion, runtime.runtimeGetVersion))
+    modes = [name for name, on in (("deterministic", is_deterministic()), ("checking", _is_checking())) if on]
+    cuda = f"driver for CUDA {driver}, runtime {toolkit}, kernels compiled by {_nvrtc_version()}"
+    return [("gpu", f"{len(lines)} CUDA device{'s' if len(lines) > 1 else ''}"), *lines, ("  cuda", cuda)] + (
+        [("  modes", ", ".join(modes))] if modes else []
+    )
+
+
+def _cuda_version(number: int) -> str:
+    """13.0 of 13000."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _is_checking() -> bool:
+    return os.environ.get("THINC_CORE_CHECK") == "1"
+
+
+def _nvrtc_version() -> str:
+    """The compiler of kernels, or why there is none: CuPy brings it only when asked to."""
+    from cupy.cuda import nvrtc
+
+    try:
+        return "NVRTC {}.{}".format(*nvrtc.getVersion())
+    except Exception as error:  # of every kind, where the library is missing or broken
+        return f"nothing yet: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
 
 
 def _version(package: str) -> str:

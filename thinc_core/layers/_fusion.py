@@ -1,19 +1,24 @@
 """How layers say that they can be run together, where that gives the same result sooner. The tree of nodes stays.
 
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
-_normalized_maxout.py: a Maxout layer and the LayerNorm behind it.
+_normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
+
+A forward function with an attribute `plus`, called as plus(layer, X, is_train, added), gives added + layer(X) in the same
+pass. One with `adds_gradient` has a backprop that takes a second array, to add to the gradient that it returns.
 """
 
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Tuple, TypeVar
 
+from ..errors import add_node_to_error
 from ..model import Model
+from ._sequence import add_up
 
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
     """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
-    "hash table", "maxout" or "layernorm"."""
+    "hash table", "maxout", "layernorm" or "dropout"."""
 
     def mark(forward: ForwardT) -> ForwardT:
         forward.fused_part = name  # type: ignore[attr-defined]
@@ -24,6 +29,20 @@ def part(name: str) -> Callable[[ForwardT], ForwardT]:
 
 def is_part(layer: Model, *names: str) -> bool:
     return getattr(layer._func, "fused_part", None) in names
+
+
+def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
+    """added + layer(X), and the backprop of the layer. Neither array is written to."""
+    plus = getattr(layer._func, "plus", None)
+    try:
+        if plus is not None:
+            return plus(layer, X, is_train, added)
+        Y, backprop = layer._func(layer, X, is_train)
+        return add_up([added, Y]), backprop
+    except Exception as error:
+        if isinstance(layer, Model):
+            add_node_to_error(error, layer, X)
+        raise
 
 
 def column_of(branch: Model) -> Any:

@@ -29,7 +29,7 @@ class MixedTables:
     """A step of a chain that stands for two of its layers: the tables, and the Maxout layer that mixes them."""
 
     def __init__(self, tables: List[Table], index: Any, mixer: Model) -> None:
-        self.tables, self.index, self.mixer = tables, index, mixer
+        self.tables, self.index, self.mixer, self.nodes = tables, index, mixer, (mixer,)
         self.name, self._layers = mixer.name, [*(table.layer for table in tables), mixer]
 
     @staticmethod

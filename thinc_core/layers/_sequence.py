@@ -1,13 +1,15 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
+from itertools import accumulate
 from typing import Any, Callable, List, Sequence, Tuple
 
 import numpy
 
-from ..backends import Ops
+from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
+from ._gradients import check_shape
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -57,6 +59,18 @@ def lengths_and_shape(model: Model, X: Any) -> Tuple[Any, Tuple[int, ...]]:
     return X.lengths, X.dataXd.shape
 
 
+def rows_like(model: Model, dY: Any, shape: Tuple[int, ...]) -> Any:
+    """A place for the gradient of data of this shape: with it no backend has to ask the device how many rows it has."""
+    return model.ops.alloc((shape[0], dY.shape[1]), dtype=dY.dtype, zeros=False)
+
+
+def check_padded(model: Model, X: Any) -> None:
+    """RAISES: KindError unless X is a Padded."""
+    if not isinstance(X, Padded):
+        hint = "with_padded() wraps the layer for other batches"
+        raise KindError(f"{model.name}: X must be a Padded; got {type(X).__name__} ({hint})")
+
+
 def columns(ops: Ops, X: Any, start: int, stop: int) -> Any:
     """Columns start up to stop of the arrays in X, as arrays of their own."""
     return combine(lambda arrays: ops.as_contig(arrays[0][..., start:stop]), [X])
@@ -67,7 +81,7 @@ def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
 
 
 def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
-    return Ragged(ops.flatten(Xs), ops.asarray1i(lengths_of(Xs)))
+    return Ragged(ops._joined(Xs), ops._batch_lengths(lengths_of(Xs)))
 
 
 def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
@@ -77,7 +91,8 @@ def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
 def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
     """Sequences as a Padded with the steps and the order of columns that X has."""
     Y: Any = ops.list2padded(seqs)
-    if Y.data.shape[0] == X.data.shape[0] and (Y.indices == X.indices).all():
+    given, wanted = (ops._host("list2padded", "indices", each.indices) for each in (Y, X))
+    if Y.data.shape[0] == X.data.shape[0] and (given == wanted).all():
         return Y
     data = ops.alloc((*X.data.shape[:2], *Y.data.shape[2:]), dtype=Y.data.dtype)
     data[: Y.data.shape[0]] = Y.data[:, Y.indices.argsort()[X.indices]]
@@ -86,16 +101,23 @@ def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
 
 def live_rows(ops: Any, Xp: Padded) -> Any:
     """An index of the (steps * columns) rows of the data that belong to a sequence, step by step."""
-    sizes, (steps, columns) = ops.to_numpy(Xp.size_at_t), Xp.data.shape[:2]
+    sizes, (steps, columns) = ops._host("padded2list", "size_at_t", Xp.size_at_t), Xp.data.shape[:2]
     if len(sizes) == steps and (sizes == columns).all():
         return slice(None)
     return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))
 
 
-def rows_of(Xp: Padded, live: Any, width: int) -> Any:
-    """(rows, width) the live rows, which may be a view of the data."""
+def rows_of(model: Model, Xp: Padded, live: Any, width: int) -> Any:
+    """(rows, width) the live rows, which may be a view of the data. RAISES: TypeError for those of another device."""
+    checks.array(model.name, "X", Xp.data, model.ops.xp)
     steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
     return Xp.data.reshape(steps * columns, found or width)[live]
+
+
+def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: int) -> Any:
+    """rows_of for a gradient. RAISES: ValueError unless it has the steps and columns of Xp and that width."""
+    check_shape(model, dYp.data, (*Xp.data.shape[:2], width))
+    return rows_of(model, dYp, live, width)
 
 
 def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
@@ -106,3 +128,51 @@ def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
         data = ops.alloc((steps * columns, width), dtype=rows.dtype)
         data[live] = rows
     return Padded(data.reshape(steps, columns, width), Xp.size_at_t, Xp.lengths, Xp.indices)
+
+
+def flat_items(X: Sequence[Sequence[Any]]) -> List[Any]:
+    """The items of all sequences in one list."""
+    return [item for items in X for item in items]
+
+
+def nested(items: Any, lengths: Sequence[int]) -> List[Any]:
+    """A list of pieces of the given lengths: the inverse of flat_items."""
+    ends = list(accumulate(lengths))
+    return [items[end - length : end] for length, end in zip(lengths, ends)]
+
+
+def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """The rows of a Ragged or Padded, one sequence after the other, and the lengths of these.
+
+    RETURNS: rows, lengths, a function that picks the rows of another batch like X, and one that makes a batch of rows.
+    RAISES: TypeError for anything else.
+    """
+    if isinstance(X, Ragged):
+        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+    if not isinstance(X, Padded):
+        hint = "with_ragged(layer) takes other batches"
+        raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
+    steps, columns = X.data.shape[:2]
+    live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
+    index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
+
+    def pick(Y: Padded) -> Any:
+        return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
+
+    def restore(rows: Any) -> Padded:
+        data = model.ops.alloc((steps * columns, rows.shape[1]), dtype=rows.dtype)
+        data[index] = rows
+        return replace_data(X, data.reshape(steps, columns, rows.shape[1]))
+
+    return pick(X), X.lengths, pick, restore
+
+
+def window_rows(ops: Ops, lengths: Any, offsets: Any) -> Any:
+    """(rows, offsets) int32: for each row of the sequences those at some offsets from it, -1 beyond the ends.
+
+    lengths, offsets: on the host.
+    """
+    ends = numpy.repeat(numpy.cumsum(lengths), lengths)[:, None]
+    rows = numpy.arange(len(ends))[:, None] + offsets
+    inside = (rows < ends) & (rows >= ends - numpy.repeat(lengths, lengths)[:, None])
+    return ops.asarray(numpy.where(inside, rows, -1).astype("int32"))

@@ -1,29 +1,39 @@
 """What the with_* layers share: run the child on another kind of batch and give back the kind that came in."""
 
+import functools
 from types import MappingProxyType
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..model import Model
-from ..types import Ragged
+from ..types import Padded, Ragged
 from ..util import partial
-from ._sequence import array_of, combine
+from ._gradients import backprop_child
+from ._sequence import array_of, combine, lengths_of
 from ._widths import hand_down
 
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)
 Convert = Callable[[Model, Any], Tuple[Any, Callable[[Any], Any]]]
 
 
-def run_converted(convert: Convert, model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+def run_converted(
+    convert: Convert, model: Model, X: Any, is_train: bool, run: Callable[..., Any] = Model.__call__
+) -> Tuple[Any, Callable]:
+    """Run the child on the converted batch. run(child, X, is_train): in a way of its own."""
     layer = model._layers[0]
     inner_X, restore = convert(model, X)
     if restore is unchanged:
-        return layer(X, is_train)
+        Y, callback = run(layer, X, is_train)
+        return Y, functools.partial(backprop_child, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
-    inner_Y, callback = layer(inner_X, is_train)
+    inner_Y, callback = run(layer, inner_X, is_train)
     width = _width_if_empty(inner_Y)
 
     def backprop(dY: Any) -> Any:
-        dX = restore(callback(_with_width(convert(model, dY)[0], width)))
+        sizes = _sizes(X)
+        if sizes is not None and _sizes(dY) != sizes:
+            found = f"as long as the output, {sizes}; got {_sizes(dY) or type(dY).__name__}"
+            raise ValueError(f"{model.name}: dY must be sequences {found}")
+        dX = restore(backprop_child(model, callback, _with_width(convert(model, dY)[0], width)))
         if isinstance(X, Ragged) and dX.data_shape != X.data_shape:
             return Ragged(dX.data.reshape(X.dataXd.shape), X.lengths)
         return dX
@@ -82,3 +92,12 @@ def _with_width(X: Any, width: Optional[int]) -> Any:
 def _width_if_empty(X: Any) -> Optional[int]:
     data = array_of(X)
     return None if isinstance(data, (list, tuple)) or data.size else data.shape[-1]
+
+
+def _sizes(X: Any) -> Optional[List[int]]:
+    """Lengths of the items of a list, or how many rows there are in all, or steps and columns."""
+    if isinstance(X, list):
+        return lengths_of(X)
+    if isinstance(X, Ragged):
+        return [len(X.data)]
+    return list(X.data.shape[:2]) if isinstance(X, Padded) else None

@@ -4,9 +4,9 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import identity
+from ._gradients import backprop_each, identity
 from ._sequence import add_up
-from ._widths import sample_width
+from ._widths import sample_width, width_of_any
 
 InT = TypeVar("InT")
 OutT = TypeVar("OutT")
@@ -22,6 +22,7 @@ def add(layer1: Model[InT, OutT], layer2: Model[InT, OutT], *layers: Model) -> M
     return Model("add", forward, init=init, dims=branch_dims(children), layers=children)
 
 
+@width_of_any
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     layers: Any = model._layers
     if not layers:
@@ -29,7 +30,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     Ys, callbacks = zip(*[layer(X, is_train) for layer in layers])
 
     def backprop(dY: OutT) -> InT:
-        return add_up([callback(dY) for callback in callbacks])
+        return add_up(backprop_each(model, callbacks, [dY] * len(callbacks)))
 
     return add_up(Ys), backprop
 

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
 from ._fusion import part
+from ._gradients import check_array, check_shape
 
 AxisIndex = Union[int, slice, Sequence[int]]
 Index = Union[AxisIndex, Tuple[AxisIndex, ...]]
@@ -33,12 +34,15 @@ def ints_getitem(index: Index) -> Model[IntsXd, IntsXd]:
 
 @part("getitem")
 def forward(model: Model[ArrayTXd, ArrayTXd], X: ArrayTXd, is_train: bool) -> Tuple[ArrayTXd, Callable]:
+    check_array(model, X)
     ops, index = model.ops, model.attrs["index"]
     if X.shape == (0, 0):
         X = ops.alloc((0, _columns_needed(index)), dtype=X.dtype)
-    shape, dtype = X.shape, X.dtype
+    Y, shape, dtype = X[index], X.shape, X.dtype
+    Y_shape = Y.shape
 
     def backprop(dY: ArrayTXd) -> ArrayTXd:
+        check_shape(model, dY, Y_shape)
         dX = ops.alloc(shape, dtype=dtype)
         if _is_basic(index):
             dX[index] = dY
@@ -46,7 +50,7 @@ def forward(model: Model[ArrayTXd, ArrayTXd], X: ArrayTXd, is_train: bool) -> Tu
             ops.xp.add.at(dX, index, dY)
         return dX
 
-    return X[index], backprop
+    return Y, backprop
 
 
 def _is_basic(index: Any) -> bool:

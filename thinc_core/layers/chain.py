@@ -3,11 +3,11 @@
 from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
 
 from ..config import registry
-from ..errors import add_node_to_error
 from ..model import Model
 from ._fusion import is_part, part
 from ._mixed_tables import fused
 from ._normalized_maxout import normalized
+from ._steps import run_forgetting, run_keeping
 from ._widths import init_in_turn
 from .concatenate import forward as concatenate_forward
 
@@ -33,47 +33,32 @@ def chain(layer1: Model[InT, Any], layer2: Model[Any, Any], *layers: Model[Any, 
 
 @part("chain")
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
-    if is_train:
-        return _forward_keeping(model, X, True)
-    Y: Any = X
-    layer = model
-    try:
-        for layer in _steps(model, X):
-            Y = layer._func(layer, Y, False)[0]
-    except Exception as error:
-        add_node_to_error(error, getattr(layer, "mixer", layer))
-        raise
-
-    def backprop(dY: OutT) -> InT:
-        return _forward_keeping(model, X, False)[1](dY)
-
-    return Y, backprop
+    return _plus(model, X, is_train, None)
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     init_in_turn(model, X, Y)
 
 
-def _forward_keeping(model: Model[InT, OutT], X: Any, is_train: bool) -> Tuple[Any, Callable]:
-    callbacks = []
-    layer = model
-    try:
-        for layer in _steps(model, X):
-            X, callback = layer._func(layer, X, is_train)
-            callbacks.append(callback)
-    except Exception as error:
-        add_node_to_error(error, getattr(layer, "mixer", layer))
-        raise
+def _plus(model: Model[InT, OutT], X: InT, is_train: bool, added: Optional[OutT]) -> Tuple[OutT, Callable]:
+    """added + chain(X); None adds nothing."""
+    if is_train:
+        return run_keeping(model, _steps(model, X), X, True, added)
+    Y = run_forgetting(_steps(model, X), X, added)
 
-    def backprop(dY: Any) -> Any:
-        for callback in reversed(callbacks):
-            dY = callback(dY)
-        return dY
+    def backprop(dY: OutT, plus: Optional[InT] = None) -> InT:
+        return run_keeping(model, _steps(model, X), X, False, None)[1](dY, plus)
 
-    return X, backprop
+    return Y, backprop
+
+
+forward.plus = _plus  # type: ignore[attr-defined]
+forward.adds_gradient = True  # type: ignore[attr-defined]
 
 
 def _steps(model: Model[InT, OutT], X: Any) -> Sequence[Any]:
     if model._layers and model._layers[0]._func is concatenate_forward:
         return fused(model, X)
-    return normalized(model._layers) if model._layers and is_part(model._layers[0], "maxout") else model._layers
+    return (
+        normalized(model._layers) if model._layers and is_part(model._layers[0], "maxout", "chain") else model._layers
+    )

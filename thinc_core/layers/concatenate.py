@@ -6,9 +6,10 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
+from ._gradients import backprop_each, check_width
 from ._hash_tables import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
-from ._widths import sample_width
+from ._widths import sample_width, width_of_all
 from .add import branch_dims, flat, set_widths
 from .noop import noop
 
@@ -29,6 +30,7 @@ def concatenate(*layers: Model) -> Model[InT, OutT]:
     return Model(name, forward, init=init, dims=branch_dims(children), layers=children)
 
 
+@width_of_all
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     ops = model.ops
     tables = hash_tables(model, X)
@@ -39,8 +41,9 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     ends = list(accumulate(get_width(Y) for Y in Ys))
 
     def backprop(dY: OutT) -> InT:
+        check_width(model, dY, ends[-1])
         parts = [columns(ops, dY, start, end) for start, end in zip([0, *ends], ends)]
-        return add_up([callback(part) for callback, part in zip(callbacks, parts)])
+        return add_up(backprop_each(model, callbacks, parts))
 
     return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), Ys), backprop
 

@@ -1,9 +1,10 @@
 """Dropout: random zeros while training."""
 
-from typing import Any, Callable, Tuple, TypeVar
+from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._fusion import part
 from ._gradients import identity
 from ._sequence import combine
 from ._widths import keeps_width
@@ -23,19 +24,35 @@ def Dropout(rate: float = 0.0) -> Model[InT, InT]:
 
 
 @keeps_width
+@part("dropout")
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
-    rate = model.attrs["dropout_rate"]
-    if not (is_train and rate and model.attrs["is_enabled"]):
+    if not (is_train and model.attrs["dropout_rate"] and model.attrs["is_enabled"]):
         return X, identity
-    masks = combine(lambda arrays: model.ops.get_dropout_mask(arrays[0].shape, rate), [X])
+    draws: List[Tuple[Any, ...]] = []
+
+    def drop(arrays: Any) -> Any:
+        draws.append((arrays[0].shape, *draw(model, is_train)))
+        return _dropped(model.ops, arrays[0], *draws[-1])
 
     def backprop(dY: InT) -> InT:
-        return combine(_multiply, [dY, masks])
+        left = iter(draws)
+        return combine(lambda arrays: _dropped(model.ops, arrays[0], *next(left)), [dY])
 
-    return combine(_multiply, [X, masks]), backprop
+    return combine(drop, [X]), backprop
 
 
-def _multiply(arrays: Any) -> Any:
-    array, mask = arrays
-    product = array * mask
-    return product.astype(array.dtype, copy=False) if array.dtype.kind == "f" else product
+def _dropped(ops: Any, X: Any, shape: Any, rate: float, seed: int) -> Any:
+    """X after dropout of an array of that shape with that draw; the gradient is the same function of dY."""
+    if X.shape != shape:
+        raise ValueError(f"dropout: dY must have the shape of the output {shape}; got {X.shape}")
+    if X.dtype.kind == "f":
+        return ops.dropout(X, rate, seed)
+    return X * ops.dropout(ops.alloc(shape) + 1, rate, seed)
+
+
+def draw(model: Optional[Model], is_train: bool) -> Tuple[float, int]:
+    """Rate and seed of the next mask of a Dropout node; the rate is 0 when it drops nothing, or is None."""
+    if model is None or not is_train or not model.attrs["is_enabled"] or not model.attrs["dropout_rate"]:
+        return 0.0, 0
+    rate = model.attrs["dropout_rate"]
+    return rate, model.ops.dropout_seed(rate)

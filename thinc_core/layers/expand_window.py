@@ -1,10 +1,12 @@
 """expand_window: every row with its neighbours, so that the next layer can see them."""
 
-from typing import Callable, Tuple, TypeVar, Union, cast
+from typing import Any, Callable, Tuple, TypeVar, Union
 
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._gradients import check_array, check_shape
+from ._sequence import add_up, array_of
 
 InT = TypeVar("InT", Floats2d, Ragged)
 
@@ -24,19 +26,26 @@ def forward(
 ) -> Tuple[Union[Floats2d, Ragged], Callable]:
     ops, nW = model.ops, model.attrs["window_size"]
     if not isinstance(X, Ragged):
+        check_array(model, X)
+    lengths, shape = X.lengths if isinstance(X, Ragged) else None, array_of(X).shape
+    Y = ops.seq2col(_rows(X), nW, lengths=lengths)
+    wide = Y.shape
 
-        def backprop_array(dY: Floats2d) -> Floats2d:
-            return ops.backprop_seq2col(dY, nW)
+    def backprop(dY: Any, plus: Any = None) -> Any:
+        check_shape(model, _rows(dY), wide)
+        fits = plus is None or array_of(plus).shape == shape
+        added = _rows(plus) if fits else None
+        dX: Any = ops.backprop_seq2col(_rows(dY), nW, lengths=lengths, plus=added)
+        dX = dX if lengths is None else Ragged(dX.reshape(shape), lengths)
+        return dX if fits else add_up([plus, dX])
 
-        return ops.seq2col(X, nW), backprop_array
-
-    lengths, shape = X.lengths, X.dataXd.shape
-
-    def backprop(dY: Ragged) -> Ragged:
-        dX = ops.backprop_seq2col(cast(Floats2d, dY.data), nW, lengths=lengths)
-        return Ragged(dX.reshape(shape), lengths)
-
-    return Ragged(ops.seq2col(cast(Floats2d, X.data), nW, lengths=lengths), lengths), backprop
+    return Y if lengths is None else Ragged(Y, lengths), backprop
 
 
+def _rows(X: Any) -> Any:
+    """The rows of an array or a Ragged, in two dimensions."""
+    return X.data if isinstance(X, Ragged) else X
+
+
+forward.adds_gradient = True  # type: ignore[attr-defined]
 forward.output_width = lambda model, width: width and (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from typing import Callable, List, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import Array2d
+from ._gradients import check_items, check_shape
 from ._sequence import lengths_of
 from ._widths import keeps_width
 
@@ -19,9 +20,12 @@ def list2array() -> Model[List[OutT], OutT]:
 
 @keeps_width
 def forward(model: Model[List[OutT], OutT], Xs: List[OutT], is_train: bool) -> Tuple[OutT, Callable]:
-    lengths = lengths_of(Xs)
+    check_items(model, Xs, "a list of arrays")
+    lengths, Y = lengths_of(Xs), cast(OutT, model.ops.flatten(Xs))
+    shape = Y.shape
 
     def backprop(dY: OutT) -> List[OutT]:
+        check_shape(model, dY, shape)
         return cast(List[OutT], model.ops.unflatten(dY, lengths))
 
-    return cast(OutT, model.ops.flatten(Xs)), backprop
+    return Y, backprop

@@ -5,6 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
+from ._gradients import check_items, check_shape
 from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=List2d)
@@ -18,7 +19,12 @@ def list2padded() -> Model[InT, Padded]:
 
 @keeps_width
 def forward(model: Model[InT, Padded], Xs: Any, is_train: bool) -> Tuple[Padded, Callable]:
+    check_items(model, Xs, "a list of arrays")
+    Y: Any = model.ops.list2padded(Xs)
+    shape = Y.data.shape
+
     def backprop(dYp: Padded) -> InT:
+        check_shape(model, dYp.data, shape)
         return cast(InT, model.ops.padded2list(dYp))
 
-    return model.ops.list2padded(Xs), backprop
+    return Y, backprop

@@ -5,6 +5,7 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
+from ._gradients import check_items, check_shape
 from ._sequence import lengths_of
 from ._widths import keeps_width
 
@@ -19,10 +20,14 @@ def list2ragged() -> Model[InT, Ragged]:
 
 @keeps_width
 def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tuple[Ragged, Callable]:
+    check_items(model, Xs, "a list of arrays")
     lengths = lengths_of(Xs)
     X = model.ops.flatten(Xs)
+    shape = X.shape
 
     def backprop(dYr: Ragged) -> List[ArrayXd]:
-        return model.ops.unflatten(dYr.data.reshape(X.shape), lengths)
+        dX = dYr.data if len(shape) < 3 else dYr.data.reshape((-1, *shape[1:]))
+        check_shape(model, dX, shape)
+        return model.ops.unflatten(dX.reshape(shape), lengths)
 
-    return Ragged(X, model.ops.asarray1i(lengths)), backprop
+    return Ragged(X, model.ops._batch_lengths(lengths)), backprop

@@ -1,11 +1,12 @@
 """padded2list: the sequences of a Padded as a list of arrays."""
 
-from typing import Callable, Tuple, TypeVar, cast
+from typing import Any, Callable, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
-from ._sequence import pad_like
+from ._gradients import check_lengths, check_shape
+from ._sequence import lengths_of, pad_like
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=List2d)
@@ -19,7 +20,13 @@ def padded2list() -> Model[Padded, OutT]:
 
 @keeps_width
 def forward(model: Model[Padded, OutT], Xp: Padded, is_train: bool) -> Tuple[OutT, Callable]:
-    def backprop(dYs: OutT) -> Padded:
-        return pad_like(model.ops, Xp, dYs)
+    Ys: Any = model.ops.padded2list(Xp)
+    lengths, shape = lengths_of(Ys), Xp.data.shape
 
-    return cast(OutT, model.ops.padded2list(Xp)), backprop
+    def backprop(dYs: OutT) -> Padded:
+        check_lengths(model, dYs, lengths)
+        dXp = pad_like(model.ops, Xp, dYs)
+        check_shape(model, dXp.data, shape)
+        return dXp
+
+    return Ys, backprop

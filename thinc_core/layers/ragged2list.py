@@ -5,6 +5,8 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
+from ._gradients import check_lengths, check_shape
+from ._sequence import lengths_and_shape, lengths_of
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=ListXd)
@@ -18,9 +20,14 @@ def ragged2list() -> Model[Ragged, OutT]:
 
 @keeps_width
 def forward(model: Model[Ragged, OutT], Xr: Ragged, is_train: bool) -> Tuple[List[ArrayXd], Callable]:
-    ops, lengths, X = model.ops, Xr.lengths, Xr.dataXd
+    ops, (lengths, shape) = model.ops, lengths_and_shape(model, Xr)
+    Ys = ops.unflatten(Xr.dataXd, lengths)
+    sizes = lengths_of(Ys)
 
     def backprop(dYs: List[ArrayXd]) -> Ragged:
-        return Ragged(ops.flatten(dYs).reshape(X.shape), lengths)
+        check_lengths(model, dYs, sizes)
+        dX = ops.flatten(dYs)
+        check_shape(model, dX, shape)
+        return Ragged(dX.reshape(shape), lengths)
 
-    return ops.unflatten(X, lengths), backprop
+    return Ys, backprop

@@ -4,7 +4,10 @@ from typing import Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._fusion import run_plus
+from ._gradients import backprop_child
 from ._sequence import add_up
+from ._widths import width_of_child
 from ._wrapper import init_child
 
 InT = TypeVar("InT")
@@ -20,13 +23,18 @@ def residual(layer: Model[InT, InT]) -> Model[InT, InT]:
     return Model(f"residual({layer.name})", forward, init=init, dims=dims, layers=[layer])
 
 
+@width_of_child
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
-    Y, backprop_layer = model._layers[0](X, is_train)
+    layer = model._layers[0]
+    Y, backprop_layer = run_plus(layer, X, is_train, X)
+    adds_gradient = getattr(layer._func, "adds_gradient", False)
 
     def backprop(dY: InT) -> InT:
-        return add_up([dY, backprop_layer(dY)])
+        if adds_gradient:
+            return backprop_child(model, backprop_layer, dY, dY)
+        return add_up([dY, backprop_child(model, backprop_layer, dY)])
 
-    return add_up([X, Y]), backprop
+    return Y, backprop
 
 
 def init(model: Model[InT, InT], X: Optional[InT] = None, Y: Optional[InT] = None) -> None:

@@ -52,10 +52,9 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
     ops, W, temperature = model.ops, model.get_param("W"), model.attrs[TEMPERATURE_ATTR]
     validate_temperature(temperature)
     X = as_wide(X, W)
-    Y = ops.affine(X, W, model.get_param("b"))
     if not (model.attrs[NORMALIZE_ATTR] or is_train):
-        return Y, _no_backprop
-    Y = ops.softmax(Y, inplace=True, temperature=temperature)
+        return ops.affine(X, W, model.get_param("b")), _no_backprop
+    Y = ops.affine_softmax(X, W, model.get_param("b"), temperature)
 
     def backprop(dY: Floats2d) -> Floats2d:
         check_gradient("softmax", dY, Y)

@@ -5,7 +5,9 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
-from ._sequence import lengths_of, replace_data
+from ._fusion import run_plus
+from ._sequence import add_up, lengths_of, replace_data
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, ListXd, ArrayXd])
@@ -20,8 +22,25 @@ def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT
     return wrap("with_array", forward, _convert, layer, {"pad": pad})
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
+
+
+def _plus(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool, added: SeqT) -> Tuple[SeqT, Callable]:
+    """added + the layer's output, in the same pass where the data are an array already."""
+    if not isinstance(Xseq, Ragged) or not isinstance(added, Ragged) or not Xseq.data.size:
+        Y, backprop = forward(model, Xseq, is_train)
+        return add_up([added, Y]), backprop
+    plus = added.dataXd
+
+    def run(layer: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+        return run_plus(layer, X, is_train, plus)
+
+    return run_converted(_convert, model, Xseq, is_train, run)
+
+
+forward.plus = _plus  # type: ignore[attr-defined]
 
 
 def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
@@ -36,4 +55,4 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
 
 def convert_list(model: Model, Xs: Any) -> Tuple[Any, Callable[[Any], Any]]:
     ops, pad, lengths = model.layers[0].ops, model.attrs["pad"], lengths_of(Xs)
-    return ops.flatten(Xs, pad=pad), lambda Y: ops.unflatten(Y, lengths, pad=pad)
+    return ops._joined(Xs, pad=pad), lambda Y: ops.unflatten(Y, lengths, pad=pad)

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d, List2d, Padded, Ragged
 from ._sequence import replace_data
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 from .with_array import convert_list
 
@@ -21,6 +22,7 @@ def with_array2d(layer: Model[Array2d, Array2d], pad: int = 0) -> Model[SeqT, Se
     return wrap("with_array", forward, _convert, layer, {"pad": pad})
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

@@ -6,6 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded, Ragged
 from ._sequence import from_ragged, pad_like
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 SeqT = TypeVar("SeqT", bound=Union[Padded, Ragged, List2d])
@@ -17,6 +18,7 @@ def with_list(layer: Model[List2d, List2d]) -> Model[SeqT, SeqT]:
     return wrap("with_list", forward, _convert, layer)
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

@@ -3,9 +3,11 @@
 from typing import Any, Callable, Tuple, TypeVar, Union
 
 from ..config import registry
+from ..errors import KindError
 from ..model import Model
 from ..types import Array3d, Ints1d, List2d, Padded, Ragged
 from ._sequence import from_ragged
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 PaddedData = Tuple[Array3d, Ints1d, Ints1d, Ints1d]
@@ -20,6 +22,7 @@ def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
     return wrap("with_padded", forward, _convert, layer)
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 
@@ -35,6 +38,9 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
         return Padded(*X), lambda Y: (Y.data, Y.size_at_t, Y.lengths, Y.indices)
     if isinstance(X, (list, tuple)):
         return ops.list2padded(X), ops.padded2list
+    if getattr(X, "ndim", 0) != 3:
+        found = f"an array of shape {X.shape}" if hasattr(X, "shape") else type(X).__name__
+        raise KindError(f"{model.name}: X must be a list, Ragged, Padded or an array of rank 3; got {found}")
     return _all_running(model, X), lambda Y: Y.data
 
 

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, Ints1d, ListXd, Padded, Ragged
 from ._sequence import from_ragged, pad_like, to_ragged
-from ._widths import output_width
+from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
 RaggedData = Tuple[ArrayXd, Ints1d]
@@ -20,11 +20,9 @@ def with_ragged(layer: Model[Ragged, Ragged]) -> Model[SeqT, SeqT]:
     return wrap("with_ragged", forward, _convert, layer, has_dims=False)
 
 
+@width_of_child
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
-
-
-forward.output_width = lambda model, width: output_width(model.layers[0], width)  # type: ignore[attr-defined]
 
 
 def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
@@ -39,8 +37,11 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
 
 
 def _is_data_and_lengths(X: Any) -> bool:
-    """A pair of arrays may also be two sequences; only lengths are integers of rank 1 that add up to the rows."""
+    """A pair of arrays may also be two sequences, which are alike; lengths are integers of rank 1 beside other data. Of
+    two arrays of integers the second are lengths if they add up to the rows of the first."""
     if not (isinstance(X, tuple) and len(X) == 2):
         return False
     data, lengths = X
-    return lengths.ndim == 1 and lengths.dtype.kind in "iu" and int(lengths.sum()) == data.shape[0]
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        return False
+    return data.ndim > 1 or data.dtype.kind not in "iu" or int(lengths.sum()) == data.shape[0]

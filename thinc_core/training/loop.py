@@ -3,8 +3,10 @@
 import math
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..backends import use_matmul_precision
+from ..grad_scaler import GradScaler
 from ..model import Model
 from ..types import Ragged
 from .batching import Batch, Split, epoch_order, make_batches
@@ -13,6 +15,7 @@ from .evaluation import Scores, averaged, cross_entropy, evaluate, rows_of
 from .settings import TrainingSettings
 
 RECENT_DECAY = 0.95  # of TrainState.recent_loss: 1 / (1 - 0.95) = 20 updates
+STEPS_PER_READ = 20  # updates on a GPU until their losses are copied to the host, which waits for them
 
 
 @dataclass
@@ -42,14 +45,17 @@ class TrainState:
     def rows_per_second(self) -> float:
         return self.rows / max(self.seconds, 1e-9)
 
-    def count(self, batch: Batch, batch_loss: float, n_batches: int) -> None:
+    def count_loss(self, loss: float, n_rows: int, step: int) -> None:
+        """Note the loss, summed over rows, of the update with this number, counted from 1."""
+        weight = max(1 - RECENT_DECAY, 1 / step)
+        self.recent_loss += weight * (loss / n_rows - self.recent_loss)
+        self.loss_sum += loss
+        self.loss_rows += n_rows
+
+    def count(self, batch: Batch, n_batches: int) -> None:
         """Note one update that was made."""
-        loss, weight = batch_loss / batch.n_rows, max(1 - RECENT_DECAY, 1 / (self.step + 1))
-        self.recent_loss += weight * (loss - self.recent_loss)
         self.step += 1
         self.rows += batch.n_rows
-        self.loss_sum += batch_loss
-        self.loss_rows += batch.n_rows
         self.batch += 1
         if self.batch == n_batches:
             self.epoch, self.batch = self.epoch + 1, 0
@@ -80,35 +86,85 @@ class Event:
 Callback = Callable[[Event], None]
 
 
-def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> float:
-    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows."""
+class Losses:
+    """The losses of updates that are on a GPU still. Reading each at once would make the GPU wait for the host."""
+
+    def __init__(self, model: Model, state: TrainState) -> None:
+        self.ops, self.state = model.ops, state
+        self.most = 1 if self.ops.device_type == "cpu" else STEPS_PER_READ
+        self._waiting: List[Tuple[Any, int, int]] = []
+
+    def add(self, loss: Any, n_rows: int) -> None:
+        """loss: 0-d array, of the last update that was counted."""
+        self._waiting.append((loss, n_rows, self.state.step))
+
+    def read(self, at_once: bool = False) -> None:
+        """Tell the state, after every so many updates of the run. RAISES: UserError for a loss that is no number."""
+        if not self._waiting or (self.state.step % self.most and not at_once):
+            return
+        stacked = self.ops.to_numpy(self.ops.xp.stack([loss for loss, _, _ in self._waiting]))
+        waiting, self._waiting = self._waiting, []
+        for loss, (_, n_rows, step) in zip(stacked.tolist(), waiting):
+            if not math.isfinite(loss):
+                hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
+                raise UserError(f"training: the loss became {loss} at step {step} ({hint})")
+            self.state.count_loss(loss, n_rows, step)
+
+
+def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> Any:
+    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows, a 0-d array.
+
+    When the optimizer has a grad_scaler, the gradient of the loss is scaled by it.
+    """
+    scaler = getattr(optimizer, "grad_scaler", None)
     Y, backprop = model.begin_update(batch.X)
     guesses = rows_of(Y)
-    batch_loss = float(cross_entropy(guesses, batch.Y, model.ops.xp))
+    batch_loss = cross_entropy(guesses, batch.Y, model.ops.xp)
     d_guesses = loss.get_grad(guesses, batch.Y)
+    if scaler is not None:
+        d_guesses = scaler.scale(d_guesses)
+    if d_guesses.dtype != guesses.dtype:  # losses give float32
+        d_guesses = d_guesses.astype(guesses.dtype)
     backprop(Ragged(d_guesses, Y.lengths) if isinstance(Y, Ragged) else d_guesses)
     model.finish_update(optimizer)
+    if scaler is not None:
+        scaler.update()
     optimizer.step_schedules()
     return batch_loss
 
 
 def train_steps(
-    model: Model, optimizer: Any, loss: Any, split: Split, settings: TrainingSettings, state: TrainState
+    model: Model,
+    optimizer: Any,
+    loss: Any,
+    split: Split,
+    settings: TrainingSettings,
+    state: TrainState,
+    losses: Optional[Losses] = None,
 ) -> Iterator[Event]:
-    """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent."""
+    """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent.
+
+    losses: of updates on a GPU; `state` may lack those of the last twenty until losses.read(at_once=True). They are
+        there at the end of an epoch and when an evaluation is due.
+    With mixed_precision "float16" the optimizer gets a GradScaler, unless it has one.
+    """
+    losses = Losses(model, state) if losses is None else losses
+    if settings.mixed_precision == "float16" and getattr(optimizer, "grad_scaler", 0) is None:
+        optimizer.grad_scaler = GradScaler()
     while state.epoch < settings.epochs:
         order = epoch_order(len(split), settings.seed, state.epoch)
         batches = make_batches(split, order, settings.batch_size, settings.batch_unit)
         for items in batches[state.batch :]:
             began = time.perf_counter()
             batch = split.take(items, model.ops)
-            batch_loss = update(model, optimizer, loss, batch)
-            if not math.isfinite(batch_loss):
-                hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
-                raise UserError(f"training: the loss became {batch_loss} at step {state.step + 1} ({hint})")
+            with use_matmul_precision(settings.mixed_precision):
+                batch_loss = update(model, optimizer, loss, batch)
+            state.count(batch, len(batches))
+            losses.add(batch_loss, batch.n_rows)
+            step = Event("step", state, len(batches), batch.n_rows, ends_epoch=state.batch == 0)
+            losses.read(at_once=step.ends_epoch or _is_evaluation_due(step, settings))
             state.seconds += time.perf_counter() - began
-            state.count(batch, batch_loss, len(batches))
-            yield Event("step", state, len(batches), batch.n_rows, ends_epoch=state.batch == 0)
+            yield step
 
 
 def fit(
@@ -133,13 +189,15 @@ def fit(
     state = TrainState() if state is None else state
     if settings.patience and state.evaluations_since_best >= settings.patience:
         return _end(state, "patience", callbacks)
-    for step in train_steps(model, optimizer, loss, train, settings, state):
+    losses = Losses(model, state)
+    for step in train_steps(model, optimizer, loss, train, settings, state, losses):
         _tell(callbacks, step)
         if _is_evaluation_due(step, settings):
             _evaluate(model, optimizer, dev, step, callbacks)
             if settings.patience and state.evaluations_since_best >= settings.patience:
                 return _end(state, "patience", callbacks)
         if should_stop():
+            losses.read(at_once=True)
             return _end(state, "interrupted", callbacks)
     return _end(state, "epochs", callbacks)
 

@@ -63,12 +63,17 @@ class Task:
 
     def initialize(self, model: Model, n_labels: int) -> Model:
         """Give a model its dimensions and first weights. n_labels: 0 when not known, as before reading the corpus."""
-        X = self.sample_input()
+        X = on_device(self.sample_input(), model.ops)
         if not n_labels:
             return model.initialize(X=X)
         n_rows = len(rows_of(X))
         Y = model.ops.alloc2f(n_rows, n_labels)
         return model.initialize(X=X, Y=Ragged(Y, X.lengths) if isinstance(X, Ragged) else Y)
+
+
+def on_device(X: Any, ops: Any) -> Any:
+    """An array or Ragged of NumPy as one of this backend."""
+    return Ragged(ops.asarray(X.dataXd), ops.asarray(X.lengths)) if isinstance(X, Ragged) else ops.asarray(X)
 
 
 def task_types() -> Dict[str, Type[Task]]:

@@ -67,3 +67,19 @@ static void dropout_mask(T* mask, size_t n, uint64_t seed, uint32_t threshold, T
     }
   });
 }
+
+// Y = X times the mask of the elements from the first-th on, which begins a block of 64. Y may be X.
+template <typename T>
+static void dropout_from_(T* Y, const T* X, size_t n, size_t first, uint64_t seed, uint32_t threshold, T kept) {
+  T mask[64];
+  for (size_t i = 0; i < n; i += 64) {
+    dropout_block_(mask, (first + i) / 64, seed, (int32_t)threshold, kept);
+    each_(Y + i, n - i < 64 ? n - i : 64, [=, &mask](auto at) THINC_INLINE_LAMBDA { return at(X + i) * at(mask); });
+  }
+}
+template <typename T>
+static void dropout(T* Y, const T* X, size_t n, uint64_t seed, uint32_t threshold, T kept) {
+  in_parts_(n, 8, 64, [=](size_t first, size_t last) {
+    dropout_from_(Y + first, X + first, last - first, first, seed, threshold, kept);
+  });
+}

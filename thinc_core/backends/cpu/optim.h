@@ -19,34 +19,74 @@ static inline bool all_zero_(const T* X, size_t n) {
   return any == 0;
 }
 
-// mom1 = beta1 mom1 + (1 - beta1) g;  mom2 = beta2 mom2 + (1 - beta2) g^2;
-// weights -= learn_rate mom1 / (mod_rate sqrt(mom2) + eps);  gradient = 0.
-// 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
+// A step of one parameter: g = scale gradient;
+// mom1 = keep1 mom1 + take1 g;  mom2 = keep2 mom2 + take2 g^2;  weights -= rate mom1 / (mod sqrt(mom2) + eps);
+// weights -= along mom1;  weights *= decay;  average -= toward (average - weights);  gradient = 0.
+// Without moments it is weights -= rate g instead. 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
+template <typename T>
+struct Step_ {
+  T keep1, take1, keep2, take2, eps, rate, mod, scale, along, decay, toward;
+};
+template <typename T>
+static inline Step_<T> adam_step_(double beta1, double beta2, T eps, T rate, T mod) {
+  return {T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), eps, rate, mod, T(1), T(0), T(1), T(0)};
+}
+
+// A factor of 1 changes no bit, but 0 times an infinite mom1 would: a step along it is a case of its own.
+template <bool MOMENTS, bool ALONG, bool AVERAGE, typename T>
+static inline void step_values_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, Step_<T> s) {
+  THINC_INDEPENDENT
+  for (size_t i = 0; i < n; ++i) {
+    T g = gradient[i] * s.scale, w = weights[i];
+    if constexpr (MOMENTS) {
+      T m = s.keep1 * mom1[i] + s.take1 * g;
+      T v = s.keep2 * mom2[i] + s.take2 * (g * g);
+      mom1[i] = m;
+      mom2[i] = v;
+      w -= s.rate * m / (s.mod * sqrt_(v) + s.eps);
+      if constexpr (ALONG) w -= s.along * m;
+    } else {
+      w -= s.rate * g;
+    }
+    w *= s.decay;
+    weights[i] = w;
+    if constexpr (AVERAGE) average[i] -= s.toward * (average[i] - w);
+    gradient[i] = T(0);
+  }
+}
+
+// Settings with which moments of 0 stay 0 and change no weight that is 0 or does not decay.
+template <typename T>
+static inline bool is_settled_(const Step_<T>& s) {
+  const T sum = s.keep1 + s.take1 + s.keep2 + s.take2 + s.eps + s.rate + s.mod + s.scale + s.along + s.decay + s.toward;
+  return sum - sum == 0 && s.eps > 0 && s.mod >= 0 && s.rate >= 0 && s.scale >= 0 && s.decay >= 0;
+}
+
+template <bool MOMENTS, bool ALONG, bool AVERAGE, typename T>
+static void step_range_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, const Step_<T>& s) {
+  if constexpr (!MOMENTS) {
+    step_values_<MOMENTS, ALONG, AVERAGE>(weights, gradient, mom1, mom2, average, n, s);
+  } else {
+    const bool settled = is_settled_(s);
+    for (size_t i = 0; i < n; i += UNTOUCHED) {
+      const size_t size = n - i < UNTOUCHED ? n - i : UNTOUCHED;
+      if (settled && gradient[i] == 0 && mom1[i] == 0 && mom2[i] == 0 && all_zero_(gradient + i, size) &&
+          all_zero_(mom1 + i, size) && all_zero_(mom2 + i, size) &&
+          ((s.decay == 1 && !AVERAGE) || all_zero_(weights + i, size)) && (!AVERAGE || all_zero_(average + i, size)))
+        continue;
+      T* const a = AVERAGE ? average + i : nullptr;
+      step_values_<MOMENTS, ALONG, AVERAGE>(weights + i, gradient + i, mom1 + i, mom2 + i, a, size, s);
+    }
+  }
+}
+
 template <typename T>
 static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double beta1, double beta2, T eps, T learn_rate,
                  T mod_rate) {
-  T keep1 = T(beta1), keep2 = T(beta2), take1 = T(1 - beta1), take2 = T(1 - beta2);
-  // Settings with which moments of 0 stay 0 and change no weight.
-  const bool settled = eps > 0 && mod_rate >= 0 && mod_rate < T(INFINITY) && learn_rate >= 0 &&
-                       learn_rate < T(INFINITY) && keep1 - keep1 == 0 && keep2 - keep2 == 0;
-  in_parts_(n, 4, 1024, [=](size_t first, size_t last) {
-    for (size_t start = first, end; start < last; start = end) {
-      end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
-      if (settled && gradient[start] == 0 && mom1[start] == 0 && mom2[start] == 0 &&
-          all_zero_(gradient + start, end - start) && all_zero_(mom1 + start, end - start) &&
-          all_zero_(mom2 + start, end - start))
-        continue;
-      THINC_INDEPENDENT
-      for (size_t i = start; i < end; ++i) {
-        T g = gradient[i];
-        T m = keep1 * mom1[i] + take1 * g;
-        T v = keep2 * mom2[i] + take2 * (g * g);
-        mom1[i] = m;
-        mom2[i] = v;
-        weights[i] -= learn_rate * m / (mod_rate * sqrt_(v) + eps);
-        gradient[i] = T(0);
-      }
-    }
+  const Step_<T> step = adam_step_(beta1, beta2, eps, learn_rate, mod_rate);
+  in_parts_(n, 4, 1024, [=](size_t i, size_t last) {
+    T* const none = nullptr;
+    step_range_<true, false, false>(weights + i, gradient + i, mom1 + i, mom2 + i, none, last - i, step);
   });
 }
 
@@ -86,18 +126,22 @@ static inline double block_squares_(const float* X, size_t n) {
 static inline double block_squares_(const double* X, size_t n) { return wide_squares_(X, n); }
 
 // Blocks of one size, whoever computes them, are added in their order, so the sum does not depend on who that was.
+constexpr size_t SQUARES_BLOCK = 16384;
+template <typename T>
+static inline double squares_of_block_(const T* X, size_t n, size_t block) {
+  const size_t start = block * SQUARES_BLOCK, rest = n - start;
+  return block_squares_(X + start, rest < SQUARES_BLOCK ? rest : SQUARES_BLOCK);
+}
+
 template <typename T>
 static void sum_squares(double* total, const T* X, size_t n) {
-  constexpr size_t BLOCK = 16384, BLOCKS = 64;
+  constexpr size_t BLOCK = SQUARES_BLOCK, BLOCKS = 64;
   double sum = 0, part[BLOCKS];
   for (size_t start = 0; start < n; start += BLOCK * BLOCKS) {
     const size_t rest = n - start, blocks = rest < BLOCK * BLOCKS ? (rest + BLOCK - 1) / BLOCK : BLOCKS;
     double* const sums = part;
     in_parts_(blocks, BLOCK / 2, 1, [=](size_t first, size_t last) {
-      for (size_t i = first; i < last; ++i) {
-        const size_t left = n - start - i * BLOCK;
-        sums[i] = block_squares_(X + start + i * BLOCK, left < BLOCK ? left : BLOCK);
-      }
+      for (size_t i = first; i < last; ++i) sums[i] = squares_of_block_(X + start, rest, i);
     });
     for (size_t i = 0; i < blocks; ++i) sum += part[i];
   }
@@ -119,3 +163,5 @@ static void update_averages(T* ema, const T* weights, size_t n, T step) {
     }
   });
 }
+
+#include "optim_step.h"

@@ -29,10 +29,24 @@ def suffix(ops: Any, *arrays: Any) -> Optional[str]:
     for X in arrays[1:]:
         if X.dtype != dtype:
             return None
+    if ops._several is not False and not here(ops, *arrays):
+        return None
     found = FLOATS.get(dtype)
     if found is None and dtype.name == "bfloat16":
         found = FLOATS[dtype] = "bf16"
     return found
+
+
+def here(ops: Any, *arrays: Any) -> bool:
+    """Whether all arrays are on the current device. Asked only where there are several, which is found out once."""
+    runtime = ops.xp.cuda.runtime
+    if ops._several is None:
+        ops._several = runtime.getDeviceCount() > 1
+    number = runtime.getDevice()
+    for X in arrays:
+        if X.data.device_id != number:
+            return False
+    return True
 
 
 def same_shape(first: Any, *more: Any) -> bool:
@@ -57,7 +71,7 @@ def plain(X: Any) -> bool:
 
 def indices(ops: Any, values: Any) -> Tuple[Any, str]:
     """An array of integers in C order, and how kernels call its dtype; (None, "") when it is none."""
-    if type(values) is not getattr(ops.xp, "ndarray", None):
+    if type(values) is not getattr(ops.xp, "ndarray", None) or (ops._several is not False and not here(ops, values)):
         return None, ""
     found = INTEGERS.get(values.dtype)
     if found is not None:
@@ -78,6 +92,7 @@ def fits(ops: Any, out: Any, shape: Tuple[int, ...], dtype: Any, *read: Any) -> 
         return True
     return (
         type(out) is ops.xp.ndarray
+        and (ops._several is False or here(ops, out))
         and out.dtype == dtype
         and out.shape == shape
         and plain(out)

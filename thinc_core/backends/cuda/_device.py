@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -15,7 +16,9 @@ from ._errors import Describe, ErrorWord
 from ._launch import Kernel
 
 SOURCES = Path(__file__).parent
-OPTIONS = ("-std=c++17",)
+# NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise; that of CUDA 13.5 no longer does.
+OPTIONS = ("-std=c++17", "-default-device")
+DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
 THREADS = 256  # of a block; kernels are compiled for at most that many
 BLOCKS_PER_SM = 16  # two waves of full occupancy: enough to even out blocks of unequal length
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -29,16 +32,23 @@ class CudaError(RuntimeError):
 def source(stem: str) -> str:
     """The text of a .cu file with the common part in front, and public headers where it names them: CuPy's cache does
     not see what a file includes, and NVRTC would have to be told where headers are."""
-    text = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in ("common.cuh", f"{stem}.cu"))
-    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', _header, text, flags=re.MULTILINE)
+    names = ("common.cuh", f"{stem}.cu")
+    text = "\n".join(f'#line 1 "{name}"\n{(SOURCES / name).read_text(encoding="utf-8")}' for name in names)
+    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', partial(_header, text, names[1]), text, flags=re.MULTILINE)
 
 
-def _header(line: Any) -> str:
-    """What one of our public headers says, for the line that includes it."""
+def _header(text: str, name: str, line: Any) -> str:
+    """What one of our public headers says, for the line of the file of this name that includes it."""
     from ... import get_include
 
-    text = (Path(get_include()) / line[1]).read_text(encoding="utf-8")
-    return text.replace("#pragma once\n", "")  # which compilers warn of in a main file
+    header = (Path(get_include()) / line[1]).read_text(encoding="utf-8").replace("#pragma once", "")  # of no header
+    number = text[text.rindex("#line", 0, line.start()) : line.start()].count("\n")
+    return f'#line 1 "{line[1]}"\n{header}\n#line {number + 1} "{name}"'
+
+
+def dtype_of(kernel: str) -> str:
+    """Of which module of its file the kernel is a part: one of f32, f64, f16, bf16, or none if it has no such dtype."""
+    return next(filter(DTYPES.__contains__, kernel.split("_")), "none")
 
 
 class Device:
@@ -51,7 +61,7 @@ class Device:
 
     def __init__(self, xp: Any, number: int = 0) -> None:
         self.xp, self.number = xp, number
-        self._modules: Dict[str, Any] = {}
+        self._modules: Dict[Tuple[str, str], Any] = {}
         self._kernels: Dict[Tuple[str, str], Kernel] = {}
         self.most_blocks = BLOCKS_PER_SM * self._multiprocessors()
         self.errors = self._error_word()
@@ -90,6 +100,21 @@ class Device:
 
     # What the emulator does in its own way
 
+    def read_later(self, X: Any) -> Callable[[], Any]:
+        """A function that gives what X, in C order, holds now: the copy takes its place on the current stream, and only
+        who calls the function waits for it."""
+        memory = self.xp.cuda.alloc_pinned_memory(max(X.nbytes, 1))
+        values = numpy.frombuffer(memory, dtype=X.dtype, count=X.size).reshape(X.shape)
+        X.data.copy_to_host_async(ctypes.c_void_p(values.ctypes.data), X.nbytes)
+        done = self.xp.cuda.Event(disable_timing=True)
+        done.record()
+
+        def read() -> Any:
+            done.synchronize()
+            return values
+
+        return read
+
     def _stream(self) -> int:
         return int(self.xp.cuda.get_current_stream().ptr)
 
@@ -103,11 +128,12 @@ class Device:
         return ErrorWord(words, int(memory.ptr), cuda.runtime.deviceSynchronize)
 
     def _load(self, stem: str, name: str) -> Kernel:
-        entry, explain = _driver()
+        (entry, explain), dtype = _driver(), dtype_of(name)
         try:
-            module = self._modules.get(stem)
+            module = self._modules.get((stem, dtype))
             if module is None:
-                module = self._modules[stem] = self.xp.RawModule(code=source(stem), options=OPTIONS)
+                options = (*OPTIONS, f"-DDTYPE={dtype}")
+                module = self._modules[stem, dtype] = self.xp.RawModule(code=source(stem), options=options)
             function = module.get_function(name)
             return Kernel(name, int(function.kernel.ptr), entry, explain, None, (module, function))
         except Exception as error:  # CuPy raises of every kind: RuntimeError, CompileException, CUDADriverError, ...

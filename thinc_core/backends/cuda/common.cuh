@@ -25,9 +25,28 @@ constexpr u32 WHOLE_WARP = 0xffffffffu;
 #define CHECK_ALIGNED(pointer, bytes)
 #endif
 
-// One line per dtype that floats are stored in: M(suffix, type, ...).
-#define FOR_FLOATS(M, ...) \
-  M(f32, float, __VA_ARGS__) M(f64, double, __VA_ARGS__) M(f16, f16, __VA_ARGS__) M(bf16, bf16, __VA_ARGS__)
+// One line per dtype that floats are stored in: M(suffix, type, ...). A module is compiled for one of them, by
+// -DDTYPE=f32 and its like, or for none of them, for the kernels without; where DTYPE is not defined, for all.
+#define FOR_none(M, ...)
+#define FOR_f32(M, ...) M(f32, float, __VA_ARGS__)
+#define FOR_f64(M, ...) M(f64, double, __VA_ARGS__)
+#define FOR_f16(M, ...) M(f16, f16, __VA_ARGS__)
+#define FOR_bf16(M, ...) M(bf16, bf16, __VA_ARGS__)
+#define FOR_all(M, ...) FOR_f32(M, __VA_ARGS__) FOR_f64(M, __VA_ARGS__) FOR_f16(M, __VA_ARGS__) FOR_bf16(M, __VA_ARGS__)
+#ifndef DTYPE
+#define DTYPE all
+#endif
+#define JOINED_NOW(a, b) a##b
+#define JOINED(a, b) JOINED_NOW(a, b)
+#define FOR_FLOATS(M, ...) JOINED(FOR_, DTYPE)(M, __VA_ARGS__)
+// A kernel without one of these dtypes in its name.
+#define UNTYPED_all(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_none(name, parameters) KERNEL(name, parameters)
+#define UNTYPED_f32(name, parameters) DEVICE void name parameters
+#define UNTYPED_f64(name, parameters) DEVICE void name parameters
+#define UNTYPED_f16(name, parameters) DEVICE void name parameters
+#define UNTYPED_bf16(name, parameters) DEVICE void name parameters
+#define UNTYPED_KERNEL(name, parameters) JOINED(UNTYPED_, DTYPE)(name, parameters)
 
 // Numbers that are stored in 16 bits and computed with as float.
 struct f16 {
@@ -430,4 +449,38 @@ DEVICE void report(ErrorWord* error, i64 ticket, i64 value, i64 position, i64 li
     atomicExch(code, (u64)ticket);
     return;
   }
+}
+
+// Whether an element survives dropout: 16 of the 128 bits that a counter gives, at least the threshold. The layout of a
+// block of 64 elements is that of cpu/dropout.h.
+DEVICE bool survives(u32 word, bool upper, i64 threshold) { return ((upper ? word >> 16 : word & 0xffffu)) >= threshold; }
+
+// A mask with bit k set if element first + k * WARP + lane survives, for k < N. All lanes of the warp must call, with
+// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other. count:
+// how many elements from the first on are wanted at all.
+template <int N>
+DEVICE u32 survivors(i64 first, i64 count, i64 seed, i64 threshold) {
+  constexpr int GROUP = 6;  // 192 elements are in at most four blocks of 64, wherever they begin
+  static_assert(N <= 32, "a bit for each");
+  int lane = threadIdx.x % WARP;
+  u32 found = 0;
+#pragma unroll
+  for (int group = 0; group < N; group += GROUP) {
+    if ((i64)group * WARP >= count) continue;
+    i64 block = (first + group * WARP) / 64;
+    Words random = philox((u64)(block * 8 + lane), (u64)seed);
+#pragma unroll
+    for (int k = group; k < N && k < group + GROUP; ++k) {
+      i64 i = first + k * WARP + lane;
+      int from = (int)(i / 64 - block) * 8 + (int)(i % 16) / 2, place = (int)(i % 64) / 32 * 2 + (int)(i % 2);
+      u32 word = 0;
+#pragma unroll
+      for (int w = 0; w < 4; ++w) {
+        u32 other = __shfl_sync(WHOLE_WARP, random.w[w], from);
+        word = w == place ? other : word;
+      }
+      found |= (u32)survives(word, i % 32 >= 16, threshold) << k;
+    }
+  }
+  return found;
 }

@@ -76,13 +76,14 @@ FOR_FLOATS(SCATTER_ADD, i64)
 
 // The same in a fixed order: a key is row << bits | i, and sorted keys are in the order in which a row's terms are
 // added. What is to be skipped goes behind the last row.
-#define SCATTER_KEYS(I)                                                                                            \
-  KERNEL(scatter_keys_##I, (i64 * keys, const I* indices, i64 n, i64 V, i64 bits, ErrorWord* error, i64 ticket)) { \
-    for (i64 i = first_index(); i < n; i += stride()) {                                                            \
-      i64 row = indices[i];                                                                                        \
-      if (row >= V) report(error, ticket, row, i, V);                                                              \
-      keys[i] = (row >= 0 && row < V ? row : V) << bits | i;                                                       \
-    }                                                                                                              \
+#define SCATTER_KEYS(I)                                                                                  \
+  UNTYPED_KERNEL(scatter_keys_##I,                                                                       \
+                 (i64 * keys, const I* indices, i64 n, i64 V, i64 bits, ErrorWord* error, i64 ticket)) { \
+    for (i64 i = first_index(); i < n; i += stride()) {                                                  \
+      i64 row = indices[i];                                                                              \
+      if (row >= V) report(error, ticket, row, i, V);                                                    \
+      keys[i] = (row >= 0 && row < V ? row : V) << bits | i;                                             \
+    }                                                                                                    \
   }
 SCATTER_KEYS(i32)
 SCATTER_KEYS(i64)

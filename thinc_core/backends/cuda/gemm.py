@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from typing import Any, Dict, Optional, Tuple
 
+import numpy
+
 from .. import checks
+from .._matmul_precision import get_matmul_precision
 from ..ops import Ops
-from . import activations
+from . import activations, softmax
 from ._arrays import (
     LANES,
     all_apart,
@@ -25,11 +29,16 @@ from ._arrays import (
 )
 from ._arrays import indices as as_indices
 from ._base import CudaOps
+from ._blas import is_faster, multiply_fast
+from .dropout import drawn
 from .layernorm import WIDEST_OF_A_WARP, kept
 
 STEM = "gemm"
 WARP = 32
+FLOAT32 = numpy.dtype("float32")
 LEAST_ROWS = 64  # of a share of rows whose columns one thread adds up
+LEAST_ROWS_NORMED = 32  # of one whose columns a block adds up while it has the rows
+MOST_PIECES = 4  # of the kernels for the gradient of affine_maxout_layernorm
 
 # The kernel biased_<name> of an activation, and its numbers.
 BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
@@ -45,11 +54,22 @@ BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
 
 def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
     """x @ y into out, an array in C order. Both may be transposed views of such arrays."""
-    if out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
+    precision = get_matmul_precision()
+    if precision != "float32" and out.dtype == FLOAT32 and is_faster(ops.xp, ops._device().number, precision):
+        multiply_fast(ops.xp, x, y, out, precision)
+    elif out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
         out[...] = ops.xp.dot(x.astype("float32"), y.astype("float32"))
     else:
         ops.xp.dot(x, y, out=out)
     return out
+
+
+def multiply_add(ops: Any, x: Any, y: Any, out: Any) -> None:
+    """out += x @ y, in the product itself where cuBLAS has one for the dtype. x and y as in multiply, out in C order."""
+    if out.dtype.itemsize == 2:
+        out += multiply_new(ops, x, y)
+    else:
+        importlib.import_module("cupy.cublas").gemm("N", "N", x, y, out=out, alpha=1.0, beta=1.0)
 
 
 def multiply_new(ops: Any, x: Any, y: Any) -> Any:
@@ -83,7 +103,7 @@ class CudaGemm(CudaOps):
         ):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         if add:
-            out += multiply_new(self, left, right)
+            multiply_add(self, left, right, out)
             return out
         return multiply(self, left, right, target(self, out, shape, x.dtype))
 
@@ -94,6 +114,15 @@ class CudaGemm(CudaOps):
         kind, shape, x, w, shift = found
         Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
         self._device().launch(STEM, f"add_bias_{kind}", -(-Y.size // LANES[kind]), Y, shift, Y.size, shape[1])
+        return Y
+
+    def affine_softmax(self, X, W, b, temperature=1.0, *, out=None):
+        found, given = self._affine_args(X, W, b, 2), numbers((temperature,))
+        if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
+            return Ops.affine_softmax(self, X, W, b, temperature, out=out)
+        kind, shape, x, w, shift = found
+        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
+        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), *shape, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):
@@ -151,7 +180,7 @@ class CudaGemm(CudaOps):
 
     def _add_gradients(self, kind: str, dy: Any, x: Any, dW: Any, db: Any) -> None:
         """dW += dy.T @ x, db += the column sums of dy; dW is (O, I) and db (O,), dy and x are in C order."""
-        dW += multiply_new(self, dy.T, x)
+        multiply_add(self, dy.T, x, dW)
         add_column_sums(self, kind, db, dy)
 
     def affine_maxout(self, X, W, b, *, out=None):
@@ -177,35 +206,82 @@ class CudaGemm(CudaOps):
         dtypes = (dtype, "int32", dtype, dtype)
         return all(fits(self, *each, *read) for each in zip(outs, shapes, dtypes)) and all_apart(outs)
 
-    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, *, out=None):
-        found, added, both, outs = self._affine_args(X, W, b, 3), numbers((eps,)), flag(keep), outs_of(out, 5)
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None):
+        found, both, outs = self._affine_args(X, W, b, 3), flag(keep), outs_of(out, 5)
+        added, random = numbers((eps,)), drawn(self, drop, seed)
+        more = (G, shift) if plus is None else (G, shift, plus)
         if (
             found is None
             or added is None
+            or random is None
             or both is None
             or outs is None
-            or suffix(self, X, G, shift) is None
+            or suffix(self, X, *more) is None
             or not G.shape == shift.shape == W.shape[:1]
+            or not (plus is None or plus.shape == found[1])
             or not (both or all(each is None for each in outs[1:]))
         ):
-            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, drop, seed, plus, out=out)
         kind, (B, O), x, w, bias = found  # noqa: E741
-        g, s = contig(self, G), contig(self, shift)
-        read = (x, w, bias, g, s)
+        g, s, added_up = (*(contig(self, each) for each in more), None)[:3]
+        read = (x, w, bias, g, s) if plus is None else (x, w, bias, g, s, added_up)
         if (
             O > WIDEST_OF_A_WARP
             or not fits(self, outs[0], (B, O), X.dtype, *read)
             or not self._all_fit(outs[1:], (B, O), X.dtype, read)
             or not all_apart(outs)
         ):
-            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, out=out)
+            return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, drop, seed, plus, out=out)
         kinds = (((B, O), X.dtype), ((B, O), X.dtype), ((B, O), "int32"), ((B,), X.dtype), ((B,), X.dtype))
         results = [
             target(self, each, *like) if both or i == 0 else None for i, (each, like) in enumerate(zip(outs, kinds))
         ]
-        args = (*results, self._pieces(x, w), bias, g, s, B, O, W.shape[1], added[0])
+        args = (*results, self._pieces(x, w), bias, g, s, added_up, B, O, W.shape[1], *random[:2], added[0], random[2])
         self._device().launch(STEM, f"affine_maxout_layernorm_{kept(O)}_{kind}", B * WARP, *args)
         return tuple(results)
+
+    def backprop_affine_maxout_layernorm(
+        self, dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift, drop=0.0, seed=0, *, out=None
+    ):
+        op, floats = "backprop_affine_maxout_layernorm", (dY, best, mu, rstd, X, W, G)
+        kind, random = suffix(self, *floats, dW, db, dG, dshift), drawn(self, drop, seed)
+        pieces, index = as_indices(self, which)
+        args = (dY, best, which, mu, rstd, X, W, G, dW, db, dG, dshift, drop, seed)
+        if (
+            kind is None
+            or random is None
+            or pieces is None
+            or W.ndim != 3
+            or not dY.shape == pieces.shape == best.shape
+            or not _gradients_fit(dY, X, W, dW, db)
+            or not mu.shape == rstd.shape == X.shape[:1]
+            or not G.shape == dG.shape == dshift.shape == W.shape[:1]
+        ):
+            return Ops.backprop_affine_maxout_layernorm(self, *args, out=out)
+        dy, kept_best, m, r, x, w, g = read = [contig(self, each) for each in floats]
+        changed = (dW, db, dG, dshift)
+        if (
+            not all(plain(each) and apart(each, X) for each in changed for X in (*read, pieces))
+            or not all_apart(changed)
+            or not fits(self, out, X.shape, X.dtype, *read, pieces, *changed)
+        ):
+            return Ops.backprop_affine_maxout_layernorm(self, *args, out=out)
+        (O, P, I), device = W.shape, self._device()  # noqa: E741
+        team = _team(O, P, index, device.threads)
+        if team is None:
+            dy = self.dropout(dy, drop, seed) if random[1] else dy
+            d_best = self.backprop_layernorm(dy, kept_best, g, m, r, dG, dshift)
+            return self.backprop_affine_maxout(d_best, pieces, x, w, dW, db, out=out)
+        count, share = shares(device, len(x), LEAST_ROWS_NORMED)
+        dZ = self.xp.empty((len(x), O * P), dtype=dY.dtype)
+        parts = wide_empty(self, (count, (2 + P) * O), X.dtype)
+        given = (dZ, parts, dy, kept_best, pieces, m, r, g, len(x), O, P, share, *random)
+        describe = partial(checks.bad_index, op, "which", pieces.shape)
+        device.launch_checking(STEM, f"{op}_{team}_{kind}", count * device.threads, describe, *given)
+        finish = f"affine_maxout_layernorm_finish_{kind}"
+        device.launch_blocks(STEM, finish, -(-(2 + P) * O // WARP), dG, dshift, db, parts, count, O, P)
+        multiply_add(self, dZ.T, x, dW.reshape(O * P, I))
+        return multiply(self, dZ, w.reshape(O * P, I), target(self, out, X.shape, X.dtype))
 
     def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
         op, kind = "backprop_affine_maxout", suffix(self, dY, X, W, dW, db)
@@ -234,6 +310,15 @@ def _matrix(ops: Any, X: Any) -> Any:
     """X, or a copy that cuBLAS can read: in the order of rows or of columns, at an address it can load from."""
     ordered = X.flags.c_contiguous or X.T.flags.c_contiguous
     return X if ordered and X.data.ptr % X.itemsize == 0 else ops.xp.array(X, order="C", copy=True)
+
+
+def _team(width: int, pieces: int, index: str, threads: int) -> Optional[str]:
+    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None if no kernel does."""
+    if pieces > MOST_PIECES or index != "i32":
+        return None
+    if width <= 8 * WARP:
+        return "4" if width <= 4 * WARP else "8"
+    return "wide" if width <= 4 * threads else None
 
 
 def _gradients_fit(dY: Any, X: Any, W: Any, dW: Any, db: Any) -> bool:

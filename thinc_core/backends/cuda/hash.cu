@@ -18,7 +18,7 @@ DEVICE Hash hashed(u64 id, u32 seed) {
 }
 
 // step: from one id to the next.
-KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i64 n, i64 seed)) {
+UNTYPED_KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i64 n, i64 seed)) {
   bool whole = aligned(words);
   for (i64 i = first_index(); i < n; i += stride()) {
     Hash h = hashed(ids[i * step], (u32)seed);
@@ -33,7 +33,7 @@ KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 step, i6
 }
 
 // MurmurHash64A of each window of n keys, seed 0.
-KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, i64 step, i64 windows, i64 n)) {
+UNTYPED_KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, i64 step, i64 windows, i64 n)) {
   constexpr u64 m = 0xc6a4a7935bd1e995ull;
   for (i64 i = first_index(); i < windows; i += stride()) {
     u64 h = (u64)n * 8 * m;
@@ -65,6 +65,18 @@ DEVICE void sin_cos(i64 i, double period, double* sine, double* cosine) {
   *cosine = cos(angle);
 }
 
+// What sin_cos takes to compute numbers that are stored as T.
+template <typename T>
+struct frequency_of {
+  typedef u64 type;
+};
+template <>
+struct frequency_of<double> {
+  typedef double type;
+};
+template <typename T>
+using frequency = typename frequency_of<T>::type;
+
 // A thread per pair of columns, which has one frequency.
 template <typename T, typename F>
 DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies, i64 N, i64 D) {
@@ -82,14 +94,11 @@ DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies
     }
   }
 }
-#define POSITION_ENCODE(suffix, T, F)                                             \
-  KERNEL(position_encode_##suffix, (T * Y, const F* frequencies, i64 N, i64 D)) { \
-    position_encode(Y, frequencies, N, D);                                        \
+#define POSITION_ENCODE(suffix, T, ...)                                                      \
+  KERNEL(position_encode_##suffix, (T * Y, const frequency<T>* frequencies, i64 N, i64 D)) { \
+    position_encode(Y, frequencies, N, D);                                                   \
   }
-POSITION_ENCODE(f32, float, u64)
-POSITION_ENCODE(f64, double, double)
-POSITION_ENCODE(f16, f16, u64)
-POSITION_ENCODE(bf16, bf16, u64)
+FOR_FLOATS(POSITION_ENCODE)
 
 // Embeddings. A warp takes the next IDS ids of one table: lane l finds row l % 4 of id l / 4, then the lanes share out
 // the pieces of N columns of all these ids, and ask each other for rows.
@@ -203,7 +212,8 @@ DEVICE void add_to_rows(const T* dY, i64 width, const Table<T>& table, const u64
 FOR_FLOATS(HASH_EMBED)
 
 // For sums in a fixed order (add_sorted of gather.cu): row << bits | number of the term.
-KERNEL(hash_keys, (i64* __restrict__ keys, const u64* __restrict__ ids, i64 step, i64 B, i64 V, i64 seed, i64 bits)) {
+UNTYPED_KERNEL(hash_keys,
+               (i64* __restrict__ keys, const u64* __restrict__ ids, i64 step, i64 B, i64 V, i64 seed, i64 bits)) {
   for (i64 b = first_index(); b < B; b += stride()) {
     Hash h = hashed(ids[b * step], (u32)seed);
 #pragma unroll

@@ -8,7 +8,7 @@ import numpy
 
 from ..ops import Ops
 from . import gather
-from ._arrays import apart, contig, fits, numbers, plain, suffix, target
+from ._arrays import apart, contig, fits, here, numbers, plain, suffix, target
 from ._base import CudaOps
 from ._deterministic import is_deterministic
 
@@ -24,7 +24,7 @@ def _keys(ops: Any, ids: Any, ndim: int) -> Any:
     """Integers as 64 bits, in any layout that steps from element to element; None when they are none."""
     if type(ids) is not getattr(ops.xp, "ndarray", None) or ids.dtype.kind not in "iu" or ids.ndim != ndim:
         return None
-    if len(ids) > MOST_IDS:
+    if len(ids) > MOST_IDS or (ops._several is not False and not here(ops, ids)):
         return None
     if ids.dtype != UINT64 and ids.dtype != numpy.int64:
         return ids.astype("uint64", order="C")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
+
+import numpy
 
 from ..ops import Ops
-from ._arrays import LANES, apart, contig, map_elements, numbers, plain, suffix
+from ..reference.optim import StepRates, average_rate
+from ._arrays import LANES, apart, contig, fits, map_elements, numbers, plain, suffix
 from ._base import CudaOps
+from ._step_tables import Table, find_steps
 
 STEM = "optim"
+INT32 = numpy.dtype("int32")
 CLASSES = 3  # of magnitude, in sums of squares
 
 
@@ -30,6 +36,33 @@ class CudaOptim(CudaOps):
             work = -(-weights.size // LANES[kind])
             self._device().launch(STEM, f"adam_{kind}", work, *arrays, weights.size, *decays, *given[2:])
         return arrays
+
+    def apply_gradients(self, weights, gradients, mom1, mom2, averages, rates, unscale=1.0, found_inf=None):
+        factor, lists = numbers((unscale,)), (weights, gradients, mom1, mom2, averages, rates)
+        steps = find_steps(self, lists) if fits(self, found_inf, (1,), INT32) else None
+        if factor is None or steps is None:
+            return Ops.apply_gradients(self, *lists, unscale, found_inf)
+        more = (*factor, found_inf)
+        partials = [self._gradient_squares(table, step, *more) for table, step in steps]
+        for (table, step), sums in zip(steps, partials):
+            self._apply_gradients(table, step, sums, *more)
+        return None
+
+    def _gradient_squares(self, table: Table, rates: StepRates, unscale: float, found_inf: Any) -> Any:
+        """The sums of squares of all chunks in each class; None when nobody wants to know."""
+        if not rates.grad_clip and found_inf is None:
+            return None
+        partials = self.xp.empty((CLASSES * table.count,), dtype=table.wide)
+        args = (partials, found_inf, table.items, table.chunks, table.count, unscale, rates.penalty)
+        self._device().launch_blocks(STEM, f"gradient_squares_{table.kind}", table.count, *args)
+        return partials
+
+    def _apply_gradients(self, table: Table, rates: StepRates, partials: Any, unscale: float, found_inf: Any) -> None:
+        clipping = (partials if rates.grad_clip else None, rates.grad_clip, found_inf)
+        decays = (rates.beta1, 1 - rates.beta1, rates.beta2, 1 - rates.beta2)
+        after = (unscale, rates.penalty, rates.momentum_rate, rates.decay, rates.average_rate)
+        args = (table.items, table.chunks, table.count, *clipping, *decays, rates.eps, rates.learn_rate, *after)
+        self._device().launch_blocks(STEM, f"apply_gradients_{table.kind}", table.count, *args)
 
     def clip_gradient(self, gradient, threshold):
         kind, limit = suffix(self, gradient), numbers((threshold,))
@@ -53,7 +86,7 @@ class CudaOptim(CudaOps):
         if not (source.data.ptr == ema.data.ptr or apart(ema, source)):
             return Ops.update_averages(self, ema, weights, t, max_decay)
         if ema.size:
-            step = 1.0 - min((1.0 + given[0]) / (10.0 + given[0]), given[1])
+            step = average_rate(*given)
             self._device().launch(
                 STEM, f"update_averages_{kind}", -(-ema.size // LANES[kind]), ema, source, ema.size, step
             )

@@ -23,18 +23,18 @@ DEVICE void place_rows(U* __restrict__ Y, const i64* __restrict__ table, i64 B, 
 // join: end to end, `zeros` rows before each and after the last.
 // beside: side by side, L rows for each.
 // by_step: row 0 of all sequences, then row 1 of all of them.
-#define PLACE(bytes, U)                                                                           \
-  KERNEL(join_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width, i64 zeros)) {        \
-    place_rows(Y, table, B, rows, width, [=](i64 r, const i64* starts) {                          \
-      i64 b = last_at_most(starts, B, r);                                                         \
-      return Place{b, r - starts[b] - zeros};                                                     \
-    });                                                                                           \
-  }                                                                                               \
-  KERNEL(beside_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width, i64 L)) {          \
-    place_rows(Y, table, B, rows, width, [=](i64 r, const i64*) { return Place{r / L, r % L}; }); \
-  }                                                                                               \
-  KERNEL(by_step_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width)) {                \
-    place_rows(Y, table, B, rows, width, [=](i64 r, const i64*) { return Place{r % B, r / B}; }); \
+#define PLACE(bytes, U)                                                                            \
+  UNTYPED_KERNEL(join_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width, i64 zeros)) { \
+    place_rows(Y, table, B, rows, width, [=](i64 r, const i64* starts) {                           \
+      i64 b = last_at_most(starts, B, r);                                                          \
+      return Place{b, r - starts[b] - zeros};                                                      \
+    });                                                                                            \
+  }                                                                                                \
+  UNTYPED_KERNEL(beside_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width, i64 L)) {   \
+    place_rows(Y, table, B, rows, width, [=](i64 r, const i64*) { return Place{r / L, r % L}; });  \
+  }                                                                                                \
+  UNTYPED_KERNEL(by_step_##bytes, (U * Y, const i64* table, i64 B, i64 rows, i64 width)) {         \
+    place_rows(Y, table, B, rows, width, [=](i64 r, const i64*) { return Place{r % B, r / B}; });  \
   }
 typedef Vec<u64, 2> Bytes16;
 PLACE(1, u8)

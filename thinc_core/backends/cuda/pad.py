@@ -11,8 +11,10 @@ import math
 import numpy
 
 from ..ops import Ops
-from ._arrays import contig, count, fits, target
+from ._arrays import contig, count, fits, here, target
 from ._base import CudaOps
+from ._hosts import remember
+from ._ragged import batch_lengths
 
 STEM = "pad"
 PIECE = 16  # bytes that a thread copies at most
@@ -21,6 +23,8 @@ PIECE = 16  # bytes that a thread copies at most
 def _alike(ops, seqs):
     """Whether seqs is a list of at least one array, all of one dtype, rank (at least 1) and trailing shape."""
     if type(seqs) not in (list, tuple) or not seqs or any(type(seq) is not ops.xp.ndarray for seq in seqs):
+        return False
+    if ops._several is not False and not here(ops, *seqs):
         return False
     first = seqs[0]
     if first.ndim < 1 or first.dtype.kind == "O" or not first.dtype.isnative:
@@ -96,11 +100,36 @@ def _list2padded(ops, seqs):
     Y = ops.xp.empty((steps, B, *sources[0].shape[1:]), dtype=sources[0].dtype)
     _run(ops, "by_step", Y, pointers, _row_bytes(sources[0]), table, steps * B)
     indices = table[2 * B :].view("int32")  # they came with the table
-    return Padded(Y, indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    places = (indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    return Padded(Y, *map(remember, places, (size_at_t, lengths, order)))
+
+
+def _end_to_end(ops, seqs):
+    """All members as one view of the array that they are the rows of, one after the other; None when they are not."""
+    if not _alike(ops, seqs):
+        return None
+    first, base, end = seqs[0], seqs[0].base, seqs[0].data.ptr
+    if len(seqs) == 1:
+        return first if first.flags.c_contiguous else None
+    if base is None or base.dtype != first.dtype or not base.flags.c_contiguous:
+        return None
+    for seq in seqs:
+        if seq.base is not base or seq.data.ptr != end or not seq.size or not seq.flags.c_contiguous:
+            return None
+        end += seq.nbytes
+    start, stop = ((place - base.data.ptr) // base.itemsize for place in (first.data.ptr, end))
+    return base.reshape(-1)[start:stop].reshape(sum(map(len, seqs)), *first.shape[1:])
 
 
 class CudaPad(CudaOps):
     """Lists of sequences to one array."""
+
+    def _joined(self, seqs, pad=0):
+        found = None if pad else _end_to_end(self, seqs)
+        return self.flatten(seqs, pad=pad) if found is None else found
+
+    def _batch_lengths(self, sizes):
+        return batch_lengths(self, sizes)
 
     def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2, *, out=None):
         result = None

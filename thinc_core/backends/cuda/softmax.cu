@@ -25,22 +25,34 @@ DEVICE A cooled(A x, A temperature) {
   return temperature == A(1) ? x : x / temperature;
 }
 
+// What a row is computed from: elements, plus b if it is not null, over the temperature.
+template <typename T>
+struct Logits {
+  const T *x, *b;
+  acc<T> temperature;
+  MEMBER acc<T> at(T value, i64 i) const {
+    return cooled(b ? to_acc(value) + to_acc(b[i]) : to_acc(value), temperature);
+  }
+};
 // m - m is NaN where the maximum is not finite: all of the row is to be NaN then.
 template <int V, typename T, typename Team>
-DEVICE void softmax_row(T* y, const T* x, i64 n, acc<T> temperature, Team team) {
+DEVICE void softmax_row(T* y, Logits<T> logits, i64 n, Team team) {
   typedef acc<T> A;
   Online<A> seen = nothing_seen<A>();
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    Vec<T, V> values = load<V>(x + i);
+    Vec<T, V> values = load<V>(logits.x + i);
 #pragma unroll
-    for (int k = 0; k < V; ++k) seen.add(cooled(to_acc(values.v[k]), temperature));
+    for (int k = 0; k < V; ++k) seen.add(logits.at(values.v[k], i + k));
   }
   A m = team.reduce(seen.highest, -largest_(A(0)), Max());
   A sum = team.reduce(seen.sum * exp_(seen.highest - m), A(0), Sum()) + (m - m);
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    store(y + i, map_vector<T>([=](A v) { return exp_(cooled(v, temperature) - m) / sum; }, load<V>(x + i)));
+    Vec<T, V> values = load<V>(logits.x + i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) values.v[k] = from_acc<T>(exp_(logits.at(values.v[k], i + k) - m) / sum);
+    store(y + i, values);
   }
 }
 template <int V, typename T, typename Team>
@@ -64,13 +76,14 @@ DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, c
 
 // Every step-th row from the first one on, each by the whole team.
 template <typename T, typename Team>
-DEVICE void softmax_rows(T* Y, const T* X, i64 B, i64 O, acc<T> temperature, i64 first, i64 step, Team team) {
-  bool vectors = O % LANES<T> == 0 && aligned(Y, X);
+DEVICE void softmax_rows(T* Y, Logits<T> logits, i64 B, i64 O, i64 first, i64 step, Team team) {
+  bool vectors = O % LANES<T> == 0 && aligned(Y, logits.x);
   for (i64 b = first; b < B; b += step) {
+    Logits<T> row = {logits.x + b * O, logits.b, logits.temperature};
     if (vectors) {
-      softmax_row<LANES<T>>(Y + b * O, X + b * O, O, temperature, team);
+      softmax_row<LANES<T>>(Y + b * O, row, O, team);
     } else {
-      softmax_row<1>(Y + b * O, X + b * O, O, temperature, team);
+      softmax_row<1>(Y + b * O, row, O, team);
     }
   }
 }
@@ -86,14 +99,15 @@ DEVICE void backprop_softmax_rows(T* dX, const T* dY, const T* Y, i64 B, i64 O, 
     }
   }
 }
-// A warp per row, and, for wide ones, a block per row.
+// A warp per row, and, for wide ones, a block per row. bias (O,): null or what is added to X.
 #define SOFTMAX(suffix, T, ...)                                                                                 \
-  KERNEL(softmax_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                             \
-    softmax_rows(Y, X, B, O, temperature, first_warp(), warps(), WarpTeam());                                   \
+  KERNEL(softmax_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {              \
+    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, first_warp(), warps(), WarpTeam());                  \
   }                                                                                                             \
-  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                        \
+  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {         \
     SHARED(acc<T>, scratch, WARP + 1);                                                                          \
-    softmax_rows(Y, X, B, O, temperature, blockIdx.x, gridDim.x, BlockTeam<acc<T>>{scratch});                   \
+    BlockTeam<acc<T>> team = {scratch};                                                                         \
+    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, blockIdx.x, gridDim.x, team);                        \
   }                                                                                                             \
   KERNEL(backprop_softmax_##suffix, (T * dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature)) {      \
     backprop_softmax_rows(dX, dY, Y, B, O, temperature, first_warp(), warps(), WarpTeam());                     \
@@ -183,3 +197,30 @@ DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ d
     backprop_softmax_columns(dX, dY, Y, starts, B, length, O, tile, temperature);                                   \
   }
 FOR_FLOATS(SOFTMAX_COLUMNS)
+
+// (guesses - target) / divisor, see reference/softmax.py. A thread per element. negated: null, or a byte for each row.
+DEVICE i64 bits_of(float x) { return (i64)__float_as_uint(x); }
+DEVICE i64 bits_of(double x) { return (i64)__double_as_longlong(x); }
+template <typename T, typename I>
+DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ guesses, const I* __restrict__ labels,
+                                  const u8* __restrict__ negated, i64 B, i64 O, i64 missing, i64 has_missing, acc<T> on,
+                                  acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket) {
+  typedef acc<T> A;
+  for (i64 i = first_index(); i < B * O; i += stride()) {
+    i64 o = modulo(i, O), row = (i - o) / O, label = labels[row];
+    A y = to_acc(guesses[i]);
+    bool gone = has_missing && label == missing, alone = negated && negated[row];
+    if (y < A(0) || y > A(1)) report(error, ticket, bits_of(y), i, -1);
+    if (o == 0 && !gone && (label < 0 || label >= O)) report(error, ticket, label, row, O);
+    A d = alone ? (label == o ? y : A(0)) : y - (label == o ? on : off);
+    dY[i] = from_acc<T>(gone ? A(0) : d / divisor);
+  }
+}
+#define CROSSENTROPY_GRADIENT(suffix, T, I)                                                                      \
+  KERNEL(crossentropy_gradient_##suffix##_##I,                                                                   \
+         (T * dY, const T* guesses, const I* labels, const u8* negated, i64 B, i64 O, i64 missing,               \
+          i64 has_missing, acc<T> on, acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket)) {               \
+    crossentropy_gradient(dY, guesses, labels, negated, B, O, missing, has_missing, on, off, divisor, error, ticket); \
+  }
+FOR_FLOATS(CROSSENTROPY_GRADIENT, i32)
+FOR_FLOATS(CROSSENTROPY_GRADIENT, i64)

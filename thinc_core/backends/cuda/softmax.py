@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+from functools import partial
 from math import prod
 from typing import Any, Tuple
 
+from .. import label_checks
 from ..ops import Ops
 from ._arrays import apart, contig, fits, flag, numbers, plain, suffix, target
+from ._arrays import indices as as_indices
 from ._base import CudaOps
 from ._ragged import starts_of
 
@@ -18,6 +22,16 @@ WIDEST_OF_A_WARP = 1024  # elements of a row; a block takes a wider one
 def _tile(width: int) -> int:
     """How many columns a warp takes at once: a power of 2, so that narrow matrices keep all lanes busy."""
     return int(min(WARP, 1 << (width - 1).bit_length()))
+
+
+def launch_rows(
+    device: Any, op: str, kind: str, arrays: Tuple[Any, ...], rows: int, width: int, temperature: float
+) -> None:
+    """Launch a kernel for rows, the first of which is not empty."""
+    if width <= WIDEST_OF_A_WARP:
+        device.launch(STEM, f"{op}_{kind}", rows * WARP, *arrays, rows, width, temperature)
+    else:
+        device.launch_blocks(STEM, f"{op}_wide_{kind}", rows, *arrays, rows, width, temperature)
 
 
 class CudaSoftmax(CudaOps):
@@ -64,10 +78,36 @@ class CudaSoftmax(CudaOps):
             tile = _tile(after)
             work = before * -(-after // tile) * WARP
             device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
-        elif n <= WIDEST_OF_A_WARP:
-            device.launch(STEM, f"{op}_{kind}", before * WARP, *arrays, before, n, temperature)
         else:
-            device.launch_blocks(STEM, f"{op}_wide_{kind}", before, *arrays, before, n, temperature)
+            launch_rows(device, op, kind, (*arrays, None) if op == "softmax" else arrays, before, n, temperature)
+
+    def crossentropy_gradient(
+        self, guesses, labels, *, negated=None, missing=None, smoothing=0.0, divisor=1.0, out=None
+    ):
+        op, kind, given = "crossentropy_gradient", suffix(self, guesses), numbers((smoothing, divisor))
+        chosen, index = as_indices(self, labels)
+        more = {"negated": negated, "missing": missing, "smoothing": smoothing, "divisor": divisor}
+        if (
+            kind is None
+            or given is None
+            or chosen is None
+            or guesses.ndim != 2
+            or chosen.shape != guesses.shape[:1]
+            or not (missing is None or type(missing) is int)
+            or not (negated is None or (as_indices(self, negated)[1] and negated.shape == chosen.shape))
+        ):
+            return Ops.crossentropy_gradient(self, guesses, labels, **more, out=out)
+        y, (B, O) = contig(self, guesses), guesses.shape  # noqa: E741
+        flags = negated if negated is None or negated.dtype.name == "uint8" else (negated != 0).astype("uint8")
+        flags = None if flags is None else contig(self, flags)
+        if not fits(self, out, y.shape, y.dtype, y, chosen, *(() if flags is None else (flags,))):
+            return Ops.crossentropy_gradient(self, guesses, labels, **more, out=out)
+        dY = target(self, out, y.shape, y.dtype)
+        if dY.size:
+            name, target_values = f"{op}_{kind}_{index}", (1 - given[0], given[0] / max(O - 1, 1))
+            args = (dY, y, chosen, flags, B, O, missing or 0, int(missing is not None), *target_values, given[1])
+            self._device().launch_checking(STEM, name, dY.size, partial(_describe, op, kind, O), *args)
+        return dY
 
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
         op, kind, into = "softmax_sequences", suffix(self, Xs), flag(inplace)
@@ -106,6 +146,15 @@ class CudaSoftmax(CudaOps):
             tile = _tile(O)
             work = B * -(-O // tile) * WARP
             self._device().launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
+
+
+def _describe(op: str, kind: str, width: int, value: int, position: int, limit: int) -> Exception:
+    """A label out of range, or, without a limit, a guess, given by its bits."""
+    if limit >= 0:
+        return label_checks.bad_label(op, value, position, limit)
+    packed = struct.pack("q", value) if kind == "f64" else struct.pack("Q", value)[:4]
+    (guess,) = struct.unpack("d" if kind == "f64" else "f", packed)
+    return label_checks.bad_probability(op, "guesses", guess, *divmod(position, width))
 
 
 def _is_axis(X: Any, axis: Any) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Callable
 
 import numpy
 
@@ -42,6 +43,8 @@ class Base:
         """Integers (array of any integer dtype and device, list, tuple) as a 1-d int64 NumPy array on the host."""
         if isinstance(values, numpy.ndarray):
             checks.array(op, name, values, numpy)
+        if checks.is_cupy(values):
+            checks.device(op, name, values, sys.modules["cupy"])
         values = values.get() if checks.is_cupy(values) else checks.host(op, name, values)
         if values.size == 0:
             return numpy.zeros((0,), dtype="int64")
@@ -49,6 +52,25 @@ class Base:
         checks.ndim(op, name, values, 1)
         return values.astype("int64", copy=False)
 
+    def _read_later(self, X: Any) -> Callable[[], Any]:
+        """A function that gives what X holds now, as a NumPy array. A GPU's backend waits only when it is called."""
+        values = self.xp.array(X)
+        return lambda: values
+
+    def _known(self, values: Any) -> Any:
+        """(B,) int32 on the device of values that the host has: lengths and the like, which it will ask for again."""
+        return self.xp.asarray(numpy.asarray(values, dtype="int32"))
+
     def _owners(self, lengths: Any) -> Any:
         """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
         return self.xp.asarray(numpy.repeat(numpy.arange(len(lengths)), lengths))
+
+    # What layers ask for while a batch goes through them: the same values as ops give, sooner.
+
+    def _joined(self, seqs: Any, pad: int = 0) -> Any:
+        """flatten(seqs, pad=pad), to be read only: where the members lie end to end it may be a view of them."""
+        return self.flatten(seqs, pad=pad)  # type: ignore[attr-defined]
+
+    def _batch_lengths(self, sizes: Any) -> Any:
+        """The lengths of a batch (B,) int32, which nobody may change. sizes: list of int."""
+        return self.asarray1i(sizes)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 import numpy
@@ -11,7 +12,7 @@ from ._base import Base
 from ._out import takes_out
 
 if TYPE_CHECKING:
-    from ...types import FloatsXd
+    from ...types import FloatsXd, FloatsXdT
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # of Philox4x32
 WEYL = (0x9E3779B9, 0xBB67AE85)  # added to the two key words after each round
@@ -44,13 +45,55 @@ class Dropout(Base):
         drop = 0.0 if drop is None else checks.number("get_dropout_mask", "drop", drop)
         if drop <= 0:
             return self.xp.ones(shape, dtype="float32")
-        if round(drop * STEPS) >= STEPS:
+        if not self._drops_some(drop):
             return self.xp.zeros(shape, dtype="float32")
         seed = self._dropout_seed(source)
         mask = self.xp.empty(shape, dtype="float32")
-        threshold, kept = self._dropout_values(drop)
-        mask[...] = self.xp.where(self._dropout_bits(seed, mask.size) >= threshold, kept, 0).reshape(mask.shape)
+        mask[...] = self._dropout_mask(seed, mask.shape, drop)
         return mask
+
+    def dropout_seed(self, drop: Optional[float], *, rng: Optional[numpy.random.Generator] = None) -> int:
+        """The seed of the next mask: what get_dropout_mask draws, for an op that makes its own mask with it.
+
+        drop: probability; where nothing or everything is dropped no random number is drawn.
+        rng: as in get_dropout_mask.
+        RETURNS: in [0, 2^53).
+        """
+        source = checks.generator("dropout_seed", rng)
+        drop = 0.0 if drop is None else checks.number("dropout_seed", "drop", drop)
+        return self._dropout_seed(source) if self._drops_some(drop) else 0
+
+    @takes_out()
+    def dropout(
+        self, X: FloatsXdT, drop: float, seed: int, *, inplace: bool = False, out: Optional[FloatsXdT] = None
+    ) -> FloatsXdT:
+        """X times the mask of a seed, which is not stored: the gradient is dropout(dY, drop, seed).
+
+        X: any shape.  drop: probability in [0, 1], as in get_dropout_mask.  seed: of dropout_seed.
+        RETURNS: X's shape and dtype; the same object as X if inplace.
+        RAISES: OverflowError when the seed is not in [0, 2^53).
+        NUMERICS: the bits of X times what get_dropout_mask returns for this seed. Dropped infinities and NaN give NaN.
+        """
+        self._arrays("dropout", X=X)
+        checks.floats("dropout", "X", X)
+        drop, seed = checks.number("dropout", "drop", drop), checks.seed("dropout", seed, 53)
+        with numpy.errstate(invalid="ignore"):
+            return self._result("dropout", self._dropped(self._wide(X), drop, seed), X, inplace)
+
+    def _dropped(self, X: Any, drop: float, seed: int) -> Any:
+        """A new array: X after dropout."""
+        if drop <= 0:
+            return X.copy()
+        return X * (self._dropout_mask(seed, X.shape, drop) if self._drops_some(drop) else self.xp.float32(0))
+
+    def _drops_some(self, drop: float) -> bool:
+        return drop > 0 and round(drop * STEPS) < STEPS
+
+    def _dropout_mask(self, seed: int, shape: Tuple[int, ...], drop: float) -> Any:
+        """The mask of a seed, float32. 0 < drop < 1."""
+        threshold, kept = self._dropout_values(drop)
+        bits = self._dropout_bits(seed, math.prod(shape)).reshape(shape)
+        return self.xp.where(bits >= threshold, kept, 0).astype("float32")
 
     def _dropout_values(self, drop: float) -> Tuple[int, float]:
         """The number below which 16 random bits drop an element, and what the others become. 0 < drop < 1."""

@@ -64,7 +64,7 @@ class Gather(Hash):
 
     def _fitting(self, values: Any, indices: Any, table: Any) -> Any:
         """values, broadcast to one block per index."""
-        if isinstance(values, (numpy.ndarray, self.xp.ndarray)):
+        if isinstance(values, (numpy.ndarray, self.xp.ndarray)) or checks.is_cupy(values):
             self._arrays("scatter_add", values=values)
         try:
             values = self.xp.asarray(values, dtype=table.dtype)
@@ -152,7 +152,7 @@ class Gather(Hash):
 
     def _hash_tables(self, op: str, name: str, tables: Any, ids: Any, columns: Any, seeds: Any) -> None:
         """Check what the ops on several tables are given."""
-        checks.tables(op, name, tables, columns, seeds)
+        checks.lists(op, 1, **{name: tables, "columns": columns, "seeds": seeds})
         for k, table in enumerate(tables):
             self._arrays(op, **{f"{name}[{k}]": table})
             checks.ndim(op, f"{name}[{k}]", table, 2)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 from .. import checks
 from ._out import takes_out
 from .activations import Activations
+from .dropout import Dropout
 from .layernorm import LayerNorm
 from .maxout import Maxout
+from .softmax import Softmax
 
 if TYPE_CHECKING:
     from ...types import Floats1d, Floats2d, Floats3d, Ints2d
@@ -23,7 +25,7 @@ ACTIVATIONS = (
 ).split()
 
 
-class Gemm(Activations, Maxout, LayerNorm):
+class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
     def gemm(
         self,
         x: Floats2d,
@@ -111,6 +113,23 @@ class Gemm(Activations, Maxout, LayerNorm):
         return self.relu(self.affine(X, W, b), inplace=True)
 
     @takes_out()
+    def affine_softmax(
+        self, X: Floats2d, W: Floats2d, b: Floats1d, temperature: float = 1.0, *, out: Optional[Floats2d] = None
+    ) -> Floats2d:
+        """softmax of the rows that affine returns, in the same pass.
+
+        X: (B, I).  W: (O, I).  b: (O,).  temperature: as in softmax.
+        RETURNS: (B, O) in X's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ.
+        """
+        self._arrays("affine_softmax", X=X, W=W, b=b)
+        checks.ndim("affine_softmax", "W", W, 2)
+        checks.affine("affine_softmax", X, W, b)
+        temperature = checks.number("affine_softmax", "temperature", temperature)
+        Z = self.affine(self._wide(X), self._wide(W), self._wide(b))
+        return self.softmax(Z, inplace=True, temperature=temperature).astype(X.dtype, copy=False)
+
+    @takes_out()
     def affine_activation(
         self,
         X: Floats2d,
@@ -176,13 +195,17 @@ class Gemm(Activations, Maxout, LayerNorm):
         shift: Floats1d,
         eps: float = 1e-8,
         keep: bool = True,
+        drop: float = 0.0,
+        seed: int = 0,
+        plus: Optional[Floats2d] = None,
         *,
         out: Optional[Tuple[Any, ...]] = None,
     ) -> Tuple[Floats2d, Optional[Floats2d], Optional[Ints2d], Optional[Floats1d], Optional[Floats1d]]:
-        """layernorm of what affine_maxout returns, in the same pass.
+        """dropout of the layernorm of what affine_maxout returns, plus an array, in the same pass.
 
         X: (B, I).  W: (O, P, I), P >= 1.  b: (O, P).  G, shift: (O,), eps: as in layernorm.
-        keep: return all that the gradient needs, not only Y.
+        keep: return all that the gradient needs, not only Y.  drop, seed: as in dropout; 0 drops nothing.
+        plus: (B, O), what is added at the end; None: nothing.
         RETURNS: Y (B, O) in X's dtype; best (B, O) and which (B, O), as affine_maxout has them; mu (B,) and rstd (B,),
             as layernorm has them. Without keep all but Y are None.
         RAISES: ValueError when ranks, dimensions or dtypes differ, or P is 0.
@@ -196,12 +219,71 @@ class Gemm(Activations, Maxout, LayerNorm):
             checks.shape(op, name, param, W.shape[:1])
             checks.floats(op, name, param)
         eps, keep = checks.number(op, "eps", eps), checks.flag(op, "keep", keep)
+        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
+        if plus is not None:
+            self._arrays(op, plus=plus)
+            checks.shape(op, "plus", plus, (X.shape[0], W.shape[0]))
+            checks.same_dtype(op, "plus and X", plus, X)
         x, w, bias = self._wide(X), self._wide(W), self._wide(b)
         best, which = self.affine_maxout(x, w, bias)
-        Y, mu, rstd = (each.astype(X.dtype, copy=False) for each in self.layernorm(best, G, shift, eps))
-        if not keep:
-            return Y, None, None, None, None
-        return Y, best.astype(X.dtype, copy=False), which, mu, rstd
+        Y, mu, rstd = self.layernorm(best, G, shift, eps)
+        if drop > 0:
+            Y = self.dropout(Y, drop, seed, inplace=True)
+        if plus is not None:
+            Y += plus
+        Y, best, mu, rstd = (each.astype(X.dtype, copy=False) for each in (Y, best, mu, rstd))
+        return (Y, best, which, mu, rstd) if keep else (Y, None, None, None, None)
+
+    @takes_out(like="X", changes=("dW", "db", "dG", "dshift"))
+    def backprop_affine_maxout_layernorm(
+        self,
+        dY: Floats2d,
+        best: Floats2d,
+        which: Ints2d,
+        mu: Floats1d,
+        rstd: Floats1d,
+        X: Floats2d,
+        W: Floats3d,
+        G: Floats1d,
+        dW: Floats3d,
+        db: Floats2d,
+        dG: Floats1d,
+        dshift: Floats1d,
+        drop: float = 0.0,
+        seed: int = 0,
+        *,
+        out: Optional[Floats2d] = None,
+    ) -> Floats2d:
+        """dX of affine_maxout_layernorm; the gradients of its parameters are added to their buffers.
+
+        dY: (B, O), which is also the gradient of plus.  X, W, G, drop, seed: as given to affine_maxout_layernorm.
+        best, which: (B, O), mu, rstd: (B,), what it returned.
+        dW: (O, P, I), db: (O, P), dG, dshift: (O,) gradient buffers, added to in place.
+        RETURNS: (B, I) in dY's dtype.
+        RAISES: ValueError when ranks, dimensions or dtypes differ; IndexError when which is outside [0, P).
+        """
+        op = "backprop_affine_maxout_layernorm"
+        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
+        norm = {"best": best, "mu": mu, "rstd": rstd, "G": G, "dG": dG, "dshift": dshift}
+        self._arrays(op, dY=dY, X=X, W=W, dW=dW, db=db, which=which, **norm)
+        checks.ndim(op, "W", W, 3)
+        checks.affine_buffers(op, X, W, dW, db, dY=dY, which=which, best=best, mu=mu, rstd=rstd, G=G)
+        checks.affine(op, X, W, db)
+        checks.shape(op, "dY", dY, (X.shape[0], W.shape[0]))
+        checks.same_dtype(op, "dY and X", dY, X)
+        checks.shape(op, "which", which, dY.shape)
+        checks.integers(op, "which", which)
+        checks.at_least(op, "P", W.shape[1], 1)
+        checks.indices(op, "which", which, W.shape[1])
+        for name, value in norm.items():
+            checks.floats(op, name, value)
+        for name, buffer in (("dG", dG), ("dshift", dshift)):
+            checks.writable(op, name, buffer)
+            checks.apart(op, name, buffer, dW=dW, db=db, X=X, W=W, which=which)
+        if drop > 0:
+            dY = self.dropout(dY, drop, seed)
+        d_best = self.backprop_layernorm(dY, best, G, mu, rstd, dG, dshift)
+        return self.backprop_affine_maxout(d_best, which, X, W, dW, db)
 
     @takes_out(like="X", changes=("dW", "db"))
     def backprop_affine_maxout(

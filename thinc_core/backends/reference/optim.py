@@ -5,14 +5,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Tuple
+
+import numpy
 
 from .. import checks
 from ._base import Base
 from ._out import takes_out
 
 if TYPE_CHECKING:
-    from ...types import FloatsXdT
+    from ...types import Floats1d, FloatsXd, FloatsXdT, Ints1d
+
+
+class StepRates(NamedTuple):
+    """What a step of the optimizer does to one parameter; see Ops.apply_gradients."""
+
+    t: int  # number of the step, from 1 on
+    learn_rate: float  # with Adam's bias correction in it
+    beta1: float = 0.0
+    beta2: float = 0.0
+    eps: float = 0.0
+    momentum_rate: float = 0.0  # of a step along mom1 itself
+    grad_clip: float = 0.0  # largest norm of the gradient; 0 for any
+    penalty: float = 0.0  # share of the weights that is added to the gradient
+    decay: float = 1.0  # factor of the weights after the step
+
+    @property
+    def average_rate(self) -> float:
+        """How far the average goes toward the weights."""
+        return average_rate(self.t)
+
+
+def average_rate(t: float, max_decay: float = 0.9999) -> float:
+    """How far a moving average goes toward its value at step t."""
+    return 1.0 - min((1.0 + t) / (10.0 + t), max_decay)
 
 
 class Optim(Base):
@@ -60,6 +86,97 @@ class Optim(Base):
         gradient[...] = 0
         return weights, gradient, mom1, mom2
 
+    def apply_gradients(
+        self,
+        weights: Sequence[FloatsXd],
+        gradients: Sequence[FloatsXd],
+        mom1: Sequence[Optional[Floats1d]],
+        mom2: Sequence[Optional[Floats1d]],
+        averages: Sequence[Optional[FloatsXd]],
+        rates: Sequence[StepRates],
+        unscale: float = 1.0,
+        found_inf: Optional[Ints1d] = None,
+    ) -> None:
+        """One step of an optimizer for all parameters of a model, in place; then the gradients are zero.
+
+        For each parameter: g = unscale g + penalty w; clip_gradient(g, grad_clip); adam(w, g, m, v, ...) and
+        w -= momentum_rate m, or w -= learn_rate g where it has no moments; w *= decay; update_averages(average, w, t).
+        weights, gradients, averages: a list each of arrays of one shape; None for a parameter without an average.
+        mom1, mom2: the moments of each, (size of the weights,) in the order of their elements; both None for SGD.
+        rates: a StepRates for each.
+        unscale: factor of the gradients, 1 / scale of the loss.
+        found_inf: (1,) int32, made 1 when the norm of a g is not finite. While it is 1, gradients are set to zero and
+            nothing else is done, to no parameter.
+        RAISES: ValueError when the lists or the shapes do not fit, arrays of one parameter share memory or one is
+            read-only.
+        NUMERICS: that of the ops named above, one after the other. g is float32 where gradients are float16.
+        """
+        op = "apply_gradients"
+        lists = {"weights": weights, "gradients": gradients, "mom1": mom1, "mom2": mom2, "averages": averages}
+        checks.lists(op, **lists, rates=rates)
+        for i, arrays in enumerate(zip(*lists.values())):
+            self._parameter(op, i, *arrays)
+        steps = [_checked_rates(op, i, each) for i, each in enumerate(rates)]
+        factor = checks.number(op, "unscale", unscale)
+        ready = [(w, g, step, factor) for w, g, step in zip(weights, gradients, steps)]
+        if found_inf is None or not self._overflow(op, ready, found_inf):
+            for i, each in enumerate(ready):
+                self._apply_gradient(*each, mom1[i], mom2[i], averages[i])
+        for gradient in gradients:
+            gradient[...] = 0
+
+    def _parameter(self, op: str, i: int, *arrays: Any) -> None:
+        """Check the arrays of one parameter."""
+        names = (f"weights[{i}]", f"gradients[{i}]", f"mom1[{i}]", f"mom2[{i}]", f"averages[{i}]")
+        given = {name: X for name, X in zip(names, arrays) if X is not None or name in names[:2]}
+        self._arrays(op, **given)
+        if (arrays[2] is None) != (arrays[3] is None):
+            raise checks.KindError(f"{op}: mom1[{i}] and mom2[{i}] must both be arrays or both None; got one of each")
+        for name, X in given.items():
+            checks.shape(op, name, X, (arrays[0].size,) if name in names[2:4] else arrays[0].shape)
+            checks.floats(op, name, X)
+            checks.writable(op, name, X)
+        for name in list(given):
+            checks.apart(op, name, given.pop(name), **given)
+
+    def _overflow(self, op: str, ready: Sequence[Any], found_inf: Any) -> bool:
+        """Whether found_inf says so, after a look at the gradients."""
+        checks.out(op, "found_inf", found_inf, self.xp, (1,), numpy.dtype("int32"))
+        for each in ready:
+            found_inf |= ~self.xp.isfinite(self._norm(self._ready(*each)))
+        return bool(found_inf[0])
+
+    def _ready(self, w: Any, gradient: Any, step: StepRates, factor: float) -> Any:
+        """The gradient as it goes into the step, but for clipping; the array itself where nothing is done to it."""
+        g = self._wide(gradient)
+        g = g if factor == 1 else g * factor
+        return g if step.penalty == 0 else g + step.penalty * self._wide(w)
+
+    def _apply_gradient(self, w: Any, gradient: Any, step: StepRates, factor: float, *state: Any) -> None:
+        """In C order, so that the layout of an array changes no bit."""
+        given = (w, gradient, *state)
+        packed = tuple(X if X is None or X.flags.c_contiguous else X.copy("C") for X in given)
+        self._apply_packed(step, factor, *packed)
+        for X, result in zip(given, packed):
+            if X is not result:
+                X[...] = result
+
+    def _apply_packed(self, step: StepRates, factor: float, w: Any, gradient: Any, m: Any, v: Any, mean: Any) -> None:
+        g = self._ready(w, gradient, step, factor)
+        if step.grad_clip:
+            self.clip_gradient(g, step.grad_clip)
+        if m is None:
+            w -= step.learn_rate * g
+        else:
+            m, v = m.reshape(w.shape), v.reshape(w.shape)
+            self.adam(w, g, m, v, step.beta1, step.beta2, step.eps, step.learn_rate)
+            if step.momentum_rate:
+                w -= step.momentum_rate * m
+        if step.decay != 1:
+            w *= step.decay
+        if mean is not None:
+            self.update_averages(mean, w, step.t)
+
     def clip_gradient(self, gradient: FloatsXdT, threshold: float) -> FloatsXdT:
         """Scale the gradient in place so that its norm is at most the threshold.
 
@@ -70,12 +187,15 @@ class Optim(Base):
         """
         self._in_place("clip_gradient", gradient=gradient)
         threshold = checks.number("clip_gradient", "threshold", threshold)
-        wide = gradient.astype(self.xp.result_type(gradient.dtype, self.xp.float64), copy=False)
-        norm = self.xp.sqrt((wide * wide).sum())
+        norm = self._norm(gradient)
         over = (norm >= threshold) & (norm > 0)
         scale = self.xp.where(over, threshold / self.xp.where(norm > 0, norm, 1), 1)
         gradient *= scale.astype(gradient.dtype)
         return gradient
+
+    def _norm(self, gradient: Any) -> Any:
+        wide = gradient.astype(self.xp.result_type(gradient.dtype, self.xp.float64), copy=False)
+        return self.xp.sqrt((wide * wide).sum())
 
     def update_averages(self, ema: FloatsXdT, weights: FloatsXdT, t: int, max_decay: float = 0.9999) -> None:
         """ema = ema - (1 - d) (ema - weights), in place, with d = min((1 + t) / (10 + t), max_decay).
@@ -87,12 +207,8 @@ class Optim(Base):
         checks.same_shape("update_averages", "ema, weights", ema, weights)
         checks.floats("update_averages", "ema", ema)
         checks.writable("update_averages", "ema", ema)
-        step, max_decay = (
-            checks.number("update_averages", "t", t),
-            checks.number("update_averages", "max_decay", max_decay),
-        )
-        decay = min((1.0 + step) / (10.0 + step), max_decay)
-        ema -= (1 - decay) * (ema - weights)
+        step = checks.number("update_averages", "t", t)
+        ema -= average_rate(step, checks.number("update_averages", "max_decay", max_decay)) * (ema - weights)
 
     @takes_out()
     def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
@@ -105,3 +221,11 @@ class Optim(Base):
         checks.same_shape("logloss", "y_true and y_pred", y_true, y_pred)
         log = self.xp.log
         return -(y_true * log(y_pred + 1e-8) + (1 - y_true) * log(1 - y_pred + 1e-8))
+
+
+def _checked_rates(op: str, i: int, rates: Any) -> StepRates:
+    """The rates, which must be numbers."""
+    if not isinstance(rates, StepRates):
+        raise checks.KindError(f"{op}: rates[{i}] must be a StepRates; got {checks.kind_of(rates)}")
+    given = [checks.number(op, f"rates[{i}].{name}", value) for name, value in rates._asdict().items()]
+    return StepRates(*given)  # type: ignore[arg-type]

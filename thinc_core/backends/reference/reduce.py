@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Reduce(Base):
-    def _ragged(self, op: str, X: Any, lengths: Any, minimum: int = 0) -> Any:
+    def _ragged(self, op: str, X: Any, lengths: Any, minimum: int = 0, name: str = "X") -> Any:
         """Check X (T, O) with its lengths; the lengths as int64 on the host."""
-        self._arrays(op, X=X)
-        checks.ndim(op, "X", X, 2)
+        self._arrays(op, **{name: X})
+        checks.ndim(op, name, X, 2)
         host = self._host(op, "lengths", lengths)
         checks.lengths(op, host, X.shape[0], minimum)
         return host

@@ -51,11 +51,17 @@ class Seq2col(Base):
 
     @takes_out()
     def backprop_seq2col(
-        self, dY: Floats2d, nW: int, *, lengths: Optional[Ints1d] = None, out: Optional[Floats2d] = None
+        self,
+        dY: Floats2d,
+        nW: int,
+        *,
+        lengths: Optional[Ints1d] = None,
+        plus: Optional[Floats2d] = None,
+        out: Optional[Floats2d] = None,
     ) -> Floats2d:
         """dX[j] sums the blocks of dY in which seq2col copied row j.
 
-        dY: (T, (2 nW + 1) * I).  nW, lengths: as given to seq2col.
+        dY: (T, (2 nW + 1) * I).  nW, lengths: as given to seq2col.  plus: (T, I), what is added to dX; None: nothing.
         RETURNS: (T, I) in dY's dtype.
         RAISES: ValueError when nW or a length is negative, or dY's width is no multiple of 2 nW + 1;
             IndexError when the lengths do not sum to T.
@@ -70,4 +76,9 @@ class Seq2col(Base):
         dX = self.xp.zeros((T, I), dtype=d_cols.dtype)
         for w, rows, neighbours, same in self._windows("backprop_seq2col", T, nW, lengths):
             dX[neighbours] += self.xp.where(same, d_cols[rows, w], d_cols.dtype.type(0))
+        if plus is not None:
+            self._arrays("backprop_seq2col", plus=plus)
+            checks.shape("backprop_seq2col", "plus", plus, (T, I))
+            checks.same_dtype("backprop_seq2col", "plus and dY", plus, dY)
+            dX += plus
         return dX.astype(dY.dtype, copy=False)

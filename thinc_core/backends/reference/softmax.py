@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy
 
-from .. import checks
+from .. import checks, label_checks
 from ._out import takes_out
 from .reduce import Reduce
 
@@ -63,6 +63,52 @@ class Softmax(Reduce):
         return self._result("backprop_softmax", dX, dY, False)
 
     @takes_out()
+    def crossentropy_gradient(
+        self,
+        guesses: Floats2d,
+        labels: Ints1d,
+        *,
+        negated: Optional[Ints1d] = None,
+        missing: Optional[int] = None,
+        smoothing: float = 0.0,
+        divisor: float = 1.0,
+        out: Optional[Floats2d] = None,
+    ) -> Floats2d:
+        """(guesses - target) / divisor: the gradient of the cross-entropy with respect to the logits of a softmax.
+
+        guesses: (B, O) probabilities.  labels: (B,) integers in [0, O), the classes that the targets give 1 to.
+        negated: (B,) integers, not 0 for rows that are known not to have their label: there it has target 0, and the
+            others no gradient.  missing: label of rows without a gradient; None: there are none.
+        smoothing: probability in [0, 1) taken from the label and shared by the others.
+        RETURNS: (B, O) in guesses' dtype.
+        RAISES: ValueError when shapes differ, a label is out of range, or a guess is below 0 or above 1.
+        """
+        op = "crossentropy_gradient"
+        self._arrays(op, guesses=guesses, labels=labels)
+        checks.ndim(op, "guesses", guesses, 2)
+        checks.floats(op, "guesses", guesses)
+        smoothing, divisor = checks.number(op, "smoothing", smoothing), checks.number(op, "divisor", divisor)
+        (B, O), xp = guesses.shape, self.xp  # noqa: E741
+        for name, values in (("labels", labels), ("negated", negated)):
+            if values is not None:
+                self._arrays(op, **{name: values})
+                checks.integers(op, name, values)
+                checks.shape(op, name, values, (B,))
+        rows = xp.zeros((B,), dtype=bool) if missing is None else labels == checks.integer(op, "missing", missing)
+        label_checks.labels(op, labels, rows, O)
+        label_checks.probabilities(op, "guesses", guesses)
+        y, places = self._wide(guesses), (xp.arange(B), xp.where(rows, 0, labels))
+        target = xp.full((B, O), smoothing / max(O - 1, 1), dtype=y.dtype)
+        target[places] = 1 - smoothing
+        dY = y - target
+        if negated is not None:
+            alone = xp.zeros((B, O), dtype=y.dtype)
+            alone[places] = y[places]
+            dY = xp.where((negated != 0)[:, None], alone, dY)
+        dY = xp.where(rows[:, None], y.dtype.type(0), dY) / divisor
+        return dY.astype(guesses.dtype, copy=False)
+
+    @takes_out()
     def softmax_sequences(
         self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1, out: Optional[Floats2d] = None
     ) -> Floats2d:
@@ -76,7 +122,7 @@ class Softmax(Reduce):
         """
         if getattr(Xs, "ndim", 2) > 2:
             raise NotImplementedError(f"softmax_sequences: Xs must have 2 dimensions; got shape {Xs.shape}")
-        host = self._ragged("softmax_sequences", Xs, lengths)
+        host = self._ragged("softmax_sequences", Xs, lengths, name="Xs")
         x, owners = self._wide(Xs), self._owners(host)
         highest = self.xp.full((len(host), x.shape[1]), -numpy.inf, dtype=x.dtype)
         self.xp.maximum.at(highest, owners, x)
@@ -96,7 +142,7 @@ class Softmax(Reduce):
         RAISES: ValueError when the shapes differ; ValueError and IndexError as in reduce_sum.
         """
         op = "backprop_softmax_sequences"
-        host = self._ragged(op, dY, lengths)
+        host = self._ragged(op, dY, lengths, name="dY")
         self._arrays(op, Y=Y)
         checks.same_shape(op, "dY and Y", dY, Y)
         y, products = self._wide(Y), self._wide(Y) * self._wide(dY)

@@ -1,0 +1,1 @@
+from thinc_core.backends.linalg cimport *

@@ -1,0 +1,1 @@
+from thinc_core.extra.search cimport *

@@ -1,0 +1,72 @@
+"""What Model.finish_update does: gradients of a tree go to an optimizer, one by one or all together."""
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Sequence, Tuple
+
+from . import _model_tree
+from .errors import add_note
+
+if TYPE_CHECKING:
+    from .model import Model
+
+KeyT = Tuple[int, str]
+
+
+def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[..., Any]) -> None:
+    """Update every parameter of the nodes, all of the tree below root, that has a gradient."""
+    current: List[Tuple[Model, str]] = []  # whose parameter is looked at, for the note on an error
+    with _naming(root, current):
+        if _updates_together(optimizer):
+            optimizer.apply_gradients(_gradients(nodes, current))  # type: ignore[attr-defined]
+            for node in nodes:
+                if node.has_grad_proxy:
+                    _publish(node)
+        else:
+            _update_each(nodes, optimizer, current)
+
+
+def _updates_together(optimizer: Callable[..., Any]) -> bool:
+    """Whether it is our Optimizer; a subclass with another way to update a parameter is asked for each of them."""
+    from .optimizers import Optimizer
+
+    return isinstance(optimizer, Optimizer) and type(optimizer).__call__ is Optimizer.__call__
+
+
+def _gradients(nodes: Sequence["Model"], current: List[Tuple["Model", str]]) -> Iterator[Tuple[KeyT, Any, Any]]:
+    """Key, parameter and gradient of each parameter that has one."""
+    for node in nodes:
+        server = node._params
+        for name in node._has_params:
+            key = (node.id, name)
+            grad = server._grads.get(key)
+            if grad is not None and node._has_params[name]:
+                current[:] = [(node, name)]
+                yield key, server.get_param(*key), grad
+    current.clear()
+
+
+def _update_each(nodes: Sequence["Model"], optimizer: Callable[..., Any], current: List[Tuple["Model", str]]) -> None:
+    for key, param, grad in _gradients(nodes, current):
+        param, new_grad = optimizer(key, param, grad)
+        node, name = current[0]
+        node._params.set_param(node.id, name, param)
+        if new_grad is not grad:
+            node._params.set_grad(node.id, name, new_grad)
+
+
+def _publish(node: "Model") -> None:
+    """Tell the proxy what parameters with a gradient have become."""
+    server = node._params
+    for key in server.grad_keys:
+        server.set_param(*key, server._params[key])
+
+
+@contextlib.contextmanager
+def _naming(root: "Model", current: List[Tuple["Model", str]]) -> Iterator[None]:
+    """Errors get a note on the parameter at which they occurred."""
+    try:
+        yield
+    except Exception as error:
+        for node, name in current:
+            add_note(error, f"in parameter {name!r} of {_model_tree.node_path(root, node)}")
+        raise

@@ -1,0 +1,127 @@
+// A step for all parameters of a model: the norms of the gradients, then all that happens to a value in one pass.
+// Threads share the values and the squares of all parameters together, however few a parameter has.
+
+enum Rate_ { BETA1, BETA2, EPS, LEARN_RATE, MOMENTUM_RATE, GRAD_CLIP, PENALTY, DECAY, AVERAGE_RATE, RATES };
+enum Array_ { WEIGHTS, GRADIENT, MOM1, MOM2, AVERAGE, ARRAYS };
+
+template <typename T>
+struct Parameters_ {
+  T* const* arrays;      // ARRAYS of each; null for one that it has not
+  const size_t* starts;  // how many values all those before have, and at the end how many there are
+  const double* rates;   // RATES of each
+  double* squares;       // the sum of those of its gradient, of each
+  double unscale;
+  bool look;  // whether it is asked if gradients are finite
+
+  size_t size(size_t i) const { return starts[i + 1] - starts[i]; }
+  T* array(size_t i, Array_ which) const { return arrays[i * ARRAYS + which]; }
+  double rate(size_t i, Rate_ which) const { return rates[i * RATES + which]; }
+  bool ready(size_t i) const { return unscale == 1 && rate(i, PENALTY) == 0; }
+
+  Step_<T> step(size_t i) const {
+    Step_<T> s = adam_step_(rate(i, BETA1), rate(i, BETA2), T(rate(i, EPS)), T(rate(i, LEARN_RATE)), T(1));
+    const double most = rate(i, GRAD_CLIP), norm = most != 0 ? sqrt_(squares[i]) : 0;
+    if (norm >= most && norm > 0) s.scale = T(most / norm);
+    s.along = T(rate(i, MOMENTUM_RATE));
+    s.decay = T(rate(i, DECAY));
+    s.toward = T(rate(i, AVERAGE_RATE));
+    return s;
+  }
+};
+
+// gradient = unscale gradient + penalty weights, n values from the first on.
+template <typename T>
+static void make_ready_(const Parameters_<T>& p, size_t i, size_t first, size_t n) {
+  T *const gradient = p.array(i, GRADIENT) + first, *const weights = p.array(i, WEIGHTS) + first;
+  const T factor = T(p.unscale), penalty = T(p.rate(i, PENALTY));
+  if (p.unscale != 1) fill_(gradient, n, [=](size_t k) { return gradient[k] * factor; });
+  if (p.rate(i, PENALTY) != 0) fill_(gradient, n, [=](size_t k) { return gradient[k] + penalty * weights[k]; });
+}
+
+// Blocks of gradients, of as many parameters as it takes, whose squares are added up side by side.
+struct Window_ {
+  static constexpr size_t MOST = 128;
+  size_t owner[MOST], block[MOST], count, values;
+  double sum[MOST];
+};
+template <typename T>
+static void look_at_window_(const Parameters_<T>& p, Window_& window) {
+  Window_* const w = &window;
+  const size_t cost = window.values / window.count / 2 + 1;
+  in_parts_(window.count, cost, 1, [=, &p](size_t first, size_t last) {
+    for (size_t k = first; k < last; ++k) {
+      const size_t i = w->owner[k], n = p.size(i), start = w->block[k] * SQUARES_BLOCK, rest = n - start;
+      if (!p.ready(i)) make_ready_(p, i, start, rest < SQUARES_BLOCK ? rest : SQUARES_BLOCK);
+      const bool wanted = p.look || p.rate(i, GRAD_CLIP) != 0;
+      w->sum[k] = wanted ? squares_of_block_(p.array(i, GRADIENT), n, w->block[k]) : 0;
+    }
+  });
+  for (size_t k = 0; k < window.count; ++k) p.squares[window.owner[k]] += window.sum[k];
+  window.count = window.values = 0;
+}
+
+template <typename T>
+static void look_at_gradients_(const Parameters_<T>& p, size_t first, size_t last) {
+  Window_ window;
+  window.count = window.values = 0;
+  for (size_t i = first; i < last; ++i) {
+    p.squares[i] = 0;
+    if (p.ready(i) && !p.look && p.rate(i, GRAD_CLIP) == 0) continue;
+    for (size_t block = 0; block * SQUARES_BLOCK < p.size(i); ++block) {
+      window.owner[window.count] = i;
+      window.block[window.count] = block;
+      window.values += block ? SQUARES_BLOCK : p.size(i) < SQUARES_BLOCK ? p.size(i) : SQUARES_BLOCK;
+      if (++window.count == Window_::MOST) look_at_window_(p, window);
+    }
+  }
+  if (window.count) look_at_window_(p, window);
+}
+
+template <bool MOMENTS, bool ALONG, typename T>
+static void step_part_(T* const* arrays, size_t from, size_t n, const Step_<T>& step) {
+  T *const w = arrays[WEIGHTS] + from, *const g = arrays[GRADIENT] + from, *const average = arrays[AVERAGE];
+  T *const m = MOMENTS ? arrays[MOM1] + from : nullptr, *const v = MOMENTS ? arrays[MOM2] + from : nullptr;
+  if (average)
+    step_range_<MOMENTS, ALONG, true>(w, g, m, v, average + from, n, step);
+  else
+    step_range_<MOMENTS, ALONG, false>(w, g, m, v, average, n, step);
+}
+
+template <typename T>
+static void step_parameters_(const Parameters_<T>& p, size_t first, size_t last) {
+  const size_t begin = p.starts[first];
+  in_parts_(p.starts[last] - begin, 4, 1024, [=, &p](size_t at, size_t end) {
+    size_t i = first;
+    for (at += begin, end += begin; at < end; ++i) {
+      if (p.starts[i + 1] <= at) continue;
+      const size_t stop = p.starts[i + 1] < end ? p.starts[i + 1] : end, from = at - p.starts[i];
+      T* const* const arrays = p.arrays + i * ARRAYS;
+      const Step_<T> step = p.step(i);
+      if (!arrays[MOM1])
+        step_part_<false, false>(arrays, from, stop - at, step);
+      else if (step.along == T(0))
+        step_part_<true, false>(arrays, from, stop - at, step);
+      else
+        step_part_<true, true>(arrays, from, stop - at, step);
+      at = stop;
+    }
+  });
+}
+
+template <typename T>
+static void apply_gradients(T* const* arrays, const size_t* starts, const double* rates, double* squares, size_t n,
+                            double unscale, int32_t* found_inf) {
+  const Parameters_<T> p = {arrays, starts, rates, squares, unscale, found_inf != nullptr};
+  // One thread takes parameter by parameter, and finds a gradient in the cache when it reads it again.
+  const size_t group = thread_count() == 1 && !found_inf ? 1 : n;
+  for (size_t first = 0; first < n; first += group) {
+    look_at_gradients_(p, first, first + group);
+    if (found_inf) {
+      for (size_t i = 0; i < n; ++i) *found_inf |= !(squares[i] - squares[i] == 0);
+      if (*found_inf) break;
+    }
+    step_parameters_(p, first, first + group);
+  }
+  if (found_inf && *found_inf)
+    for (size_t i = 0; i < n; ++i) memset(p.array(i, GRADIENT), 0, p.size(i) * sizeof(T));
+}
