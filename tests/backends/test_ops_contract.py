@@ -29,7 +29,7 @@ CPU_ONLY = {
     "half",
     "blas",
 }  # tools of the kernels, not ops
-WITHOUT_CUDA = {"sparse"}  # array code on the device
+WITHOUT_CUDA = {"sparse"}  # array code around ops that have kernels
 # Ops without a row in cases.py: they take or give no plain arrays of numbers. Where they are tested instead.
 WITHOUT_ROW = {
     "test_ops_arrays.py": r"alloc\w*|asarray\w*|reshape\w*|as_contig|to_numpy|cblas|insert_into",

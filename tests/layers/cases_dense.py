@@ -31,7 +31,7 @@ from thinc_core.model import Model
 from .case import NI, NO, Case, dense_case, plain_case
 
 ACTIVATIONS = (ClippedLinear, Dish, HardSigmoid, HardSwish, HardSwishMobilenet, HardTanh, ReluK, Swish)
-LINE = {"slope": -0.5, "offset": 0.25, "min_val": -1.0, "max_val": 2.0}
+LINE = {"slope": -0.5, "offset": 0.25, "min_val": -0.2, "max_val": 0.6}
 
 
 def bags() -> Model:

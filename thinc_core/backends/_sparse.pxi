@@ -1,9 +1,10 @@
 # Scores of bags of hashed keys, part of numpy_ops.pyx.
 cdef inline np.npy_intp _weights_each(W, b) noexcept:
     """How many weights each output has; -1 when they have not equally many, or more than hashes can be taken modulo."""
-    cdef np.npy_intp O = dim(b, 0), L
-    if np.PyArray_NDIM(<np.ndarray>W) != 1 or np.PyArray_NDIM(<np.ndarray>b) != 1 or O < 1:
+    cdef np.npy_intp O, L
+    if np.PyArray_NDIM(<np.ndarray>W) != 1 or np.PyArray_NDIM(<np.ndarray>b) != 1 or dim(b, 0) < 1:
         return -1
+    O = dim(b, 0)
     L = dim(W, 0) // O
     return L if 1 <= L <= 0x7FFFFFFF and L * O == dim(W, 0) else -1
 

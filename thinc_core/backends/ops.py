@@ -11,7 +11,6 @@ from .reference.activations import INV_SQRT2, INV_SQRT_2PI, SQRT2PI
 from .reference.attention import Attention
 from .reference.batching import Batching
 from .reference.dropout import Dropout
-from .reference.gather import Gather
 from .reference.gemm import Gemm
 from .reference.layernorm import LayerNorm
 from .reference.lstm import LSTM
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, Sparse, LayerNorm, LSTM, Attention, Optim, Dropout):
+class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Sparse, LayerNorm, LSTM, Attention, Optim, Dropout):
     """The ops of one device. This class computes them with plain array code in self.xp; backends override what they
     can do faster and inherit the rest.
 

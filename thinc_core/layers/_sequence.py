@@ -169,7 +169,8 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     RAISES: TypeError for anything else.
     """
     if isinstance(X, Ragged):
-        return on_device(model, X.data), X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+        checks.array(model.name, "X", X.data, model.ops.xp)
+        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")

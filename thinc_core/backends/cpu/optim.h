@@ -3,7 +3,7 @@
 // bytes: adam 413 (1030), norm 45 (45), update_averages 85 (153).
 
 // Most weights of a large table or of a bag of words have never had a gradient. They are passed over a block at a time,
-// after a look that costs nothing where there are gradients.
+// after a look that costs nothing where the first of them has moved.
 constexpr size_t UNTOUCHED = 1024;
 
 // Whether n values at X are all +0.
@@ -70,9 +70,9 @@ static void step_range_(T* weights, T* gradient, T* mom1, T* mom2, T* average, s
     const bool settled = is_settled_(s);
     for (size_t i = 0; i < n; i += UNTOUCHED) {
       const size_t size = n - i < UNTOUCHED ? n - i : UNTOUCHED;
-      if (settled && gradient[i] == 0 && all_zero_(gradient + i, size) && all_zero_(mom1 + i, size) &&
-          all_zero_(mom2 + i, size) && ((s.decay == 1 && !AVERAGE) || all_zero_(weights + i, size)) &&
-          (!AVERAGE || all_zero_(average + i, size)))
+      if (settled && gradient[i] == 0 && mom1[i] == 0 && mom2[i] == 0 && all_zero_(gradient + i, size) &&
+          all_zero_(mom1 + i, size) && all_zero_(mom2 + i, size) &&
+          ((s.decay == 1 && !AVERAGE) || all_zero_(weights + i, size)) && (!AVERAGE || all_zero_(average + i, size)))
         continue;
       T* const a = AVERAGE ? average + i : nullptr;
       step_values_<MOMENTS, ALONG, AVERAGE>(weights + i, gradient + i, mom1 + i, mom2 + i, a, size, s);
@@ -155,7 +155,7 @@ static void update_averages(T* ema, const T* weights, size_t n, T step) {
   in_parts_(n, sizeof(T) / 4, 1024, [=](size_t first, size_t last) {
     for (size_t start = first, end = first + before_line_(ema + first, last - first); start < last; start = end) {
       if (start == end) end = last - start < UNTOUCHED ? last : start + UNTOUCHED;
-      if (settled && weights[start] == 0 && all_zero_(weights + start, end - start) &&
+      if (settled && weights[start] == 0 && ema[start] == 0 && all_zero_(weights + start, end - start) &&
           all_zero_(ema + start, end - start))
         continue;
       fill_(ema + start, end - start,

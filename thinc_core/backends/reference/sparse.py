@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .. import checks
 from ._out import takes_out
-from .hash import LOW_32, Hash, _u64
+from .gather import Gather
+from .hash import LOW_32, _u64
 from .reduce import Reduce
 
 if TYPE_CHECKING:
     from ...types import Floats1d, Floats2d, Ints1d
 
 
-class Sparse(Reduce, Hash):
+class Sparse(Reduce, Gather):
     @takes_out()
     def sparse_affine(
         self,
@@ -37,15 +38,13 @@ class Sparse(Reduce, Hash):
         RETURNS: (B, O) in W's dtype.
         RAISES: ValueError when shapes or dtypes differ, a length is negative or W has no L; IndexError when the lengths
             do not sum to K.
-        NUMERICS: summed in the order of the keys, from b on.
+        NUMERICS: summed in the order of the keys, b first or last.
         SOURCE: Weinberger et al. 2009, arXiv:0902.2206, without signs; Appleby, MurmurHash3 (public domain).
         """
         host = self._bags("sparse_affine", keys, values, lengths, W, b)
         w, x = self._wide(W), self._wide(values)
-        Y = self.xp.repeat(self._wide(b)[None, :], len(host), axis=0)
         terms = x[:, None] * w[self._slots("sparse_affine", keys, W, b, v1_indexing)].sum(axis=1)
-        self.xp.add.at(Y, self._owners(host), terms)
-        return Y.astype(W.dtype, copy=False)
+        return (self.reduce_sum(terms, host) + self._wide(b)).astype(W.dtype, copy=False)
 
     @takes_out(like="values", changes=("dW", "db"))
     def backprop_sparse_affine(
@@ -81,7 +80,7 @@ class Sparse(Reduce, Hash):
         checks.same_dtype(op, "dY and values", dY, values)
         slots = self._slots(op, keys, W, db, v1_indexing)
         dy = self._wide(dY)[self._owners(host)]
-        self.xp.add.at(dW, slots, (self._wide(values)[:, None] * dy)[:, None, :])
+        self.scatter_add(dW, slots, (self._wide(values)[:, None] * dy)[:, None, :])
         db += dY.sum(axis=0)
         return (dy * self._wide(W)[slots].sum(axis=1)).sum(axis=1).astype(dY.dtype, copy=False)
 
