@@ -5,7 +5,7 @@ import pytest
 from layers.case import build, sample
 from layers.test_layers_contract import EACH_KIND
 
-from thinc_core.api import Model, Softmax, chain, check_finite, check_gradients, residual
+from thinc_core.api import Model, Ragged, Softmax, chain, check_finite, check_gradients, residual
 from thinc_core.layers import Dropout, Embed, Linear, Relu, reduce_mean, with_array
 
 X = numpy.random.RandomState(0).normal(size=(6, 4)).astype("f")
@@ -85,8 +85,6 @@ def test_gradients_with_a_nan_are_named():
 
 def test_containers_are_looked_into():
     model = chain(with_array(Linear(3, 4)), reduce_mean()).initialize()
-    from thinc_core.api import Ragged
-
     bad = X.copy()
     bad[5] = numpy.inf
     with pytest.raises(FloatingPointError, match=r"with_array > linear: Y must be finite"):
