@@ -183,6 +183,24 @@ def backprop_hash_embeds(d: Draw) -> Args:
     return {"dY": d.floats(d.rows, sum(table.shape[1] for table in dtables)), **args, "dtables": dtables}
 
 
+def sparse(v1_indexing: bool) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        L = 16 if v1_indexing else V
+        arrays = {"values": d.floats(d.rows), "lengths": d.lengths(d.rows, 0), "W": d.floats(max(d.width, 1) * L)}
+        return {"keys": d.ids(d.rows), **arrays, "b": d.floats(max(d.width, 1)), "v1_indexing": v1_indexing}
+
+    return make
+
+
+def backprop_sparse(v1_indexing: bool) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        args = sparse(v1_indexing)(d)
+        dY, db = d.floats(len(args["lengths"]), len(args["b"])), args.pop("b")
+        return {"dY": dY, **args, "dW": d.floats(*args["W"].shape), "db": db}
+
+    return make
+
+
 def gemm(trans1: bool, trans2: bool, **more: Any) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         x = d.floats(d.width, d.rows) if trans1 else d.floats(d.rows, d.width)

@@ -74,6 +74,12 @@ def gather(ops: Any, args: Args, dY: Any) -> Args:
     return {"table": dtable}
 
 
+def sparse_affine(ops: Any, args: Args, dY: Any) -> Args:
+    given = {name: value for name, value in args.items() if name != "b"}
+    dW, db = ops.xp.zeros_like(args["W"]), ops.xp.zeros_like(args["b"])
+    return {"values": ops.backprop_sparse_affine(dY, **given, dW=dW, db=db), "W": dW, "b": db}
+
+
 def hash_embed(ops: Any, args: Args, dY: Any) -> Args:
     dtable = ops.xp.zeros_like(args["table"])
     ops.backprop_hash_embed(dY, args["ids"], args["seed"], dtable)

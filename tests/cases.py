@@ -127,7 +127,7 @@ ROWS = [
         label="temperature",
     ),
     *(
-        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), kernels=(), label=label)
+        Case("crossentropy_gradient", make.crossentropy(**more), "rounded", "array", specials=(), label=label)
         for label, more in (
             ("", {}),
             ("all", {"negated": True, "missing": 0, "smoothing": 0.1, "divisor": 7.0}),
@@ -257,6 +257,31 @@ TABLES = [
     ),
     Case("position_encode", lambda d: {"N": d.rows, "D": d.width}, "rounded", "array"),
     Case("tile", lambda d: {"X": d.floats(d.rows, d.width), "reps": 3}),
+]
+
+BAGS = [
+    row
+    for v1 in (False, True)
+    for row in (
+        Case(
+            "sparse_affine",
+            make.sparse(v1),
+            "sum",
+            "terms",
+            gradient=gradients.sparse_affine,
+            label="v1" if v1 else "",
+            kernels=("sparse_affine", "sparse_slots"),
+        ),
+        Case(
+            "backprop_sparse_affine",
+            make.backprop_sparse(v1),
+            "sum",
+            "terms",
+            mutates=("dW", "db"),
+            label="v1" if v1 else "",
+            kernels=("backprop_sparse_weights", "backprop_sparse_values"),
+        ),
+    )
 ]
 
 PRODUCTS = [
@@ -432,7 +457,10 @@ TRAINING = [
     ),
 ]
 
-CASES = [*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS, *TABLES, *PRODUCTS, *RECURRENT, *TRAINING]
+CASES = [
+    *[*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS],
+    *[*TABLES, *BAGS, *PRODUCTS, *RECURRENT, *TRAINING],
+]
 
 # Kernels that no op calls alone; where they are tested instead.
 TESTED_ELSEWHERE = {

@@ -28,3 +28,11 @@ def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_pages_are_found() -> None:
     assert ROOT / "README.md" in pages()
+
+
+def test_every_layer_is_on_its_page() -> None:
+    from thinc_core import layers
+
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    missing = [name for name in layers.__all__ if f"`{name}`" not in page]
+    assert not missing, f"add to docs/layers.md: {missing}"

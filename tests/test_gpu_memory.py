@@ -176,5 +176,3 @@ def test_a_tensor_of_another_gpu_comes_to_the_current_one(memory: TorchMemory, m
     monkeypatch.setitem(vars(FAKE), "from_dlpack", from_dlpack)
     moved = CupyOps().asarray(Tensor(numpy.ones(2, "f")))
     assert moved.data.device_id == 0
-
-

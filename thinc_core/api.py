@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .compat import has_cupy  # noqa: F401
     from .config import Config, ConfigValidationError, registry  # noqa: F401
     from .diagnosis import check_finite, check_gradients  # noqa: F401
+    from .grad_scaler import GradScaler  # noqa: F401
     from .initializers import *  # noqa: F403
     from .layers import *  # noqa: F403
     from .loss import *  # noqa: F403
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 # Module: the names it exports here. Layers are not listed: thinc_core.layers.__all__ says which there are.
 _NAMES: Dict[str, str] = {
     "backends": """
-        AppleOps CupyOps MPSOps NumpyOps Ops get_current_ops get_ops set_current_ops set_gpu_allocator use_ops
-        use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory
+        AppleOps CupyOps MPSOps NumpyOps Ops get_current_ops get_matmul_precision get_ops set_current_ops
+        set_gpu_allocator set_matmul_precision use_matmul_precision use_ops use_pytorch_for_gpu_memory
+        use_tensorflow_for_gpu_memory
     """,
     "compat": "enable_mxnet enable_tensorflow has_cupy",
     "config": "Config ConfigValidationError registry",
     "diagnosis": "check_finite check_gradients",
+    "grad_scaler": "GradScaler",
     "initializers": "configure_normal_init glorot_uniform_init normal_init uniform_init zero_init",
     "loss": "CategoricalCrossentropy CosineDistance L2Distance SequenceCategoricalCrossentropy",
     "model": """

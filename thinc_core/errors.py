@@ -6,7 +6,23 @@ from typing import Any, Optional
 
 
 class KindError(TypeError, ValueError):
-    """A value of the wrong kind: a TypeError, and a ValueError for code that catches those."""
+    """A value of the wrong kind, device or dtype. A ValueError too, as callers of typed buffers expect one."""
+
+
+class ShapeError(ValueError, AssertionError):
+    """Shapes that do not fit together. An AssertionError too, which is what some callers learnt to catch."""
+
+
+class AxisError(ValueError, IndexError):
+    """An axis that the array does not have; NumPy's error of this name is both too."""
+
+
+class LengthsError(ValueError, AssertionError):
+    """A sequence length that is not allowed."""
+
+
+class LengthsSumError(IndexError, AssertionError):
+    """Sequence lengths that do not cover exactly the rows there are."""
 
 
 class ModelLoadError(ValueError):

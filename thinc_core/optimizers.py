@@ -7,6 +7,7 @@ from ._hyperparameters import Hyperparameters
 from .backends import Ops, get_array_ops, get_current_ops
 from .backends.reference.optim import StepRates
 from .config import registry
+from .grad_scaler import GradScaler
 from .types import FloatsXd, Generator
 
 if TYPE_CHECKING:
@@ -110,9 +111,20 @@ class Optimizer(Hyperparameters):
     beta1, beta2: both 0 for plain SGD. eps: added to the square root of the uncorrected second moment.
     grad_clip: largest norm of the gradient of one parameter; 0 turns clipping off.
     use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
+    Assign a GradScaler to grad_scaler when the gradient of the loss is scaled by it; each step divides by the scale.
     """
 
-    __slots__ = ("L2_is_weight_decay", "_ops", "averages", "last_seen", "mom1", "mom2", "nr_update", "use_radam")
+    __slots__ = (
+        "L2_is_weight_decay",
+        "_ops",
+        "averages",
+        "grad_scaler",
+        "last_seen",
+        "mom1",
+        "mom2",
+        "nr_update",
+        "use_radam",
+    )
 
     mom1: Dict[KeyT, FloatsXd]
     mom2: Dict[KeyT, FloatsXd]
@@ -141,6 +153,7 @@ class Optimizer(Hyperparameters):
         self.use_radam = use_radam
         self.L2_is_weight_decay = L2_is_weight_decay
         self._ops: Dict[type, Ops] = {}
+        self.grad_scaler: Optional[GradScaler] = None
 
     def __call__(
         self, key: KeyT, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
@@ -164,7 +177,10 @@ class Optimizer(Hyperparameters):
         self._apply(parameters, 1.0)
 
     def _apply(self, parameters: Iterable[Tuple[KeyT, Any, Any]], lr_scale: float) -> None:
+        scaler = self.grad_scaler
         shared: Dict[int, StepRates] = {}
+        if scaler is not None:
+            scaler.settle()
         steps = [
             (key, weights, gradient, self._rates(key, lr_scale, shared))
             for key, weights, gradient in parameters
@@ -172,11 +188,15 @@ class Optimizer(Hyperparameters):
         ]
         rows: Dict[type, List[Tuple[Any, ...]]] = {}  # by the type of the arrays, which says where they are
         for key, weights, gradient, rates in steps:
+            if scaler is not None:
+                scaler.note_update(self.nr_update, key)
             self.nr_update[key] = rates.t
             state = self._state(key, weights, rates)
             rows.setdefault(type(weights), []).append((weights, gradient, *state, rates))
         for batch in rows.values():
-            self._ops_for(batch[0][0]).apply_gradients(*zip(*batch))
+            ops = self._ops_for(batch[0][0])
+            scaling = () if scaler is None else scaler.prepare_step(ops, batch[0][0])
+            ops.apply_gradients(*zip(*batch), *scaling)
 
     def _rates(self, key: KeyT, lr_scale: float, shared: Dict[int, StepRates]) -> StepRates:
         """What the next step of a parameter depends on. shared: by its number, what others depend on too."""
@@ -245,9 +265,11 @@ class Optimizer(Hyperparameters):
         model: name the entries after the places of the parameters in this model, so that another process can load
             them; entries of other models are left out. Without it they are named after the ids of this process.
         """
+        # First, as it may take back updates that were left out.
+        scaler = {} if self.grad_scaler is None else {"grad_scaler": self.grad_scaler.state_dict()}
         owners = _owners(model) if model is not None else {key[0]: str(key[0]) for key in self.nr_update}
         parameters = {f"{owners[key[0]]}/{key[1]}": self._entry(key) for key in self.nr_update if key[0] in owners}
-        return {"version": 1, **self._hyperparameter_state(), "parameters": parameters}
+        return {"version": 1, **self._hyperparameter_state(), **scaler, "parameters": parameters}
 
     def load_state_dict(self, state: Dict[str, Any], model: Optional["Model"] = None) -> None:
         """Take over what `state_dict` gave; the optimizer must be built with the same arguments, the model be the same.
@@ -265,6 +287,9 @@ class Optimizer(Hyperparameters):
         if missing:
             raise ValueError(f"optimizer: the model must have every node of the state; it lacks {', '.join(missing)}")
         self._load_hyperparameter_state(state)
+        if "grad_scaler" in state:
+            self.grad_scaler = self.grad_scaler or GradScaler()
+            self.grad_scaler.load_state_dict(state["grad_scaler"])
         for (place, name), entry in zip(places, state["parameters"].values()):
             self._load_entry((ids[place], name), entry)
 

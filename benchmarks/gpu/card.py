@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, fields, is_dataclass, replace
 from statistics import median, quantiles
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Tuple
 
 import numpy as np
 
@@ -21,8 +21,8 @@ class Scale:
     """How much of everything.
 
     rows: of the batches that fit into the cache; targets are stated for 8192.  filler: bytes of the buffer whose copy
-    is the measure of bandwidth.  rounds: per side.  queued: calls between two events.  batches: of a training run, with at most so many items.
-    beyond: elements of the array that no 32-bit index reaches the end of.
+    is the measure of bandwidth.  rounds: per side.  queued: calls between two events.  batches: of a training run.
+    items: of a batch, at most.  beyond: elements of the array that no 32-bit index reaches the end of.
     """
 
     rows: int = 8192
@@ -199,19 +199,26 @@ def opened(backend: str, number: int, quick: bool) -> Iterator[Card]:
 
         problem = gpu_problem()
         if problem is not None:
-            print(f"benchmarks: {problem}", file=sys.stderr)
-            raise SystemExit(2)
-        yield Card(number, QUICK if quick else Scale())
+            _give_up(problem)
+        try:
+            card = Card(number, QUICK if quick else Scale())
+        except ValueError as error:  # a number that no device has
+            _give_up(str(error))
+        yield card
         return
     use_tests()
     import emulated_gpu
 
     problem = emulated_gpu.problem()
     if problem is not None:
-        print(f"benchmarks: {problem}", file=sys.stderr)
-        raise SystemExit(2)
+        _give_up(problem)
     with emulated_gpu.installed():
         yield EmulatedCard(number, DRY)
+
+
+def _give_up(problem: str) -> NoReturn:
+    print(f"benchmarks: {problem}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def use_tests() -> None:

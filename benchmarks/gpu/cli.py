@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from .. import machine, report
 from ..result import Result
-from . import correctness, models, ops, probe, sanitizer, summary
+from . import correctness, memory, models, ops, probe, sanitizer, summary
 from .budget import SHARES, Budget
 from .card import Card, opened
 
@@ -16,7 +17,7 @@ stages, in this order:
   probe         versions, copy bandwidth, time to load kernels, cost of a launch
   correctness   every op in every dtype against float64, gradients of the LSTM, deterministic mode, 2^31 elements
   ops           device time of every op at 8192 x 96 and beyond the cache, beside a copy, the original and PyTorch
-  models        launches, waits and host time of a training step; words per second of training and prediction
+  models        launches, waits and host time of a training step; words per second; memory that is kept
   sanitizer     compute-sanitizer on a small set of ops, when it is installed
   compiled      PyTorch's compiler on a few ops and models
 
@@ -137,7 +138,13 @@ class Run:
 
     def models(self, stage: str = "models", jobs: Optional[List[models.Job]] = None) -> None:
         """What training costs."""
-        for job in self.budget.items(stage, self.wanted(models.jobs(self.card) if jobs is None else jobs)):
+        if jobs is None:
+            own = [
+                models.Job("memory", partial(memory.flat, self.card)),
+                models.Job("shared", partial(memory.shared, self.card)),
+            ]
+            jobs = [*models.jobs(self.card), *own]
+        for job in self.budget.items(stage, self.wanted(jobs)):
             self.attempt(str(job), stage, lambda job=job: job.run(self.peers))
 
     def sanitizer(self) -> None:
@@ -159,6 +166,8 @@ class Run:
         self.into.progress.close()
         for line in self.budget.summary():
             self.into.print(line)
-        heading = "\ntargets" + (" (of a dry run: only what does not depend on time is judged)" if self.card.dry else "")
+        heading = "\ntargets" + (
+            " (of a dry run: only what does not depend on time is judged)" if self.card.dry else ""
+        )
         self.into.print("\n".join([heading, *summary.lines(self.into.results)]))
         self.into.print(f"{self.budget.spent:.0f} s")

@@ -63,7 +63,7 @@ def jobs(card: Card) -> List[Check]:
     rows: Dict[str, List[Check]] = {dtype: [] for dtype in dtypes}
     for dtype in dtypes:
         for case in CASES:
-            if dtype != "float32" and not has_floats(case) or dtype in HALVES and not case.half:
+            if (dtype != "float32" and not has_floats(case)) or (dtype in HALVES and not case.half):
                 continue
             rows[dtype].append(Check(case.name, dtype, partial(worst_of_sizes, card, case, sizes, dtype)))
     special = [*gradients(card), *circumstances(card)]

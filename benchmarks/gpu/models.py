@@ -99,7 +99,7 @@ def trace(step: Callable[[], Any], torch: Any, card: Card) -> Optional[Dict[str,
 
 
 def counts(events: List[Tuple[str, str]]) -> Dict[str, int]:
-    """Of the names and devices of a profile: kernels, and calls in which the host waits, but for the profiler's last."""
+    """Of the names and devices of a profile: kernels, and waits of the host, but for the profiler's own last one."""
     kernels = sum("CUDA" in device and not name.startswith(("Mem", "cuda", "cu")) for name, device in events)
     waits = sum("CUDA" not in device and name.endswith(("Synchronize", "cudaMemcpy")) for name, device in events)
     return {"kernels": kernels, "waits": max(waits - 1, 0)}

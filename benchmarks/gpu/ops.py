@@ -9,7 +9,7 @@ from ..bench_ops import Sides
 from ..inputs import moved_bytes
 from ..ops import FAMILIES
 from ..result import OURS, Result, Target
-from ..rows import W, At, Op
+from ..rows import At, Op, W
 from ..timing import Timing
 from .card import Card, mapped
 

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List
 
 from ..machine import ROOT
 from ..result import OURS, Result, Target
@@ -61,10 +61,8 @@ class Tool:
 
 def errors_in(text: str) -> Any:
     """The number in the summary that ends a report, and the first error."""
-    found: Optional[Any] = None
-    for found in re.finditer(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text):
-        pass
-    if found is None:
+    found = re.findall(r"(?:ERROR|RACECHECK) SUMMARY: (\d+) (?:error|hazard)", text)
+    if not found:
         return None, "it printed no summary: " + " ".join(text.split())[-100:]
     first = re.search(r"========= (Invalid.*|Error:.*|Race.*)", text)
-    return int(found[1]), first[1][:100] if first else ""
+    return int(found[-1]), first[1][:100] if first else ""

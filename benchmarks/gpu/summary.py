@@ -48,6 +48,8 @@ GOALS = (
     Goal("8192 x 96: geometric mean 5 times the original", named("geometric mean"), "thinc"),
     Goal("a tagger step launches at most 60 kernels", named("tagger step, launches"), "limit"),
     Goal("a tagger step does not wait for the device", named("tagger step, host waits"), "limit"),
+    Goal("memory is flat over training", named("memory kept"), "limit"),
+    Goal("PyTorch's pool gets back what CuPy's arrays had", named("memory of PyTorch"), "limit"),
     Goal("kernels load from CuPy's cache in 0.2 s", named("kernels of all files, warm"), "limit"),
     Goal("compute-sanitizer finds nothing", named("compute-sanitizer"), "limit"),
 )

@@ -3,7 +3,22 @@
 from typing import Dict, Sequence
 
 from ..rows import Op
-from . import activations, dropout, gather, gemm, hash, layernorm, lstm, maxout, optim, pad, reduce, seq2col, softmax
+from . import (
+    activations,
+    dropout,
+    gather,
+    gemm,
+    hash,
+    layernorm,
+    lstm,
+    maxout,
+    optim,
+    pad,
+    reduce,
+    seq2col,
+    softmax,
+    sparse,
+)
 
 FAMILIES: Dict[str, Sequence[Op]] = {
     module.__name__.rsplit(".", 1)[-1]: module.OPS
@@ -15,6 +30,7 @@ FAMILIES: Dict[str, Sequence[Op]] = {
         seq2col,
         gather,
         hash,
+        sparse,
         reduce,
         pad,
         lstm,

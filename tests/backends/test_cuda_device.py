@@ -231,3 +231,26 @@ def test_a_late_error_is_raised_when_values_are_copied(monkeypatch: Any) -> None
     with pytest.raises(IndexError, match=r"^gather_add: indices must be in \[0, 4\); got 4 at \[1, 0\]$"):
         ops.to_numpy(Y)
     numpy.testing.assert_array_equal(ops.to_numpy(Y), [[2, 2, 2], [1, 1, 1]])
+
+
+def test_values_are_read_later_without_a_wait() -> None:
+    """A copy into page-locked memory, then an event, for which only the reader waits."""
+    log: List[str] = []
+    X = numpy.array([[3, 4]], "int32")
+
+    def copy(target: Any, size: int) -> None:
+        log.append("copy")
+        ctypes.memmove(target, X.ctypes.data, size)
+
+    array = types.SimpleNamespace(
+        nbytes=X.nbytes, dtype=X.dtype, size=2, shape=X.shape, data=types.SimpleNamespace(copy_to_host_async=copy)
+    )
+    xp: Any = StubCupy()
+    xp.cuda.alloc_pinned_memory = bytearray
+    xp.cuda.Event = lambda disable_timing: types.SimpleNamespace(
+        record=lambda: log.append("record"), synchronize=lambda: log.append("wait")
+    )
+    read = Device(xp).read_later(array)
+    assert log == ["copy", "record"]
+    assert read().tolist() == [[3, 4]]
+    assert log == ["copy", "record", "wait"]

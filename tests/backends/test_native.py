@@ -33,6 +33,9 @@ WORKSPACE = {
     "softmax-axis": "a copy in which the axis is the last",
     "logloss": "array code: a number to look at, not to train with",
     **dict.fromkeys(
+        [f"backprop_affine_maxout_layernorm-P{P}" for P in (1, 2, 3, 4)], "the gradient of maxout, and of dropout"
+    ),
+    **dict.fromkeys(
         ("lstm_forward_inference-1x1", "lstm_forward_inference-1x2", "lstm_forward_inference-3x2"), "gates"
     ),
 }

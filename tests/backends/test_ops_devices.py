@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Tuple
 
-import numpy
 import pytest
 from any_backend import make_ops
 from cases import CASES, Case
-from fake_cupy import CURRENT, FAKE, pretend_installed
 from fake_cuda import CUDA, RUNTIME
+from fake_cupy import CURRENT, FAKE, pretend_installed
 from running import call, copied, drawn, on_backend
 
 from thinc_core.backends import NumpyOps, Ops
@@ -62,8 +61,8 @@ def test_arrays_on_another_gpu(cupy_ops: Any, case: Case) -> None:
             with pytest.raises(TypeError) as caught:
                 call(cupy_ops, case, wrong)
             expected = (
-                f"{name_of(case)}: {name} is on GPU 1 but GPU 0 is the current one (call set_active_gpu(1); or move {name} "
-                "with model.ops.asarray, a model with model.to_gpu(0))"
+                f"{name_of(case)}: {name} is on GPU 1 but GPU 0 is the current one (call set_active_gpu(1); or move "
+                f"{name} with model.ops.asarray, a model with model.to_gpu(0))"
             )
             assert str(caught.value) == expected
             assert isinstance(caught.value, ValueError)
@@ -110,7 +109,9 @@ def test_out_on_another_gpu(cupy_ops: Any, case: Case) -> None:
         return
     moved: Any = on_other_device(result[0] if isinstance(result, tuple) else result)
     moved = (moved, *result[1:]) if isinstance(result, tuple) else moved
-    with pytest.raises(TypeError, match=rf"^{name_of(case)}: out(\[0\])? is on GPU 1 but GPU 0 is the current one \(call"):
+    with pytest.raises(
+        TypeError, match=rf"^{name_of(case)}: out(\[0\])? is on GPU 1 but GPU 0 is the current one \(call"
+    ):
         call(cupy_ops, case, {**args, "out": moved})
 
 
@@ -127,7 +128,9 @@ def test_a_machine_with_one_gpu_asks_no_array_where_it_is(cupy_ops: Any, monkeyp
     """Finding out costs something at every launch, so one device is taken for granted once it is known."""
     asked = []
     monkeypatch.setattr(RUNTIME, "getDeviceCount", lambda: 1)
-    monkeypatch.setattr(_arrays, "here", lambda ops, *arrays, found=_arrays.here: asked.append(1) or found(ops, *arrays))
+    monkeypatch.setattr(
+        _arrays, "here", lambda ops, *arrays, found=_arrays.here: asked.append(1) or found(ops, *arrays)
+    )
     X = cupy_ops.asarray2f([[1.0]])
     for _ in range(3):
         cupy_ops.relu(X)

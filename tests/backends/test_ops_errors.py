@@ -59,6 +59,16 @@ def steps(**changed: Any) -> Dict[str, Any]:
     return {**args, "rates": [StepRates(1, 0.1), StepRates(1, 0.1)], **changed}
 
 
+def bags(**changed: Any) -> Dict[str, Any]:
+    given = {"keys": ints(1, 2, 3), "values": f(3, "f"), "lengths": ints(1, 2)}
+    return {**given, "W": f(10, "f"), "b": f(2, "f"), **changed}
+
+
+def backward_bags(**changed: Any) -> Dict[str, Any]:
+    given = {name: value for name, value in bags().items() if name != "b"}
+    return {"dY": f((2, 2), "f"), **given, "dW": f(10, "f"), "db": f(2, "f"), **changed}
+
+
 def adam(**changed: Any) -> Dict[str, Any]:
     arrays = {name: f(4, "f") for name in ("weights", "gradient", "mom1", "mom2")}
     return {**arrays, "beta1": 0.9, "beta2": 0.9, "eps": 0.1, "learn_rate": 0.1, **changed}
@@ -207,6 +217,24 @@ ERRORS = [
     ("backprop_hash_embeds", dtables(seeds=[0, -1]), OverflowError, "backprop_hash_embeds: seed must be in [0, 4294967296); got -1"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 4), "f")}, ValueError, "position_encode: out must have shape (2, 3); got (2, 4)"),
     ("position_encode", {"N": 2, "D": 3, "out": f((2, 3), "i")}, ValueError, "position_encode: out must have a float dtype; got int32 (call ops.asarray_f)"),
+    # Bags of keys
+    ("sparse_affine", bags(keys=f(3, "f")), ValueError, "sparse_affine: keys must have an integer dtype; got float32 (call ops.asarray_i)"),
+    ("sparse_affine", bags(values=f(2, "f")), ValueError, "sparse_affine: values must have shape (3,); got (2,)"),
+    ("sparse_affine", bags(values=f(3, "d")), TypeError, "sparse_affine: values, W and b must have the same dtype; got float64 and float32 and float32"),
+    ("sparse_affine", bags(lengths=ints(1, 1)), IndexError, "sparse_affine: lengths must sum up to the number of rows; got a sum of 2 for 3 rows"),
+    ("sparse_affine", bags(lengths=ints(4, -1)), IndexError, "sparse_affine: lengths must sum up to the number of rows; got a sum of 4 for 3 rows"),
+    ("sparse_affine", bags(lengths=ints(3, -1, 1)), ValueError, "sparse_affine: all sequence lengths must be >= 0; got -1 at position 1"),
+    ("sparse_affine", bags(lengths=f(3, "f")), TypeError, "sparse_affine: lengths must have an integer dtype; got float32 (call ops.asarray_i)"),
+    ("sparse_affine", bags(W=f(11, "f")), ValueError, "sparse_affine: W must have as many weights for each of the 2 outputs, from 1 to 2^31 - 1; got 11"),
+    ("sparse_affine", bags(W=f(0, "f")), ValueError, "sparse_affine: W must have as many weights for each of the 2 outputs, from 1 to 2^31 - 1; got 0"),
+    ("sparse_affine", bags(W=f((2, 5), "f")), ValueError, "sparse_affine: W must have 1 dimensions; got shape (2, 5)"),
+    ("sparse_affine", bags(b=f(0, "f")), ValueError, "sparse_affine: the number of values of b must be >= 1; got 0"),
+    ("sparse_affine", bags(v1_indexing=f(2, "f")), TypeError, "sparse_affine: v1_indexing must be true or false; got a numpy array"),
+    ("backprop_sparse_affine", backward_bags(dY=f((2, 3), "f")), ValueError, "backprop_sparse_affine: dY must have shape (2, 2); got (2, 3)"),
+    ("backprop_sparse_affine", backward_bags(dY=f((2, 2), "d")), TypeError, "backprop_sparse_affine: dY and values must have the same dtype; got float64 and float32"),
+    ("backprop_sparse_affine", backward_bags(dW=f(8, "f")), ValueError, "backprop_sparse_affine: W and dW must have the same shape; got (10,) and (8,)"),
+    ("backprop_sparse_affine", backward_bags(dW=frozen(f(10, "f"))), ValueError, "backprop_sparse_affine: dW is overwritten and must be writable; got a read-only array (pass a copy)"),
+    ("backprop_sparse_affine", backward_bags(db=f(3, "f")), ValueError, "backprop_sparse_affine: W must have as many weights for each of the 3 outputs, from 1 to 2^31 - 1; got 10"),
     # Layer norm and optimiser
     ("layernorm", layernorm(G=f(4, "f")), ValueError, "layernorm: G must have shape (3,); got (4,)"),
     ("layernorm", layernorm(X=f((2, 2, 3), "f")), ValueError, "layernorm: X must have 2 dimensions; got shape (2, 2, 3)"),

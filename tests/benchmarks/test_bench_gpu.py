@@ -13,7 +13,7 @@ import pytest
 
 import thinc_core.api
 from benchmarks import cli, machine
-from benchmarks.gpu import budget, card, correctness, load, models, sanitizer, summary
+from benchmarks.gpu import budget, card, correctness, load, memory, models, sanitizer, summary
 from benchmarks.gpu import ops as gpu_ops
 from benchmarks.result import OURS, Result, Target
 from benchmarks.timing import Timing
@@ -60,7 +60,16 @@ def test_all_stages_run_and_show_no_time(dry: None, tmp_path: Path, capsys: pyte
     assert "DRY RUN ON THE EMULATOR" in out
     found = records(path)
     families = {record["family"] for record in found}
-    assert families == {"probe", "correctness", "ops in cache", "ops beyond cache", "steps", "models", "sanitizer"}
+    assert families == {
+        "probe",
+        "correctness",
+        "ops in cache",
+        "ops beyond cache",
+        "steps",
+        "models",
+        "memory",
+        "sanitizer",
+    }
     for record in found:
         assert record["backend"] == "emulator (dry run)"
         assert "error" not in record["note"].lower() or "got bfloat16" in record["note"]
@@ -77,7 +86,7 @@ def test_all_stages_run_and_show_no_time(dry: None, tmp_path: Path, capsys: pyte
 
 
 def test_figures_of_a_device(dry: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The rows that a dry run leaves out, with the real class of the card; what cannot run becomes a row that says so."""
+    """The rows that a dry run leaves out, with the real class of the card; what cannot run becomes a row."""
     monkeypatch.setattr(card, "EmulatedCard", card.Card)
     path = tmp_path / "gpu.jsonl"
     only = "relu,layernorm,gather_add,affine,mlp"
@@ -87,7 +96,10 @@ def test_figures_of_a_device(dry: None, monkeypatch: pytest.MonkeyPatch, tmp_pat
     beyond = found["ops beyond cache", "layernorm"]
     assert beyond["targets"] == [{"peer": "copy", "limit": 1 / 0.85}]
     assert set(beyond["cost"]) == set(beyond["host_us"]) == {"ours", "copy", "thinc"}
-    assert found["ops in cache", "relu"]["targets"] == [{"peer": "thinc", "limit": 1.0}, {"peer": "torch", "limit": 1.0}]
+    assert found["ops in cache", "relu"]["targets"] == [
+        {"peer": "thinc", "limit": 1.0},
+        {"peer": "torch", "limit": 1.0},
+    ]
     assert found["ops in cache", "affine"]["rate"] == "TFLOP/s"
     assert set(found["models", "mlp train"]["cost"]) == {"ours", "thinc"}
     assert found["ops", "geometric mean over ops"]["ratio"]["thinc"] > 0
@@ -111,6 +123,13 @@ def test_a_wrong_op_is_found_and_sets_the_status(
     assert "MISSED limit" in next(line for line in out.splitlines() if line.startswith("mish "))
     assert not any(line.startswith("swish") for line in out.splitlines())
     assert "correctness f32" in out
+
+
+@pytest.mark.parametrize("odd", [lambda X: not X.flags.c_contiguous, lambda X: X.data.ptr % 16 != 0])
+def test_a_fault_in_one_layout_is_found(dry: None, monkeypatch: pytest.MonkeyPatch, odd: Any) -> None:
+    relu = CupyOps.relu
+    monkeypatch.setattr(CupyOps, "relu", lambda self, X, **more: relu(self, -X if X.size and odd(X) else X, **more))
+    run("correctness", "--only", "relu f32", code=1)
 
 
 def test_an_op_that_raises_is_wrong_too(
@@ -238,6 +257,16 @@ def test_the_summary_names_the_worst_row() -> None:
     assert "met (" in text["8192 x 96: geometric mean 5 times the original"]
     assert summary.failed(rows)
     assert not summary.failed(rows[:1])
+
+
+def test_memory_that_is_not_given_back(gpu: None) -> None:
+    made = card.EmulatedCard(0, card.DRY)
+    seen = iter([1 << 28, 7])
+    assert memory.left_behind(made, lambda: next(seen)) == 7
+    with pytest.raises(AssertionError, match="are in the pool as 0"):
+        memory.left_behind(made, lambda: 0)
+    kept = memory.row(card.Card.__new__(card.Card), "memory kept", 3 << 20)
+    assert [str(verdict) for verdict in kept.verdicts()] == ["MISSED limit 1.5 > 1"]
 
 
 def test_distances() -> None:

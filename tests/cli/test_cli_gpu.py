@@ -56,7 +56,7 @@ def weights(path: str) -> List[Any]:
 
 def test_training_gives_the_models_and_scores_of_the_cpu(gpu: None, cli: Cli, task: List[str]) -> None:
     text = cli("train", *task, "--output", "on_gpu", "--gpu-id", "0")
-    assert "parameters on cupy, emulated device" in text
+    assert "parameters on cupy, gpu 0: emulated device; seed" in text
     cli("train", *task, "--output", "on_cpu")
     for ours, theirs in zip(weights("on_gpu/model-last"), weights("on_cpu/model-last")):
         numpy.testing.assert_allclose(ours, theirs, rtol=0, atol=0.002)
@@ -129,9 +129,7 @@ def test_a_loss_that_is_no_number_names_its_step(gpu: None, cli: Cli) -> None:
 def test_a_number_that_no_gpu_has(gpu: None, cli: Cli) -> None:
     cli("init", "digits")
     text = cli("train", "digits.cfg", "--gpu-id", "7", code=2)
-    assert text == (
-        "thinc-core: --gpu-id 7: gpu: gpu_id must be in [0, 2), the devices that CUDA sees; got 7\n"
-    )
+    assert text == ("thinc-core: --gpu-id 7: gpu: gpu_id must be in [0, 2), the devices that CUDA sees; got 7\n")
 
 
 def test_info_says_what_there_is(gpu: None, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

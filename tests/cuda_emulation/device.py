@@ -68,6 +68,10 @@ class EmulatedDevice(Device):
             super().launch_blocks(stem, name, blocks, *args, shared=shared)
         check_guards(name, args)
 
+    def read_later(self, X: Any) -> Any:
+        values = X._data.copy()
+        return lambda: values
+
     def _stream(self) -> int:
         return 0
 

@@ -46,7 +46,7 @@ from thinc_core.layers import (
 )
 from thinc_core.model import Model
 
-from . import cases_wrappers
+from . import cases_dense, cases_wrappers
 from .case import EVERY, NI, NO, SEQUENCES, Case, build, dense_case, linear, lstm_case, plain_case, rows, sample
 from .containers import arrays, assert_same, dot, kind_of, like, noise, step
 
@@ -89,6 +89,7 @@ CASES = [
         lambda: with_ragged(chain(expand_window(), with_array(Linear(NO, 3 * NI)))),
         (*SEQUENCES, "data_and_lengths"),
     ),
+    *cases_dense.CASES,
     *cases_wrappers.CASES,
 ]
 IDS = [case.id for case in CASES]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
-from fake_cupy import FAKE
 from fake_cuda import CUDA
+from fake_cupy import FAKE
 
 from thinc_core.api import CupyOps, NumpyOps, Padded, Ragged, set_active_gpu
 from thinc_core.errors import describe
@@ -20,8 +20,8 @@ INDIFFERENT = """Dropout noop array_getitem add_noops residual_noop concatenate_
 
 
 @pytest.fixture(autouse=True)
-def emulated(gpu: None) -> Iterator[None]:
-    yield
+def emulated(gpu: None) -> None:
+    """Every test of this module has a GPU."""
 
 
 def moved(X: Any, move: Any) -> Any:

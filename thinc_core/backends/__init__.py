@@ -22,6 +22,7 @@ from ._gpu import (
     use_pytorch_for_gpu_memory,
     use_tensorflow_for_gpu_memory,
 )
+from ._matmul_precision import get_matmul_precision, set_matmul_precision, use_matmul_precision
 from ._param_server import ParamServer
 from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
@@ -55,6 +56,7 @@ __all__ = [
     "describe_blas",
     "get_array_ops",
     "get_current_ops",
+    "get_matmul_precision",
     "get_num_threads",
     "get_ops",
     "gpu_problem",
@@ -63,8 +65,10 @@ __all__ = [
     "set_current_ops",
     "set_gpu_allocator",
     "set_isa",
+    "set_matmul_precision",
     "set_num_threads",
     "supported_isas",
+    "use_matmul_precision",
     "use_ops",
     "use_pytorch_for_gpu_memory",
     "use_tensorflow_for_gpu_memory",

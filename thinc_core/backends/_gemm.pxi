@@ -171,9 +171,12 @@ class NativeGemm(Ops):
     def affine_softmax(self, X, W, b, temperature=1.0, *, out=None):
         cdef int t = real(X)
         cdef double scale = 1
-        if not _fits_affine(X, W, b, t) or not _number(temperature, &scale) or out is not None:
+        if (
+            not _fits_affine(X, W, b, t) or not _number(temperature, &scale) or not fits2(out, dim(X, 0), dim(W, 0), t)
+            or (out is not None and not apart(out, (X, W, b)))
+        ):
             return Ops.affine_softmax(self, X, W, b, temperature, out=out)
-        return self.softmax(self.affine(X, W, b), inplace=True, temperature=scale)
+        return self.softmax(self.affine(X, W, b, out=out), inplace=True, temperature=scale)
 
     def affine_relu(self, X, W, b, *, out=None):
         return _affine(self, "affine_relu", K.f32.affine_relu, K.f64.affine_relu, X, W, b, out)

@@ -17,6 +17,21 @@ cdef object _back_from_last_axis(Y, int axis):
     return numpy.ascontiguousarray(numpy.moveaxis(Y, -1, axis))
 
 
+cdef np.ndarray _label_flags(labels, negated, missing, np.npy_intp O):
+    """For each label 1 if it is missing, 2 if it is negated, else 0; None when another is not in [0, O)."""
+    cdef np.ndarray flags = numpy.zeros(len(labels), dtype="uint8")
+    cdef object found
+    if negated is not None:
+        flags[numpy.not_equal(negated, 0)] = 2
+    if missing is not None:
+        found = labels == missing
+        flags[found] = 1
+        labels = labels[~found]
+    if len(labels) and (labels.min() < 0 or labels.max() >= O):
+        return None
+    return flags
+
+
 class NativeSoftmax(Ops):
     """What normalises rows, or the columns of sequences."""
 
@@ -67,6 +82,43 @@ class NativeSoftmax(Ops):
             K.f64.backprop_softmax(f64(dx), f64(dy), f64(y), B, O, scale)
         acquire(state)
         return dx
+
+    def crossentropy_gradient(
+        self, guesses, labels, *, negated=None, missing=None, smoothing=0.0, divisor=1.0, out=None
+    ):
+        cdef int t = real(guesses)
+        cdef double shared = 0, over_rows = 1
+        cdef np.ndarray flags = None
+        cdef size_t wrong = 0
+        if (
+            t >= 0 and is_2d(guesses) and integral(labels) and has_shape1(labels, dim(guesses, 0))
+            and (negated is None or (integral(negated) and has_shape1(negated, dim(guesses, 0))))
+            and (missing is None or type(missing) is int)
+            and _number(smoothing, &shared) and _number(divisor, &over_rows)
+            and (out is None or (fits_like(out, guesses) and apart(out, (guesses, labels))))
+        ):
+            flags = _label_flags(labels, negated, missing, dim(guesses, 1))
+        if flags is None:
+            return Ops.crossentropy_gradient(
+                self, guesses, labels, negated=negated, missing=missing, smoothing=smoothing, divisor=divisor, out=out
+            )
+        cdef np.ndarray Y = contig(guesses), chosen = cast(labels, np.NPY_INT32), dY = target_like(out, Y)
+        cdef size_t B = dim(Y, 0), O = dim(Y, 1)
+        cdef double off = shared / (O - 1) if O > 1 else shared
+        state = release(size(Y))
+        if t == np.NPY_FLOAT:
+            K.f32.crossentropy_gradient(
+                f32(dY), &wrong, f32(Y), i32(chosen), <uint8_t*>np.PyArray_DATA(flags), B, O, <float>(1 - shared),
+                <float>off, <float>over_rows
+            )
+        else:
+            K.f64.crossentropy_gradient(
+                f64(dY), &wrong, f64(Y), i32(chosen), <uint8_t*>np.PyArray_DATA(flags), B, O, 1 - shared, off, over_rows
+            )
+        acquire(state)
+        if wrong:
+            return Ops.crossentropy_gradient(self, guesses, labels, negated=negated, missing=missing)  # which says so
+        return dY
 
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
         cdef int64_t total = 0

@@ -12,27 +12,9 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 
 import numpy
 
+from ..errors import AxisError, KindError, LengthsError, LengthsSumError, ShapeError
+
 MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
-
-
-class KindError(TypeError, ValueError):
-    """An argument of the wrong kind, device or dtype. A ValueError too, because callers of typed buffers expect one."""
-
-
-class ShapeError(ValueError, AssertionError):
-    """Shapes that do not fit together. An AssertionError too, which is what some callers learnt to catch."""
-
-
-class AxisError(ValueError, IndexError):
-    """An axis that the array does not have; NumPy's error of this name is both too."""
-
-
-class LengthsError(ValueError, AssertionError):
-    """A sequence length that is not allowed."""
-
-
-class LengthsSumError(IndexError, AssertionError):
-    """Sequence lengths that do not cover exactly the rows there are."""
 
 
 def kind_of(obj: Any) -> str:

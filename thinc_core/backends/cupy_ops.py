@@ -6,7 +6,7 @@ reference's array code on the device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 from . import _gpu, checks
 from .cuda._arrays import here
@@ -81,6 +81,9 @@ class CupyOps(
         if checks.is_cupy(data):  # the copy has waited for the kernels: what they found wrong is known
             self._device().errors.look()
         return copied
+
+    def _read_later(self, X: Any) -> Callable[[], Any]:
+        return self._device().read_later(X)
 
     def alloc(
         self, shape: Union[int, Tuple[int, ...]], *, dtype: Optional[DTypes] = "float32", zeros: bool = True

@@ -1,5 +1,5 @@
 # The kernel tables of include/thinc_core/kernels.h as Cython sees them: one field per line of kernels.def.
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass Kernels[T]:
@@ -31,6 +31,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*softmax)(T* Y_bo, const T* X_bo, size_t B, size_t O, T temperature) noexcept nogil
         void (*backprop_softmax)(T* dX_bo, const T* dY_bo, const T* Y_bo, size_t B, size_t O, T temperature
                 ) noexcept nogil
+        void (*crossentropy_gradient)(T* dY_bo, size_t* wrong, const T* Y_bo, const int32_t* labels_b,
+                                      const uint8_t* flags_b, size_t B, size_t O, T on, T off,
+                                      T divisor) noexcept nogil
         void (*softmax_sequences)(T* Y_to, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*backprop_softmax_sequences)(T* dX_to, const T* dY_to, const T* Y_to, const int32_t* lengths_b, size_t B,
                 size_t O) noexcept nogil
@@ -53,6 +56,12 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*backprop_hash_embed)(T* dtable_vo, const T* dY, const uint64_t* ids_b, uint32_t seed, size_t B,
                 size_t V, size_t O, size_t ldi, size_t ldy) noexcept nogil
         void (*position_encode)(T* Y_nd, const double* periods, size_t N, size_t D) noexcept nogil
+        void (*sparse_affine)(T* Y_bo, const uint32_t* slots_k2, const T* values_k, const int32_t* lengths_b,
+                const T* W, const T* b_o, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
+        void (*backprop_sparse_weights)(T* dW, const T* dY_bo, const uint32_t* slots_k2, const T* values_k,
+                const int32_t* lengths_b, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
+        void (*backprop_sparse_values)(T* dvalues_k, const T* dY_bo, const uint32_t* slots_k2,
+                const int32_t* lengths_b, const T* W, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
         void (*reduce_sum)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*reduce_mean)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
         void (*reduce_max)(T* Y_bo, int32_t* which_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O
@@ -109,6 +118,8 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
     cdef cppclass CommonKernels:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil
         void (*ngrams)(uint64_t* out, const uint64_t* keys, size_t n_keys, size_t n) noexcept nogil
+        void (*sparse_slots)(uint32_t* slots_k2, const uint64_t* keys_k, size_t n_keys, uint32_t L, bint masked
+                ) noexcept nogil
         void (*single_from_half)(float* Y, const uint16_t* X, size_t n) noexcept nogil
         void (*half_from_single)(uint16_t* Y, const float* X, size_t n) noexcept nogil
         void (*largest_index)(uint32_t* largest, const uint32_t* indices, size_t n) noexcept nogil

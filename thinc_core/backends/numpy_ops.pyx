@@ -6,7 +6,7 @@ the reference, which computes what is computable and raises what must be raised.
 """
 cimport numpy as np
 from libc.math cimport sqrt
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from ._arrays cimport (
     acquire, all_apart, apart, cast, changeable, contig, dim, empty1, empty2, empty_like, f32, f64, fits, fits1,
@@ -170,17 +170,19 @@ include "_maxout.pxi"
 include "_reduce.pxi"
 include "_lists.pxi"
 include "_gather.pxi"
+include "_sparse.pxi"
 include "_optim.pxi"
 include "_lstm.pxi"
 
 _add_half_precision(
-    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeOptim, NativeLstm
+    NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeSparse, NativeOptim,
+    NativeLstm
 )
 
 
 class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
-    NativeLists, NativeGather, NativeOptim, NativeLstm
+    NativeLists, NativeGather, NativeSparse, NativeOptim, NativeLstm
 ):
     """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 

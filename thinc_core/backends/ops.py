@@ -18,6 +18,7 @@ from .reference.optim import Optim
 from .reference.pad import Pad
 from .reference.seq2col import Seq2col
 from .reference.softmax import Softmax
+from .reference.sparse import Sparse
 
 if TYPE_CHECKING:
     from ..types import DeviceTypes, FloatsXdT
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, LayerNorm, LSTM, Optim, Dropout):
+class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, Sparse, LayerNorm, LSTM, Optim, Dropout):
     """The ops of one device. This class computes them with plain array code in self.xp; backends override what they
     can do faster and inherit the rest.
 

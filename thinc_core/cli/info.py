@@ -60,9 +60,9 @@ def backend_line(ops: Any) -> str:
     from ..backends import active_isa
     from ..backends.cblas import active_blas
 
-    return (
-        f"{ops.name}, {active_isa()}, {active_blas()} BLAS" if ops.device_type == "cpu" else f"{ops.name}, {gpu_line()}"
-    )
+    if ops.device_type == "cpu":
+        return f"{ops.name}, {active_isa()}, {active_blas()} BLAS"
+    return f"{ops.name}, gpu {ops.device_id}: {gpu_name(ops.device_id)}"
 
 
 def blas_lines() -> List[Tuple[str, str]]:
@@ -74,17 +74,11 @@ def blas_lines() -> List[Tuple[str, str]]:
     return [("blas", f"{about['active']}, chosen by {about['chosen_by']}"), *providers]
 
 
-def gpu_line() -> str:
-    """The GPUs by name, or the reason why there is none to use."""
-    from ..backends import gpu_problem
-
-    problem = gpu_problem()
-    if problem:
-        return f"not used: {problem}"
+def gpu_name(number: int) -> str:
+    """What a device calls itself."""
     import cupy
 
-    devices = range(cupy.cuda.runtime.getDeviceCount())
-    return ", ".join(cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in devices)
+    return str(cupy.cuda.runtime.getDeviceProperties(number)["name"].decode())
 
 
 def gpu_lines() -> List[Tuple[str, str]]:
@@ -92,8 +86,9 @@ def gpu_lines() -> List[Tuple[str, str]]:
     from ..backends import gpu_problem
     from ..backends.cuda import is_deterministic
 
-    if gpu_problem():
-        return [("gpu", gpu_line())]
+    problem = gpu_problem()
+    if problem:
+        return [("gpu", f"not used: {problem}")]
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -101,9 +96,8 @@ def gpu_lines() -> List[Tuple[str, str]]:
     for number in range(runtime.getDeviceCount()):
         with cupy.cuda.Device(number) as device:
             free, total = runtime.memGetInfo()
-            name = runtime.getDeviceProperties(number)["name"].decode()
             capability, memory = device.compute_capability, f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        lines.append((f"  gpu {number}", f"{name}, compute capability {capability[:-1]}.{capability[-1]}, {memory}"))
+        lines.append((f"  gpu {number}", f"{gpu_name(number)}, compute capability {capability[:-1]}.{capability[-1]}, {memory}"))
     driver, toolkit = (_cuda_version(each()) for each in (runtime.driverGetVersion, runtime.runtimeGetVersion))
     modes = [name for name, on in (("deterministic", is_deterministic()), ("checking", _is_checking())) if on]
     cuda = f"driver for CUDA {driver}, runtime {toolkit}, kernels compiled by {_nvrtc_version()}"

@@ -3,25 +3,37 @@
 from .add import add
 from .array_getitem import array_getitem
 from .bidirectional import bidirectional, bidirectional_v2
+from .cauchysimilarity import CauchySimilarity
 from .chain import chain
+from .clipped_linear import ClippedLinear
 from .clone import clone
 from .concatenate import concatenate
+from .dish import Dish
 from .dropout import Dropout
 from .embed import Embed
 from .expand_window import expand_window
 from .gelu import Gelu
+from .hard_sigmoid import HardSigmoid
+from .hard_swish import HardSwish
+from .hard_swish_mobilenet import HardSwishMobilenet
+from .hard_tanh import HardTanh
 from .hashembed import HashEmbed
 from .layernorm import LayerNorm
 from .linear import Linear
 from .list2array import list2array
 from .list2padded import list2padded
 from .list2ragged import list2ragged
+from .logistic import Logistic
 from .lstm import LSTM
 from .map_list import map_list
 from .maxout import Maxout
 from .mish import Mish
+from .multisoftmax import MultiSoftmax, MultiSoftmax_v2
 from .noop import noop
 from .padded2list import padded2list
+from .parametricattention import ParametricAttention
+from .parametricattention_v2 import ParametricAttention_v2
+from .premap_ids import premap_ids
 from .ragged2list import ragged2list
 from .reduce_first import reduce_first
 from .reduce_last import reduce_last
@@ -29,12 +41,18 @@ from .reduce_max import reduce_max
 from .reduce_mean import reduce_mean
 from .reduce_sum import reduce_sum
 from .relu import Relu
+from .relu_k import ReluK
+from .remap_ids import remap_ids, remap_ids_v2
 from .residual import residual
 from .resizable import resizable
 from .siamese import siamese
+from .sigmoid import Sigmoid
 from .sigmoid_activation import sigmoid_activation
 from .softmax import Softmax, Softmax_v2
 from .softmax_activation import softmax_activation
+from .sparselinear import SparseLinear, SparseLinear_v2
+from .strings2arrays import strings2arrays
+from .swish import Swish
 from .tuplify import tuplify
 from .uniqued import uniqued
 from .with_array import with_array
@@ -53,17 +71,34 @@ from .with_signpost_interval import with_signpost_interval
 
 __all__ = [
     "LSTM",
+    "CauchySimilarity",
+    "ClippedLinear",
+    "Dish",
     "Dropout",
     "Embed",
     "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "HardSwishMobilenet",
+    "HardTanh",
     "HashEmbed",
     "LayerNorm",
     "Linear",
+    "Logistic",
     "Maxout",
     "Mish",
+    "MultiSoftmax",
+    "MultiSoftmax_v2",
+    "ParametricAttention",
+    "ParametricAttention_v2",
     "Relu",
+    "ReluK",
+    "Sigmoid",
     "Softmax",
     "Softmax_v2",
+    "SparseLinear",
+    "SparseLinear_v2",
+    "Swish",
     "add",
     "array_getitem",
     "bidirectional",
@@ -78,17 +113,21 @@ __all__ = [
     "map_list",
     "noop",
     "padded2list",
+    "premap_ids",
     "ragged2list",
     "reduce_first",
     "reduce_last",
     "reduce_max",
     "reduce_mean",
     "reduce_sum",
+    "remap_ids",
+    "remap_ids_v2",
     "residual",
     "resizable",
     "siamese",
     "sigmoid_activation",
     "softmax_activation",
+    "strings2arrays",
     "tuplify",
     "uniqued",
     "with_array",

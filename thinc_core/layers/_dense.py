@@ -62,15 +62,20 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
     model.set_param("b", init_b(model.ops, shape[:-1]))
 
 
-def activate(model: Dense, X: Floats2d, is_train: bool, activation: str) -> Tuple[Floats2d, Callable]:
-    """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took."""
+def activate(
+    model: Dense, X: Floats2d, is_train: bool, activation: str, *, takes_Y: bool = False
+) -> Tuple[Floats2d, Callable]:
+    """The forward pass of a layer that is an elementwise op of X @ W.T + b, whose gradient takes what the op took.
+
+    takes_Y: it takes what the op returned as well.
+    """
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")
     X = as_wide(X, W)
     Y, Z = ops.affine_activation(X, W, b, activation, keep=is_train)
 
     def backprop(dY: Floats2d) -> Floats2d:
         before = ops.affine(X, W, b) if Z is None else Z
-        dZ = getattr(ops, f"backprop_{activation}")(dY, before)
+        dZ = getattr(ops, f"backprop_{activation}")(dY, before, *((Y,) if takes_Y else ()))
         return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
 
     return Y, backprop

@@ -59,6 +59,11 @@ def lengths_and_shape(model: Model, X: Any) -> Tuple[Any, Tuple[int, ...]]:
     return X.lengths, X.dataXd.shape
 
 
+def rows_like(model: Model, dY: Any, shape: Tuple[int, ...]) -> Any:
+    """A place for the gradient of data of this shape: with it no backend has to ask the device how many rows it has."""
+    return model.ops.alloc((shape[0], dY.shape[1]), dtype=dY.dtype, zeros=False)
+
+
 def check_padded(model: Model, X: Any) -> None:
     """RAISES: KindError unless X is a Padded."""
     if not isinstance(X, Padded):
@@ -80,13 +85,14 @@ def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:
 
 
 def from_ragged(ops: Ops, X: Ragged) -> List[ArrayXd]:
-    return ops.unflatten(X.dataXd, ops._sizes(X.lengths))
+    return ops.unflatten(X.dataXd, X.lengths)
 
 
 def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
     """Sequences as a Padded with the steps and the order of columns that X has."""
     Y: Any = ops.list2padded(seqs)
-    if Y.data.shape[0] == X.data.shape[0] and (Y.indices == X.indices).all():
+    given, wanted = (ops._host("list2padded", "indices", each.indices) for each in (Y, X))
+    if Y.data.shape[0] == X.data.shape[0] and (given == wanted).all():
         return Y
     data = ops.alloc((*X.data.shape[:2], *Y.data.shape[2:]), dtype=Y.data.dtype)
     data[: Y.data.shape[0]] = Y.data[:, Y.indices.argsort()[X.indices]]
@@ -95,7 +101,7 @@ def pad_like(ops: Ops, X: Any, seqs: Any) -> Padded:
 
 def live_rows(ops: Any, Xp: Padded) -> Any:
     """An index of the (steps * columns) rows of the data that belong to a sequence, step by step."""
-    sizes, (steps, columns) = ops.to_numpy(Xp.size_at_t), Xp.data.shape[:2]
+    sizes, (steps, columns) = ops._host("padded2list", "size_at_t", Xp.size_at_t), Xp.data.shape[:2]
     if len(sizes) == steps and (sizes == columns).all():
         return slice(None)
     return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))

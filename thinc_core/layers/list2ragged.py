@@ -30,4 +30,4 @@ def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tup
         check_shape(model, dX, shape)
         return model.ops.unflatten(dX.reshape(shape), lengths)
 
-    return Ragged(X, model.ops.asarray1i(lengths)), backprop
+    return Ragged(X, model.ops._batch_lengths(lengths)), backprop

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ._gradients import check_gradient
-from ._sequence import lengths_and_shape
+from ._sequence import lengths_and_shape, rows_like
 from ._widths import keeps_width
 
 
@@ -26,6 +26,7 @@ def forward(model: Model[Ragged, Floats2d], Xr: Ragged, is_train: bool) -> Tuple
 
     def backprop(dY: Floats2d) -> Ragged:
         check_gradient("reduce_sum", dY, Y)
-        return Ragged(model.ops.backprop_reduce_sum(dY, lengths).reshape(shape), lengths)
+        dX = model.ops.backprop_reduce_sum(dY, lengths, out=rows_like(model, dY, shape))
+        return Ragged(dX.reshape(shape), lengths)
 
     return Y, backprop

@@ -37,8 +37,11 @@ def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:
 
 
 def _is_data_and_lengths(X: Any) -> bool:
-    """A pair of arrays may also be two sequences; only lengths are integers of rank 1 that add up to the rows."""
+    """A pair of arrays may also be two sequences, which are alike; lengths are integers of rank 1 beside other data. Of
+    two arrays of integers the second are lengths if they add up to the rows of the first."""
     if not (isinstance(X, tuple) and len(X) == 2):
         return False
     data, lengths = X
-    return lengths.ndim == 1 and lengths.dtype.kind in "iu" and int(lengths.sum()) == data.shape[0]
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        return False
+    return data.ndim > 1 or data.dtype.kind not in "iu" or int(lengths.sum()) == data.shape[0]

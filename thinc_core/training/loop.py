@@ -5,6 +5,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..backends import use_matmul_precision
+from ..grad_scaler import GradScaler
 from ..model import Model
 from ..types import Ragged
 from .batching import Batch, Split, epoch_order, make_batches
@@ -110,13 +112,23 @@ class Losses:
 
 
 def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> Any:
-    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows, a 0-d array."""
+    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows, a 0-d array.
+
+    When the optimizer has a grad_scaler, the gradient of the loss is scaled by it.
+    """
+    scaler = getattr(optimizer, "grad_scaler", None)
     Y, backprop = model.begin_update(batch.X)
     guesses = rows_of(Y)
     batch_loss = cross_entropy(guesses, batch.Y, model.ops.xp)
     d_guesses = loss.get_grad(guesses, batch.Y)
+    if scaler is not None:
+        d_guesses = scaler.scale(d_guesses)
+    if d_guesses.dtype != guesses.dtype:  # losses give float32
+        d_guesses = d_guesses.astype(guesses.dtype)
     backprop(Ragged(d_guesses, Y.lengths) if isinstance(Y, Ragged) else d_guesses)
     model.finish_update(optimizer)
+    if scaler is not None:
+        scaler.update()
     optimizer.step_schedules()
     return batch_loss
 
@@ -132,17 +144,21 @@ def train_steps(
 ) -> Iterator[Event]:
     """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent.
 
-    losses: of updates on a GPU. Up to twenty of the last ones may be missing in `state`, until losses.read(at_once=True);
-        they are there at the end of an epoch and when an evaluation is due.
+    losses: of updates on a GPU; `state` may lack those of the last twenty until losses.read(at_once=True). They are
+        there at the end of an epoch and when an evaluation is due.
+    With mixed_precision "float16" the optimizer gets a GradScaler, unless it has one.
     """
     losses = Losses(model, state) if losses is None else losses
+    if settings.mixed_precision == "float16" and getattr(optimizer, "grad_scaler", 0) is None:
+        optimizer.grad_scaler = GradScaler()
     while state.epoch < settings.epochs:
         order = epoch_order(len(split), settings.seed, state.epoch)
         batches = make_batches(split, order, settings.batch_size, settings.batch_unit)
         for items in batches[state.batch :]:
             began = time.perf_counter()
             batch = split.take(items, model.ops)
-            batch_loss = update(model, optimizer, loss, batch)
+            with use_matmul_precision(settings.mixed_precision):
+                batch_loss = update(model, optimizer, loss, batch)
             state.count(batch, len(batches))
             losses.add(batch_loss, batch.n_rows)
             step = Event("step", state, len(batches), batch.n_rows, ends_epoch=state.batch == 0)

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Type, TypeVar, Union, get_type_hints
 
+from ..backends._matmul_precision import PRECISIONS
 from ..config import Config, ConfigValidationError, registry
 from .errors import UserError, did_you_mean
 
@@ -33,6 +34,8 @@ class TrainingSettings:
     batch_unit: str = one_of("items", "words")  # items (sentences, images) or words
     eval_every: int = within(0, default=0)  # updates between evaluations; 0: one after each epoch
     patience: int = within(0, default=0)  # stop after so many evaluations without a better dev score; 0: never
+    # What matrix products on a GPU are computed with in updates; float16 has gradients scaled too.
+    mixed_precision: str = one_of(*PRECISIONS)
 
 
 # What may change between a run and its continuation; anything else would make it another run.

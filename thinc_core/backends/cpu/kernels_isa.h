@@ -17,6 +17,7 @@ namespace {
 #include "gather.h"
 #include "seq2col.h"
 #include "hash.h"
+#include "sparse.h"
 #include "pad.h"
 #include "reduce.h"
 #include "optim.h"

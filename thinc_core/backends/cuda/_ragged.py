@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy
 
 from .. import checks
 from ._arrays import here, indices
+from ._hosts import Known, known, remember
 
 STEM = "reduce"  # whose .cu has the kernel
 
 
-class Known(NamedTuple):
-    """Lengths of a batch on the device, where they are not changed; the sizes they were made of; their starts."""
-
-    lengths: Any  # weak
-    sizes: Any
-    starts: Any
-
-
-# Those still in use, by what they were made of (device, stream and sizes), and where the lengths are.
-_by_sizes: Dict[Any, Any] = {}
-_by_place: Dict[int, Known] = {}
+_by_sizes: Dict[Any, Any] = {}  # lengths still in use (weak), by what they were made of: device, stream and sizes
 
 
 def batch_lengths(ops: Any, sizes: Any) -> Any:
@@ -45,20 +36,8 @@ def batch_lengths(ops: Any, sizes: Any) -> Any:
     words[B + 1 :].view("int32")[:B] = sizes
     table = ops.xp.asarray(words)
     lengths = table[B + 1 :].view("int32")[:B]
-
-    def forget(_: Any, key: Any = key, place: int = id(lengths)) -> None:
-        _by_sizes.pop(key, None)
-        _by_place.pop(place, None)
-
-    _by_sizes[key] = weakref.ref(lengths, forget)
-    _by_place[id(lengths)] = Known(_by_sizes[key], list(sizes), table[: B + 1])
-    return lengths
-
-
-def known(lengths: Any) -> Optional[Known]:
-    """What is known of lengths that batch_lengths made; None of any others."""
-    found = _by_place.get(id(lengths))
-    return found if found is not None and found.lengths() is lengths else None
+    _by_sizes[key] = weakref.ref(lengths, lambda _, key=key: _by_sizes.pop(key, None))
+    return remember(lengths, sizes, table[: B + 1])
 
 
 def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> Any:
@@ -67,9 +46,9 @@ def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> A
     None when lengths hold no integers, are empty, or lie on the host and are wrong. Wrong ones on the device are
     reported, and the starts lie in [0, rows] nevertheless.
     """
-    made = known(lengths)
-    if made is not None and minimum == 0 and made.sizes and sum(made.sizes) == rows:
-        return made.starts
+    found = known(lengths)
+    if found is not None:
+        return _known_starts(ops, found, rows, minimum)
     on_device = _on_device(ops, lengths)
     if on_device is None:
         return _from_host(ops, _on_host(lengths), rows, minimum)
@@ -79,11 +58,15 @@ def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> A
 def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: int = 0) -> Tuple[Any, int]:
     """The starts for a gradient d with a row for each length, and the number of rows; (None, 0) where starts are None.
 
-    How many rows there are is needed here, to make the array for them. The caller's out tells; without it this is the
-    one place that waits for the device and reads the lengths.
+    How many rows there are is needed here, to make the array for them. Lengths that the host knows tell, and so does the
+    caller's out; without either this is the one place that waits for the device and reads the lengths.
     """
+    found = known(lengths)
+    if found is not None:
+        fit = len(found.values) == d.shape[0]
+        return (_known_starts(ops, found, found.total, minimum), found.total) if fit else (None, 0)
     on_device = _on_device(ops, lengths)
-    if on_device is not None and len(on_device) == d.shape[0] and _has_rows_like(ops, out, d):
+    if on_device is not None and len(on_device) == d.shape[0] and has_rows_like(ops, out, d):
         describe = partial(_describe_out, op, minimum, d.shape[1:])
         return _launch(ops, on_device, len(out), minimum, True, describe), len(out)
     host = _on_host(lengths) if on_device is None else on_device.get()
@@ -91,6 +74,15 @@ def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: 
         return None, 0
     rows = int(host.sum(dtype="int64"))
     return _from_host(ops, host, rows, minimum), rows
+
+
+def _known_starts(ops: Any, found: Known, rows: int, minimum: int) -> Any:
+    """Made once for all that is done with one batch."""
+    if found.least < minimum or found.total != rows or not len(found.values):
+        return None
+    if found.starts is None:
+        found.starts = _from_host(ops, found.values, rows, minimum)
+    return found.starts
 
 
 def _on_device(ops: Any, lengths: Any) -> Any:
@@ -126,7 +118,7 @@ def _launch(ops: Any, lengths: Any, rows: int, minimum: int, whole: bool, descri
     return starts
 
 
-def _has_rows_like(ops: Any, out: Any, d: Any) -> bool:
+def has_rows_like(ops: Any, out: Any, d: Any) -> bool:
     """Whether out is an array of some number of rows like those of d."""
     return type(out) is ops.xp.ndarray and out.ndim == 2 and out.shape[1] == d.shape[1] and out.dtype == d.dtype
 

@@ -6,7 +6,10 @@ import importlib
 from functools import partial
 from typing import Any, Dict, Optional, Tuple
 
+import numpy
+
 from .. import checks
+from .._matmul_precision import get_matmul_precision
 from ..ops import Ops
 from . import activations, softmax
 from ._arrays import (
@@ -26,11 +29,13 @@ from ._arrays import (
 )
 from ._arrays import indices as as_indices
 from ._base import CudaOps
+from ._blas import is_faster, multiply_fast
 from .dropout import drawn
 from .layernorm import WIDEST_OF_A_WARP, kept
 
 STEM = "gemm"
 WARP = 32
+FLOAT32 = numpy.dtype("float32")
 LEAST_ROWS = 64  # of a share of rows whose columns one thread adds up
 LEAST_ROWS_NORMED = 32  # of one whose columns a block adds up while it has the rows
 MOST_PIECES = 4  # of the kernels for the gradient of affine_maxout_layernorm
@@ -49,7 +54,10 @@ BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
 
 def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
     """x @ y into out, an array in C order. Both may be transposed views of such arrays."""
-    if out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
+    precision = get_matmul_precision()
+    if precision != "float32" and out.dtype == FLOAT32 and is_faster(ops.xp, ops._device().number, precision):
+        multiply_fast(ops.xp, x, y, out, precision)
+    elif out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
         out[...] = ops.xp.dot(x.astype("float32"), y.astype("float32"))
     else:
         ops.xp.dot(x, y, out=out)
@@ -198,9 +206,7 @@ class CudaGemm(CudaOps):
         dtypes = (dtype, "int32", dtype, dtype)
         return all(fits(self, *each, *read) for each in zip(outs, shapes, dtypes)) and all_apart(outs)
 
-    def affine_maxout_layernorm(
-        self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None
-    ):
+    def affine_maxout_layernorm(self, X, W, b, G, shift, eps=1e-8, keep=True, drop=0.0, seed=0, plus=None, *, out=None):
         found, both, outs = self._affine_args(X, W, b, 3), flag(keep), outs_of(out, 5)
         added, random = numbers((eps,)), drawn(self, drop, seed)
         more = (G, shift) if plus is None else (G, shift, plus)

@@ -13,7 +13,8 @@ import numpy
 from ..ops import Ops
 from ._arrays import contig, count, fits, here, target
 from ._base import CudaOps
-from ._ragged import batch_lengths, known
+from ._hosts import remember
+from ._ragged import batch_lengths
 
 STEM = "pad"
 PIECE = 16  # bytes that a thread copies at most
@@ -99,7 +100,8 @@ def _list2padded(ops, seqs):
     Y = ops.xp.empty((steps, B, *sources[0].shape[1:]), dtype=sources[0].dtype)
     _run(ops, "by_step", Y, pointers, _row_bytes(sources[0]), table, steps * B)
     indices = table[2 * B :].view("int32")  # they came with the table
-    return Padded(Y, indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    places = (indices[:steps], indices[steps : steps + B], indices[steps + B : steps + 2 * B])
+    return Padded(Y, *map(remember, places, (size_at_t, lengths, order)))
 
 
 def _end_to_end(ops, seqs):
@@ -128,10 +130,6 @@ class CudaPad(CudaOps):
 
     def _batch_lengths(self, sizes):
         return batch_lengths(self, sizes)
-
-    def _sizes(self, lengths):
-        made = known(lengths)
-        return lengths if made is None else made.sizes
 
     def flatten(self, X, dtype=None, pad=0, ndim_if_empty=2, *, out=None):
         result = None

@@ -272,16 +272,22 @@ DEVICE void pick_rows(T* __restrict__ Y, P* __restrict__ places, const T* __rest
     if (next == 0 && b == B - 1) places[B] = (P)starts[B];
   }
 }
-// Zeros with row b of d at row places[b], which increase.
+// Zeros with row b of d at row places[b], which increase. The last place is that of the last row, or with_end the place
+// behind it. One that is not as it should be is reported; there are at least B rows, so each place has a thread.
 template <int N, typename T, typename I>
-DEVICE void put_rows(T* __restrict__ dX, const T* __restrict__ d, const I* __restrict__ places, i64 B, i64 rows,
-                     i64 O) {
+DEVICE void put_rows(T* __restrict__ dX, const T* __restrict__ d, const I* __restrict__ places, i64 B, i64 rows, i64 O,
+                     i64 with_end, ErrorWord* error, i64 ticket) {
   i64 pieces = O / N;
   for (i64 i = first_index(); i < rows * pieces; i += stride()) {
     i64 t = i / pieces, o = (i - t * pieces) * N, b = last_at_most(places, B, t);
     Vec<T, N> x = {};
     if (b >= 0 && places[b] == t) x = load<N>(d + b * O + o);
     store(dX + t * O + o, x);
+    if (o > 0 || t >= B) continue;
+    i64 place = places[t], before = t ? (i64)places[t - 1] : -1;
+    bool last = t == B - 1, short_of_end = last && !with_end && place != rows - 1;
+    if (place <= before || place >= rows || short_of_end) report(error, ticket, place, t, rows);
+    if (last && with_end && places[B] != rows) report(error, ticket, places[B], B, rows);
   }
 }
 #define PICK_ROWS(suffix, T, ...)                                                                               \
@@ -291,9 +297,11 @@ DEVICE void put_rows(T* __restrict__ dX, const T* __restrict__ d, const I* __res
   KERNEL(reduce_last_##suffix, (T * Y, i64 * places, const T* X, const i64* starts, i64 B, i64 rows, i64 O)) {  \
     by_pieces<T>(O, [=](auto lanes) { pick_rows<lanes.n>(Y, places, X, starts, B, rows, O, 1); }, Y, X);        \
   }
-#define PUT_ROWS(suffix, T, I)                                                                     \
-  KERNEL(put_rows_##suffix##_##I, (T * dX, const T* d, const I* places, i64 B, i64 rows, i64 O)) { \
-    by_pieces<T>(O, [=](auto lanes) { put_rows<lanes.n>(dX, d, places, B, rows, O); }, dX, d);     \
+#define PUT_ROWS(suffix, T, I)                                                                                        \
+  KERNEL(put_rows_##suffix##_##I,                                                                                     \
+         (T * dX, const T* d, const I* places, i64 B, i64 rows, i64 O, i64 with_end, ErrorWord* error, i64 ticket)) { \
+    by_pieces<T>(                                                                                                     \
+        O, [=](auto lanes) { put_rows<lanes.n>(dX, d, places, B, rows, O, with_end, error, ticket); }, dX, d);        \
   }
 FOR_FLOATS(PICK_ROWS)
 FOR_FLOATS(PUT_ROWS, i32)

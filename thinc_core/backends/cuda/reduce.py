@@ -9,7 +9,8 @@ from ..ops import Ops
 from ._arrays import LANES, contig, fits, fits_both, suffix, target
 from ._arrays import indices as as_indices
 from ._base import CudaOps
-from ._ragged import starts_and_rows, starts_of
+from ._hosts import known, remember
+from ._ragged import has_rows_like, starts_and_rows, starts_of
 
 STEM = "reduce"
 INT32_MAX = 2**31 - 1
@@ -57,6 +58,10 @@ def _pick(ops, op, X, lengths, out, n_places, dtype):
     Y, places = target(ops, outs[0], shape, X.dtype), target(ops, outs[1], (n_places,), dtype)
     work = shape[0] * -(-shape[1] // LANES[kind])
     ops._device().launch(STEM, f"{op}_{kind}", work, Y, places, x, starts, shape[0], len(X), shape[1])
+    found = known(lengths)
+    if found is not None and outs[1] is None:
+        ends = found.values.cumsum()
+        remember(places, ends - 1 if n_places == len(ends) else [0, *ends])
     return Y, places
 
 
@@ -84,17 +89,31 @@ def _put(ops, op, d, places, with_end, out):
     B = -1 if positions is None or positions.ndim != 1 else len(positions) - with_end
     if kind is None or d.ndim != 2 or B < 1 or len(d) != B:
         return getattr(Ops, op)(ops, d, places, out=out)
-    host = positions.get()  # the number of rows is in the last one, so this waits
-    if host[0] < 0 or (host[1:] <= host[:-1]).any():
-        return getattr(Ops, op)(ops, d, places, out=out)
-    source, shape = contig(ops, d), (int(host[-1]) + (not with_end), d.shape[1])
-    if not fits(ops, out, shape, d.dtype, source, positions):
+    rows = _rows_of(positions, with_end) if known(places) or not has_rows_like(ops, out, d) else len(out)
+    source, shape = contig(ops, d), (rows, d.shape[1])
+    if rows < B or not fits(ops, out, shape, d.dtype, source, positions):
         return getattr(Ops, op)(ops, d, places, out=out)
     dX = target(ops, out, shape, d.dtype)
     if dX.size:
-        work = shape[0] * -(-shape[1] // LANES[kind])
-        ops._device().launch(STEM, f"put_rows_{kind}_{index}", work, dX, source, positions, B, *shape)
+        work, args = rows * -(-shape[1] // LANES[kind]), (dX, source, positions, B, *shape, int(with_end))
+        describe = partial(_describe_places, op, "starts_ends" if with_end else "lasts")
+        ops._device().launch_checking(STEM, f"put_rows_{kind}_{index}", work, describe, *args)
     return dX
+
+
+def _rows_of(positions, with_end):
+    """How many rows there are: that is in the last one, so this waits, unless the host knows them. -1: wrong ones."""
+    found = known(positions)
+    host = positions.get() if found is None else found.values
+    if host[0] < 0 or (host[1:] <= host[:-1]).any():
+        return -1
+    return int(host[-1]) + (not with_end)
+
+
+def _describe_places(op, name, value, position, limit):
+    return checks.LengthsError(
+        f"{op}: {name} must be >= 0, increase and end with out's {limit} rows; got {value} at position {position}"
+    )
 
 
 class CudaReduce(CudaOps):

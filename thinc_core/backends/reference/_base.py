@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Callable
 
 import numpy
 
@@ -52,6 +52,15 @@ class Base:
         checks.ndim(op, name, values, 1)
         return values.astype("int64", copy=False)
 
+    def _read_later(self, X: Any) -> Callable[[], Any]:
+        """A function that gives what X holds now, as a NumPy array. A GPU's backend waits only when it is called."""
+        values = self.xp.array(X)
+        return lambda: values
+
+    def _known(self, values: Any) -> Any:
+        """(B,) int32 on the device of values that the host has: lengths and the like, which it will ask for again."""
+        return self.xp.asarray(numpy.asarray(values, dtype="int32"))
+
     def _owners(self, lengths: Any) -> Any:
         """(T,) index of the sequence each row belongs to. lengths: (B,) int64 on the host."""
         return self.xp.asarray(numpy.repeat(numpy.arange(len(lengths)), lengths))
@@ -65,7 +74,3 @@ class Base:
     def _batch_lengths(self, sizes: Any) -> Any:
         """The lengths of a batch (B,) int32, which nobody may change. sizes: list of int."""
         return self.asarray1i(sizes)  # type: ignore[attr-defined]
-
-    def _sizes(self, lengths: Any) -> Any:
-        """Lengths for an op that reads them on the host, which may be those that _batch_lengths was given."""
-        return lengths

@@ -129,7 +129,7 @@ class Pad(Arrays):
         order = numpy.lexsort((numpy.arange(len(seqs)), lengths))[::-1]
         lengths = lengths[order]
         size_at_t = numpy.searchsorted(-lengths, -numpy.arange(lengths[0]))  # how many are longer than t
-        indices = (self.xp.asarray(each.astype("int32")) for each in (size_at_t, lengths, order))
+        indices = map(self._known, (size_at_t, lengths, order))
         return Padded(self._by_step(seqs, order.tolist()), *indices)
 
     def _by_step(self, seqs: List[Any], order: List[int]) -> Any:

@@ -1,0 +1,32 @@
+"""HardSwishMobilenet: dense layer followed by the piecewise Swish of MobileNetV3."""
+
+from typing import Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import he_normal_init
+from ..model import Model
+from ..types import Floats2d
+from ._dense import activate, dense
+
+
+@registry.layers("HardSwishMobilenet.v1")
+def HardSwishMobilenet(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+) -> Model[Floats2d, Floats2d]:
+    """Y = z * clip(z + 3, 0, 6) / 6 of z = X @ W.T + b, then optional LayerNorm and Dropout.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (nO, nI), b (nO,).
+    dropout: probability in [0, 1) of zeroing an output while training.
+    SOURCE: Howard et al. 2019, arXiv:1905.02244, section 5.2.
+    """
+    return dense("hardswishmobilenet", forward, nO, nI, init_W or he_normal_init, init_b, dropout, normalize)
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    return activate(model, X, is_train, "hard_swish_mobilenet")

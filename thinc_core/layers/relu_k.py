@@ -1,0 +1,36 @@
+"""ReluK: dense layer followed by a rectified linear unit that ends at k."""
+
+from typing import Callable, Optional
+
+from ..config import registry
+from ..model import Model
+from ..types import Floats2d
+from .clipped_linear import ClippedLinear
+
+
+@registry.layers("ReluK.v1")
+def ReluK(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+    k: float = 6.0,
+) -> Model[Floats2d, Floats2d]:
+    """Y = clip(X @ W.T + b, 0, k), then optional LayerNorm and Dropout: a ClippedLinear.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (nO, nI), b (nO,).
+    k: the largest output.
+    dropout: probability in [0, 1) of zeroing an output while training.
+    """
+    return ClippedLinear(
+        nO,
+        nI,
+        init_W=init_W,
+        init_b=init_b,
+        dropout=dropout,
+        normalize=normalize,
+        max_val=k,
+    )

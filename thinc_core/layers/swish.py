@@ -1,0 +1,32 @@
+"""Swish: dense layer followed by the Swish curve."""
+
+from typing import Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import he_normal_init
+from ..model import Model
+from ..types import Floats2d
+from ._dense import activate, dense
+
+
+@registry.layers("Swish.v1")
+def Swish(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+    dropout: Optional[float] = None,
+    normalize: bool = False,
+) -> Model[Floats2d, Floats2d]:
+    """Y = z * sigmoid(z) of z = X @ W.T + b, then optional LayerNorm and Dropout.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (nO, nI), b (nO,).
+    dropout: probability in [0, 1) of zeroing an output while training.
+    SOURCE: Ramachandran et al. 2017, arXiv:1710.05941.
+    """
+    return dense("swish", forward, nO, nI, init_W or he_normal_init, init_b, dropout, normalize)
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    return activate(model, X, is_train, "swish", takes_Y=True)
