@@ -316,3 +316,48 @@ def apply_gradients(moments: bool = True, unscale: float = 1.0, **rates: float) 
         }
 
     return make
+
+
+def rmsnorm(d: Draw) -> Args:
+    return {"X": d.floats(d.rows, d.width), "G": d.floats(d.width, low=0.5, high=2)}
+
+
+def backprop_rmsnorm(d: Draw) -> Args:
+    rstd = d.floats(d.rows, low=0.1, high=2)
+    return {"dY": d.floats(d.rows, d.width), **rmsnorm(d), "rstd": rstd, "dG": d.floats(d.width)}
+
+
+def attention(n_heads: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        lengths = d.lengths(d.rows, 0)
+        QKV = d.floats(d.rows, 3 * n_heads * d.width, low=-1, high=1)
+        args = {"QKV": QKV, "lengths": lengths, "n_heads": n_heads, **more}
+        if "mask" in more:
+            args["mask"] = 2 * d.ints(n_heads * int((lengths**2).sum()), below=2).astype(d.dtype)
+        return args
+
+    return make
+
+
+def backprop_attention(n_heads: int, **more: Any) -> Callable[[Draw], Args]:
+    def make(d: Draw) -> Args:
+        args = attention(n_heads, **more)(d)
+        weights = d.floats(n_heads * int((args["lengths"] ** 2).sum()), low=0, high=1)
+        if args.get("causal"):
+            squares = iter(numpy.split(weights, numpy.cumsum(numpy.repeat(args["lengths"] ** 2, n_heads))))
+            for L in numpy.repeat(args["lengths"], n_heads).tolist():
+                square = next(squares).reshape(L, L)
+                square *= numpy.tri(L)
+        return {"dY": d.floats(d.rows, n_heads * d.width), "weights": weights, **args}
+
+    return make
+
+
+def rotary(name: str, **more: Any) -> Callable[[Draw], Args]:
+    """Two heads and three columns that stay as they are."""
+
+    def make(d: Draw) -> Args:
+        heads = {"n_heads": 2, "D": 2 * d.width, **more}
+        return {name: d.floats(d.rows, 4 * d.width + 3), "lengths": d.lengths(d.rows, 0), **heads}
+
+    return make

@@ -140,3 +140,22 @@ def lstm(ops: Any, args: Args, dY: Any) -> Args:
     _, state = ops.lstm_forward_training(**args)
     dX, d_params, dH0, dC0 = ops.backprop_lstm_states(dY, args["size_at_t"], args["params"], state)
     return {"X": dX, "params": d_params, "H0": dH0, "C0": dC0}
+
+
+def rmsnorm(ops: Any, args: Args, dY: Any) -> Args:
+    dG = ops.xp.zeros_like(args["G"])
+    _, rstd = ops.rmsnorm(**args)
+    return {"X": ops.backprop_rmsnorm(dY, args["X"], args["G"], rstd, dG), "G": dG}
+
+
+def attention(ops: Any, args: Args, dY: Any) -> Args:
+    """Without a mask, which is constant."""
+    QKV, lengths, n_heads = args["QKV"], args["lengths"], args["n_heads"]
+    causal = args.get("causal", False)
+    _, weights = ops.attention(QKV, lengths, n_heads, causal=causal)
+    return {"QKV": ops.backprop_attention(dY, QKV, weights, lengths, n_heads, causal=causal)}
+
+
+def rotary(ops: Any, args: Args, dY: Any) -> Args:
+    same = {key: value for key, value in args.items() if key != "X"}
+    return {"X": ops.backprop_rotary(dY, **same)}

@@ -135,6 +135,8 @@ ROWS = [
     ),
     Case("layernorm", make.layernorm, "sum", "array", gradient=gradients.layernorm),
     Case("backprop_layernorm", make.backprop_layernorm, "sum", "array", mutates=("dG", "db")),
+    Case("rmsnorm", make.rmsnorm, "sum", "array", gradient=gradients.rmsnorm),
+    Case("backprop_rmsnorm", make.backprop_rmsnorm, "sum", "array", mutates=("dG",)),
 ]
 
 DROPOUT = [
@@ -396,6 +398,34 @@ RECURRENT = [
     for depth, dirs in ((1, 1), (1, 2), (3, 2))
 ]
 
+# Where NaN spreads to depends on the order of the sums.
+ATTENTION = [
+    *(
+        Case(
+            "attention",
+            make.attention(heads, **more),
+            "sum",
+            "array",
+            gradient=gradients.attention if "mask" not in more else None,
+            specials=(),
+            label=label,
+        )
+        for label, heads, more in (
+            ("1", 1, {}),
+            ("causal", 2, {"causal": True}),
+            ("mask", 2, {"mask": None}),
+            ("predict", 2, {"keep": False, "causal": True, "mask": None}),
+        )
+    ),
+    *(
+        Case("backprop_attention", make.backprop_attention(2, **more), "sum", "array", specials=(), label=label)
+        for label, more in (("2", {}), ("causal", {"causal": True}), ("mask", {"mask": None, "causal": True}))
+    ),
+    Case("rotary", make.rotary("X"), "rounded", "array", inplace="X", gradient=gradients.rotary, specials=()),
+    Case("rotary", make.rotary("X", base=100.0), "rounded", "array", inplace="X", specials=(), label="base"),
+    Case("backprop_rotary", make.rotary("dY"), "rounded", "array", inplace="dY", specials=()),
+]
+
 ADAM_CHANGES = ("weights", "gradient", "mom1", "mom2")
 STEP_CHANGES = ("weights", "gradients", "averages", "mom1", "mom2")
 
@@ -459,7 +489,7 @@ TRAINING = [
 
 CASES = [
     *[*ELEMENTWISE, *ROWS, *DROPOUT, *MAXOUT, *RAGGED, *WINDOWS],
-    *[*TABLES, *BAGS, *PRODUCTS, *RECURRENT, *TRAINING],
+    *[*TABLES, *BAGS, *PRODUCTS, *RECURRENT, *ATTENTION, *TRAINING],
 ]
 
 # Kernels that no op calls alone; where they are tested instead.

@@ -22,7 +22,13 @@ SOURCES = {
     "util.py": ("gpu_device", "require_gpu"),
 }
 # Of another kind of argument, part of another message, or one that nobody can get.
-ELSEWHERE = ("no GPU was found", "must be an array without a mask", "must be a plain array", "must be a \0 array", "install CuPy with its")
+ELSEWHERE = (
+    "no GPU was found",
+    "must be an array without a mask",
+    "must be a plain array",
+    "must be a \0 array",
+    "install CuPy with its",
+)
 HOLE = "\0"
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .backends import *  # noqa: F403
     from .compat import has_cupy  # noqa: F401
     from .config import Config, ConfigValidationError, registry  # noqa: F401
+    from .crossentropy import CrossEntropy  # noqa: F401
     from .diagnosis import check_finite, check_gradients  # noqa: F401
     from .grad_scaler import GradScaler  # noqa: F401
     from .initializers import *  # noqa: F403
@@ -31,6 +32,7 @@ _NAMES: Dict[str, str] = {
     """,
     "compat": "enable_mxnet enable_tensorflow has_cupy",
     "config": "Config ConfigValidationError registry",
+    "crossentropy": "CrossEntropy",
     "diagnosis": "check_finite check_gradients",
     "grad_scaler": "GradScaler",
     "initializers": "configure_normal_init glorot_uniform_init normal_init uniform_init zero_init",

@@ -153,7 +153,9 @@ def test_gradient_of_affine_maxout_layernorm(ops: Any, dtype: str, B: int, width
 
 @pytest.mark.skipif(build.problem() is not None, reason="kernels cannot be emulated here")
 @pytest.mark.parametrize("schedule", ["forward", "reverse", "random"])
-@pytest.mark.parametrize("width, threads, team", [(100, 64, "4"), (200, 64, "8"), (300, 256, "wide"), (1000, 256, "wide")])
+@pytest.mark.parametrize(
+    "width, threads, team", [(100, 64, "4"), (200, 64, "8"), (300, 256, "wide"), (1000, 256, "wide")]
+)
 def test_teams_of_the_gradient(width: int, threads: int, team: str, schedule: str, monkeypatch: Any) -> None:
     """A warp for a row, or a block, whose barriers are met in every order."""
     ops, device = make_ops("cuda_emulated", monkeypatch), emulated_device()
@@ -173,13 +175,18 @@ def test_wrong_pieces_are_reported(ops: Any) -> None:
     args = normed_gradient(4, 10, 3, "float32")
     args["which"][2, 5] = 3
     args = {name: ops.asarray(X) if isinstance(X, numpy.ndarray) else X for name, X in args.items()}
-    with pytest.raises(IndexError, match=r"^backprop_affine_maxout_layernorm: which must be in \[0, 3\); got 3 at \[2, 5\]$"):
+    with pytest.raises(
+        IndexError, match=r"^backprop_affine_maxout_layernorm: which must be in \[0, 3\); got 3 at \[2, 5\]$"
+    ):
         ops.backprop_affine_maxout_layernorm(**args)
 
 
 def test_dropped_rows_are_those_of_dropout(ops: Any) -> None:
     """The fused step drops the elements that dropout of its result would: the same numbers for the same seed."""
-    args = {name: ops.asarray(X) if isinstance(X, numpy.ndarray) else X for name, X in normed_arguments(70, 96, 3, "float32").items()}
+    args = {
+        name: ops.asarray(X) if isinstance(X, numpy.ndarray) else X
+        for name, X in normed_arguments(70, 96, 3, "float32").items()
+    }
     plus, drop, seed = args.pop("plus"), args.pop("drop"), args.pop("seed")
     Y = ops.affine_maxout_layernorm(**args)[0]
     dropped = ops.affine_maxout_layernorm(**args, drop=drop, seed=seed)[0]

@@ -35,6 +35,8 @@ FUSED = {
     "lstm_forward_inference",
     "backprop_lstm",
     "backprop_lstm_states",
+    "attention",
+    "backprop_attention",
 }
 SAME_BITS = [case for case in CASES if case.op not in FUSED]
 

@@ -38,6 +38,7 @@ WORKSPACE = {
     **dict.fromkeys(
         ("lstm_forward_inference-1x1", "lstm_forward_inference-1x2", "lstm_forward_inference-3x2"), "gates"
     ),
+    **{case.name: "scores of a block of queries" for case in CASES if case.op in ("attention", "backprop_attention")},
 }
 SMALL = 20_000  # bytes: Python objects, lengths and indices in another dtype
 

@@ -18,6 +18,7 @@ CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not No
 
 # Stems that have no counterpart, and why.
 REFERENCE_ONLY = {"arrays", "batching"}  # NumPy's own copies are what a kernel would do
+WITHOUT_CUDA = {"attention"}  # array code for each head of each sequence; a kernel has not been written yet
 CPU_ONLY = {
     "foreach_isa",
     "kernels_isa",

@@ -144,7 +144,9 @@ def test_dropout_of_views(ops: Any) -> None:
         numpy.testing.assert_array_equal(ops.to_numpy(Y), Ops().dropout(X[:, view].copy(), 0.4, 3))
 
 
-@pytest.mark.parametrize("seed, error", [(-1, OverflowError), (2**53, OverflowError), (1.5, TypeError), ("1", TypeError)])
+@pytest.mark.parametrize(
+    "seed, error", [(-1, OverflowError), (2**53, OverflowError), (1.5, TypeError), ("1", TypeError)]
+)
 def test_seeds_of_dropout(ops: Any, seed: Any, error: Any) -> None:
     with pytest.raises(error, match="^dropout: seed must be"):
         ops.dropout(ops.alloc1f(3), 0.5, seed)

@@ -22,7 +22,7 @@ class Case:
     """A layer from width NI to NO (or to NI, with `square`).
 
     kinds: the batches it takes. lengths: of the sequences. nonempty: it refuses sequences without rows.
-    config: the block that builds it from the registry.
+    config: the block that builds it from the registry.  fixed: names of parameters that have no gradient.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Case:
     square: bool = False
     nonempty: bool = False
     config: Dict[str, Any] = field(default_factory=dict)
+    fixed: Tuple[str, ...] = ()
 
 
 def dense_case(make: Any, **kwargs: Any) -> Case:

@@ -14,8 +14,9 @@ from fake_cupy import Ledger, wrap
 
 from thinc_core.types import Ragged
 
+from .case import LENGTHS, NI, build
 from .containers import like, pack
-from .test_layers_contract import EACH_KIND, LENGTHS, NI, build
+from .test_layers_contract import EACH_KIND
 
 pytestmark = pytest.mark.skipif(emulator.problem() is not None, reason=str(emulator.problem()))
 ONE_BY_ONE = {"ragged2list", "with_list", "with_padded"}

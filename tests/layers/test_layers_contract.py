@@ -46,7 +46,7 @@ from thinc_core.layers import (
 )
 from thinc_core.model import Model
 
-from . import cases_dense, cases_wrappers
+from . import cases_dense, cases_more, cases_wrappers
 from .case import EVERY, NI, NO, SEQUENCES, Case, build, dense_case, linear, lstm_case, plain_case, rows, sample
 from .containers import arrays, assert_same, dot, kind_of, like, noise, step
 
@@ -90,6 +90,7 @@ CASES = [
         (*SEQUENCES, "data_and_lengths"),
     ),
     *cases_dense.CASES,
+    *cases_more.CASES,
     *cases_wrappers.CASES,
 ]
 IDS = [case.id for case in CASES]
@@ -114,7 +115,8 @@ def test_gradients(case, kind):
     rise = dot(model.predict(step(X, direction, h)), dY) - dot(model.predict(step(X, direction, -h)), dY)
     assert dot(dX, direction) == pytest.approx(rise / (2 * h), rel=1e-6, abs=1e-8)
     for node in model.walk():
-        for name in node.param_names:
+        assert not set(case.fixed) & set(node.grad_names)
+        for name in [name for name in node.param_names if name not in case.fixed]:
             param, direction = node.get_param(name), random.normal(size=node.get_param(name).shape)
             node.set_param(name, param + h * direction)
             rise = dot(model.predict(X), dY)

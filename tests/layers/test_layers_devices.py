@@ -12,8 +12,9 @@ from thinc_core.api import CupyOps, NumpyOps, Padded, Ragged, set_active_gpu
 from thinc_core.errors import describe
 from thinc_core.model import Model
 
+from .case import Case, build, sample
 from .containers import assert_same
-from .test_layers_contract import EACH_KIND, Case, build, sample
+from .test_layers_contract import EACH_KIND
 
 # They hand on what they are given, cut pieces out of it, or move it, and compute nothing that needs a device.
 INDIFFERENT = """Dropout noop array_getitem add_noops residual_noop concatenate_noops tuplify_noops with_cpu""".split()

@@ -41,6 +41,7 @@ CHANGED = {
     "backprop_affine_maxout": ("dW", "db"),
     "backprop_affine_maxout_layernorm": ("dW", "db", "dG", "dshift"),
     "backprop_layernorm": ("dG", "db"),
+    "backprop_rmsnorm": ("dG",),
     "backprop_hash_embed": ("dtable",),
     "backprop_sparse_affine": ("dW", "db"),
     "update_averages": ("ema",),

@@ -1,4 +1,4 @@
-# Softmax and layer norm, part of numpy_ops.pyx.
+# Softmax, layer norm and RMS norm, part of numpy_ops.pyx.
 cdef inline bint _any_axis(X, axis) except -1:
     cdef int ndim = np.PyArray_NDIM(X)
     return type(axis) is int and -ndim <= axis < ndim  # True == 1, but is no axis
@@ -202,5 +202,42 @@ class NativeSoftmax(Ops):
             K.f32.backprop_layernorm(f32(dX), f32(dG), f32(db), f32(dy), f32(x), f32(g), f32(m), f32(r), B, O)
         else:
             K.f64.backprop_layernorm(f64(dX), f64(dG), f64(db), f64(dy), f64(x), f64(g), f64(m), f64(r), B, O)
+        acquire(state)
+        return dX
+
+    def rmsnorm(self, X, G, eps=1e-6, *, out=None):
+        cdef int t = reals(X, G)
+        cdef double added = 0
+        cdef tuple outs = _outs(out, 2)
+        if (
+            t < 0 or not _number(eps, &added) or not is_2d(X) or not has_shape1(G, dim(X, 1)) or outs is None
+            or not (fits_like(outs[0], X) and fits1(outs[1], dim(X, 0), t))
+            or (out is not None and not all_apart(outs, (X, G)))
+        ):
+            return Ops.rmsnorm(self, X, G, eps, out=out)
+        cdef np.ndarray x = contig(X), g = contig(G), Y = target_like(outs[0], X), rstd = target1(outs[1], dim(X, 0), t)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.rmsnorm(f32(Y), f32(rstd), f32(x), f32(g), dim(x, 0), dim(x, 1), <float>added)
+        else:
+            K.f64.rmsnorm(f64(Y), f64(rstd), f64(x), f64(g), dim(x, 0), dim(x, 1), added)
+        acquire(state)
+        return Y, rstd
+
+    def backprop_rmsnorm(self, dY, X, G, rstd, dG, *, out=None):
+        cdef int t = reals(dY, X)
+        if (
+            t < 0 or t != reals(G, dG) or t != real(rstd) or not is_2d(X) or not same_shape(dY, X)
+            or not (has_shape1(rstd, dim(X, 0)) and has_shape1(G, dim(X, 1)) and has_shape1(dG, dim(X, 1)))
+            or not plain(dG) or not apart(dG, (dY, X, G, rstd))
+            or (out is not None and not (fits_like(out, X) and apart(out, (dY, X, G, rstd, dG))))
+        ):
+            return Ops.backprop_rmsnorm(self, dY, X, G, rstd, dG, out=out)
+        cdef np.ndarray dy = contig(dY), x = contig(X), g = contig(G), r = contig(rstd), dX = target_like(out, X)
+        state = release(size(x))
+        if t == np.NPY_FLOAT:
+            K.f32.backprop_rmsnorm(f32(dX), f32(dG), f32(dy), f32(x), f32(g), f32(r), dim(x, 0), dim(x, 1))
+        else:
+            K.f64.backprop_rmsnorm(f64(dX), f64(dG), f64(dy), f64(x), f64(g), f64(r), dim(x, 0), dim(x, 1))
         acquire(state)
         return dX

@@ -44,6 +44,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 T eps) noexcept nogil
         void (*backprop_layernorm)(T* dX_bo, T* dG_o, T* db_o, const T* dY_bo, const T* X_bo, const T* G_o,
                 const T* mu_b, const T* rstd_b, size_t B, size_t O) noexcept nogil
+        void (*rmsnorm)(T* Y_bo, T* rstd_b, const T* X_bo, const T* G_o, size_t B, size_t O, T eps) noexcept nogil
+        void (*backprop_rmsnorm)(T* dX_bo, T* dG_o, const T* dY_bo, const T* X_bo, const T* G_o, const T* rstd_b,
+                size_t B, size_t O) noexcept nogil
         void (*seq2col)(T* Y, const T* X_ti, const int32_t* lengths_b, size_t B, size_t I, size_t nW) noexcept nogil
         void (*backprop_seq2col)(T* dX_ti, const T* dY, const int32_t* lengths_b, size_t B, size_t I, size_t nW
                 ) noexcept nogil
@@ -114,6 +117,12 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 const T* X_ni, const T* weights, const T* h0_o, const T* c0_o, const int32_t* sizes_s, size_t S,
                 size_t I, size_t O, size_t ldy, bint backwards, bint accumulate) noexcept nogil
         void (*lstm_scratch)(size_t* n, size_t N, size_t B, size_t O) noexcept nogil
+        void (*attention)(T* Y, T* weights, T* scratch, const T* QKV, const T* mask, const int32_t* lengths_b, size_t B,
+                size_t H, size_t D, size_t rows, bint causal) noexcept nogil
+        void (*backprop_attention)(T* dQKV, T* scratch, const T* dY, const T* QKV, const T* weights, const T* mask,
+                const int32_t* lengths_b, size_t B, size_t H, size_t D, size_t rows, bint causal) noexcept nogil
+        void (*rotary)(T* Y, const T* X, const T* turns_sd, const int32_t* lengths_b, size_t B, size_t H, size_t D,
+                size_t I, bint back) noexcept nogil
 
     cdef cppclass CommonKernels:
         void (*hash)(uint32_t* out_b4, const uint64_t* ids_b, size_t B, uint32_t seed) noexcept nogil

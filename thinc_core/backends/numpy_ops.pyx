@@ -173,16 +173,17 @@ include "_gather.pxi"
 include "_sparse.pxi"
 include "_optim.pxi"
 include "_lstm.pxi"
+include "_attention.pxi"
 
 _add_half_precision(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce, NativeGather, NativeSparse, NativeOptim,
-    NativeLstm
+    NativeLstm, NativeAttention,
 )
 
 
 class NumpyOps(
     NativeActivations, NativeGemm, NativeSoftmax, NativeMaxout, NativeReduce,
-    NativeLists, NativeGather, NativeSparse, NativeOptim, NativeLstm
+    NativeLists, NativeGather, NativeSparse, NativeOptim, NativeLstm, NativeAttention
 ):
     """CPU backend: native kernels for float32 and float64, through them float16, and the reference for other dtypes.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, TypeVar
 
 from . import checks
 from .reference.activations import INV_SQRT2, INV_SQRT_2PI, SQRT2PI
+from .reference.attention import Attention
 from .reference.batching import Batching
 from .reference.dropout import Dropout
 from .reference.gather import Gather
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 
-class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, Sparse, LayerNorm, LSTM, Optim, Dropout):
+class Ops(Batching, Pad, Gemm, Softmax, Seq2col, Gather, Sparse, LayerNorm, LSTM, Attention, Optim, Dropout):
     """The ops of one device. This class computes them with plain array code in self.xp; backends override what they
     can do faster and inherit the rest.
 

@@ -97,7 +97,9 @@ def gpu_lines() -> List[Tuple[str, str]]:
         with cupy.cuda.Device(number) as device:
             free, total = runtime.memGetInfo()
             capability, memory = device.compute_capability, f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        lines.append((f"  gpu {number}", f"{gpu_name(number)}, compute capability {capability[:-1]}.{capability[-1]}, {memory}"))
+        lines.append(
+            (f"  gpu {number}", f"{gpu_name(number)}, compute capability {capability[:-1]}.{capability[-1]}, {memory}")
+        )
     driver, toolkit = (_cuda_version(each()) for each in (runtime.driverGetVersion, runtime.runtimeGetVersion))
     modes = [name for name, on in (("deterministic", is_deterministic()), ("checking", _is_checking())) if on]
     cuda = f"driver for CUDA {driver}, runtime {toolkit}, kernels compiled by {_nvrtc_version()}"

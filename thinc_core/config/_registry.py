@@ -18,7 +18,7 @@ _BUILT_IN = {
     "optimizers": "optimizers",
     "schedules": "schedules",
     "layers": "layers",
-    "losses": "loss",
+    "losses": "loss crossentropy",
     "initializers": "initializers",
     "ops": "backends",
 }
@@ -67,7 +67,8 @@ class Catalogue:
 
     def _import_our_own(self) -> None:
         if self._name in _BUILT_IN:
-            module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{_BUILT_IN[self._name]}")
+            for name in _BUILT_IN[self._name].split():
+                module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}")
             if self._name == "ops":
                 self._register_backends(module)
 

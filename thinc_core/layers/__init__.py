@@ -1,18 +1,22 @@
 """Layers: functions that return a Model. A new one is imported and named here, and nowhere else."""
 
+from .activation import activation
 from .add import add
 from .array_getitem import array_getitem
+from .batchnorm import BatchNorm
 from .bidirectional import bidirectional, bidirectional_v2
 from .cauchysimilarity import CauchySimilarity
 from .chain import chain
 from .clipped_linear import ClippedLinear
 from .clone import clone
 from .concatenate import concatenate
+from .conv1d import Conv1D
 from .dish import Dish
 from .dropout import Dropout
 from .embed import Embed
 from .expand_window import expand_window
 from .gelu import Gelu
+from .gru import GRU
 from .hard_sigmoid import HardSigmoid
 from .hard_swish import HardSwish
 from .hard_swish_mobilenet import HardSwishMobilenet
@@ -24,6 +28,7 @@ from .list2array import list2array
 from .list2padded import list2padded
 from .list2ragged import list2ragged
 from .logistic import Logistic
+from .lora import LoRA
 from .lstm import LSTM
 from .map_list import map_list
 from .maxout import Maxout
@@ -45,14 +50,19 @@ from .relu_k import ReluK
 from .remap_ids import remap_ids, remap_ids_v2
 from .residual import residual
 from .resizable import resizable
+from .rmsnorm import RMSNorm
+from .self_attention import SelfAttention
 from .siamese import siamese
 from .sigmoid import Sigmoid
 from .sigmoid_activation import sigmoid_activation
 from .softmax import Softmax, Softmax_v2
 from .softmax_activation import softmax_activation
 from .sparselinear import SparseLinear, SparseLinear_v2
+from .static_vectors import StaticVectors
 from .strings2arrays import strings2arrays
+from .swiglu import SwiGLU
 from .swish import Swish
+from .transformer_block import TransformerBlock
 from .tuplify import tuplify
 from .uniqued import uniqued
 from .with_array import with_array
@@ -70,9 +80,12 @@ from .with_reshape import with_reshape
 from .with_signpost_interval import with_signpost_interval
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "BatchNorm",
     "CauchySimilarity",
     "ClippedLinear",
+    "Conv1D",
     "Dish",
     "Dropout",
     "Embed",
@@ -84,6 +97,7 @@ __all__ = [
     "HashEmbed",
     "LayerNorm",
     "Linear",
+    "LoRA",
     "Logistic",
     "Maxout",
     "Mish",
@@ -91,14 +105,20 @@ __all__ = [
     "MultiSoftmax_v2",
     "ParametricAttention",
     "ParametricAttention_v2",
+    "RMSNorm",
     "Relu",
     "ReluK",
+    "SelfAttention",
     "Sigmoid",
     "Softmax",
     "Softmax_v2",
     "SparseLinear",
     "SparseLinear_v2",
+    "StaticVectors",
+    "SwiGLU",
     "Swish",
+    "TransformerBlock",
+    "activation",
     "add",
     "array_getitem",
     "bidirectional",

@@ -7,7 +7,7 @@ from ..model import Model
 from ..types import Floats2d
 from ..util import partial
 from ._gradients import accumulate
-from ._widths import as_wide, sample_width
+from ._widths import as_wide, sample_width, set_from_samples
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm
@@ -60,6 +60,16 @@ def init(init_W: Initializer, init_b: Initializer, lenient: bool, model: Dense, 
     shape = (*(model.get_dim(dim) for dim in model.dim_names if dim != "nI"), model.get_dim("nI"))
     model.set_param("W", init_W(model.ops, shape))
     model.set_param("b", init_b(model.ops, shape[:-1]))
+
+
+def init_stacked(
+    init_W: Initializer, init_b: Initializer, n: int, W: str, b: str, model: Model, X: Any = None, Y: Any = None
+) -> None:
+    """Parameters of n dense layers of the same size, W (n * nO, nI) and b (n * nO,), each drawn by itself."""
+    set_from_samples(model, X, Y)
+    ops, nO, nI = model.ops, model.get_dim("nO"), model.get_dim("nI")
+    model.set_param(W, ops.xp.concatenate([init_W(ops, (nO, nI)) for _ in range(n)]))
+    model.set_param(b, ops.xp.concatenate([init_b(ops, (nO,)) for _ in range(n)]))
 
 
 def activate(

@@ -107,9 +107,9 @@ def live_rows(ops: Any, Xp: Padded) -> Any:
     return ops.asarray(numpy.flatnonzero(numpy.arange(columns) < sizes[:, None]))
 
 
-def rows_of(ops: Any, Xp: Padded, live: Any, width: int) -> Any:
+def rows_of(model: Model, Xp: Padded, live: Any, width: int) -> Any:
     """(rows, width) the live rows, which may be a view of the data. RAISES: TypeError for those of another device."""
-    checks.array("lstm", "X", Xp.data, ops.xp)
+    checks.array(model.name, "X", Xp.data, model.ops.xp)
     steps, columns, found = Xp.data.shape  # without rows it may not know how wide they would be
     return Xp.data.reshape(steps * columns, found or width)[live]
 
@@ -117,7 +117,7 @@ def rows_of(ops: Any, Xp: Padded, live: Any, width: int) -> Any:
 def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: int) -> Any:
     """rows_of for a gradient. RAISES: ValueError unless it has the steps and columns of Xp and that width."""
     check_shape(model, dYp.data, (*Xp.data.shape[:2], width))
-    return rows_of(model.ops, dYp, live, width)
+    return rows_of(model, dYp, live, width)
 
 
 def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
@@ -139,3 +139,40 @@ def nested(items: Any, lengths: Sequence[int]) -> List[Any]:
     """A list of pieces of the given lengths: the inverse of flat_items."""
     ends = list(accumulate(lengths))
     return [items[end - length : end] for length, end in zip(lengths, ends)]
+
+
+def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], Callable[[Any], Any]]:
+    """The rows of a Ragged or Padded, one sequence after the other, and the lengths of these.
+
+    RETURNS: rows, lengths, a function that picks the rows of another batch like X, and one that makes a batch of rows.
+    RAISES: TypeError for anything else.
+    """
+    if isinstance(X, Ragged):
+        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+    if not isinstance(X, Padded):
+        hint = "with_ragged(layer) takes other batches"
+        raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
+    steps, columns = X.data.shape[:2]
+    live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
+    index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
+
+    def pick(Y: Padded) -> Any:
+        return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
+
+    def restore(rows: Any) -> Padded:
+        data = model.ops.alloc((steps * columns, rows.shape[1]), dtype=rows.dtype)
+        data[index] = rows
+        return replace_data(X, data.reshape(steps, columns, rows.shape[1]))
+
+    return pick(X), X.lengths, pick, restore
+
+
+def window_rows(ops: Ops, lengths: Any, offsets: Any) -> Any:
+    """(rows, offsets) int32: for each row of the sequences those at some offsets from it, -1 beyond the ends.
+
+    lengths, offsets: on the host.
+    """
+    ends = numpy.repeat(numpy.cumsum(lengths), lengths)[:, None]
+    rows = numpy.arange(len(ends))[:, None] + offsets
+    inside = (rows < ends) & (rows >= ends - numpy.repeat(lengths, lengths)[:, None])
+    return ops.asarray(numpy.where(inside, rows, -1).astype("int32"))

@@ -22,6 +22,14 @@ def set_from_samples(model: Model, X: Any, Y: Any) -> None:
             model.set_dim(dim, width)
 
 
+def set_one_width(model: Model, X: Any, Y: Any) -> int:
+    """Set the dims nI and nO of a layer that keeps its width, from whatever tells one of them. RETURNS: the width."""
+    width = sample_width(X) or sample_width(Y) or model.maybe_get_dim("nO") or model.get_dim("nI")
+    model.set_dim("nI", width)
+    model.set_dim("nO", width)
+    return width
+
+
 def as_wide(X: Any, W: Any) -> Any:
     """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
     try:

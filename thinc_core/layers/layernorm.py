@@ -7,7 +7,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._fusion import part
 from ._gradients import accumulate
-from ._widths import as_wide, sample_width
+from ._widths import as_wide, set_one_width
 
 
 @registry.layers("LayerNorm.v1")
@@ -35,10 +35,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
 def init(
     model: Model[Floats2d, Floats2d], X: Optional[Floats2d] = None, Y: Optional[Floats2d] = None
 ) -> Model[Floats2d, Floats2d]:
-    # The width comes in and goes out unchanged, so whatever tells one of the dims tells the other.
-    width = sample_width(X) or sample_width(Y) or model.maybe_get_dim("nO") or model.get_dim("nI")
-    model.set_dim("nI", width)
-    model.set_dim("nO", width)
+    width = set_one_width(model, X, Y)
     model.set_param("G", model.ops.alloc1f(width) + 1)
     model.set_param("b", model.ops.alloc1f(width))
     return model

@@ -7,8 +7,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
+from ._recurrent import draw_gates
 from ._sequence import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
-from ._widths import set_from_samples
 
 
 @registry.layers("LSTM.v1")
@@ -49,7 +49,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
     rate = model.attrs["dropout_rate"] if is_train else 0
     mask = ops.get_dropout_mask(params.shape, rate) if rate else None
     weights = params if mask is None else params * mask
-    args = (weights, H0, C0, rows_of(ops, Xp, live, model.get_dim("nI")), Xp.size_at_t)
+    args = (weights, H0, C0, rows_of(model, Xp, live, model.get_dim("nI")), Xp.size_at_t)
     Y, state = ops.lstm_forward_training(*args) if is_train else (ops.lstm_forward_inference(*args), None)
 
     def backprop(dYp: Padded) -> Padded:
@@ -64,14 +64,6 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
 
 
 def init(init_W: Callable, init_b: Callable, model: Model[Padded, Padded], X: Any = None, Y: Any = None) -> None:
-    set_from_samples(model, X, Y)
-    depth, dirs, nI = model.get_dim("depth"), model.get_dim("dirs"), model.get_dim("nI")
-    nH, rest = divmod(model.get_dim("nO"), dirs)
-    if rest:
-        raise ValueError(f"lstm: nO must be even with bi=True; got {model.get_dim('nO')}")
-    inputs = [nI] + [nH * dirs] * (depth - 1)
-    matrices = [(nH, width) for n_in in inputs for _ in range(dirs) for width in (n_in, nH)]
-    draws = [draw for shape in matrices for draw in [(init_W, shape)] * 4 + [(init_b, (nH,))] * 4]  # gate by gate
-    params = [initializer(model.ops, shape).reshape(-1) for initializer, shape in draws]
-    model.set_param("LSTM", model.ops.xp.concatenate(params))
-    model.set_param("HC0", zero_init(model.ops, (2, depth, dirs, nH)))
+    params, shape = draw_gates(4, init_W, init_b, model, X, Y)
+    model.set_param("LSTM", params)
+    model.set_param("HC0", zero_init(model.ops, (2, *shape)))

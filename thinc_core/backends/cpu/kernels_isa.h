@@ -22,8 +22,9 @@ namespace {
 #include "reduce.h"
 #include "optim.h"
 #include "dropout.h"
-#include "gemm.h"  // last but one: may call what the others define
-#include "lstm.h"  // calls the products of gemm.h
+#include "gemm.h"       // may call what the others define
+#include "attention.h"  // these call the products of gemm.h
+#include "lstm.h"
 
 template <typename T>
 constexpr Kernels<T> fill() {

@@ -222,3 +222,50 @@ static void backprop_layernorm(T* dX_bo, T* dG_o, T* db_o, const T* dY_bo, const
   }
   std::free(sums);
 }
+
+template <typename T>
+static void rmsnorm_block(T* Y, T* rstd, const T* X, const T* G, size_t rows, size_t O, T eps) {
+  by_rows_(rows, [=](auto count, size_t r) THINC_INLINE_LAMBDA {
+    constexpr size_t R = decltype(count)::value;
+    T total[1][R];
+    row_sums_(total, O, [=](auto at, size_t i) THINC_INLINE_LAMBDA {
+      auto x = at(X + (r + i) * O);
+      return Several<decltype(at(X)), 1>{{x * x}};
+    });
+    for (size_t i = 0; i < R; ++i) rstd[r + i] = T(1) / sqrt_(total[0][i] / (O ? T(O) : T(1)) + eps);
+  });
+  for (size_t r = 0; r < rows; ++r) {
+    const T *x = X + r * O, s = rstd[r];
+    each_(Y + r * O, O, [=](auto at) THINC_INLINE_LAMBDA { return at(x) * s * at(G); });
+  }
+}
+
+template <typename T>
+static void rmsnorm(T* Y_bo, T* rstd_b, const T* X_bo, const T* G_o, size_t B, size_t O, T eps) {
+  const size_t block = norm_block_<T>(O);
+  in_parts_(B, 3 * O, block, [=](size_t first, size_t last) {
+    for (size_t b = first; b < last; b += block)
+      rmsnorm_block(Y_bo + b * O, rstd_b + b, X_bo + b * O, G_o, last - b < block ? last - b : block, O, eps);
+  });
+}
+
+// With h = x rstd and g = dY G: dX = rstd (g - h mean(g h)); dG += sum_b dY h, in the order of the rows for any number
+// of threads, which share the columns.
+template <typename T>
+static void backprop_rmsnorm(T* dX_bo, T* dG_o, const T* dY_bo, const T* X_bo, const T* G_o, const T* rstd_b, size_t B,
+                             size_t O) {
+  in_parts_(O, 2 * B, 64 / sizeof(T), [=](size_t first, size_t last) {
+    for (size_t b = 0; b < B; ++b) {
+      const T *dy = dY_bo + b * O, *x = X_bo + b * O, s = rstd_b[b];
+      fill_(dG_o + first, last - first, [=](size_t o) { return dG_o[first + o] + dy[first + o] * (x[first + o] * s); });
+    }
+  });
+  in_parts_(B, 4 * O, 1, [=](size_t first, size_t last) {
+    for (size_t b = first; b < last; ++b) {
+      const T *dy = dY_bo + b * O, *x = X_bo + b * O, s = rstd_b[b];
+      const T total = sum_<T>(O, [=](auto at) THINC_INLINE_LAMBDA { return at(dy) * at(G_o) * (at(x) * s); });
+      const T mean = total / T(O);
+      each_(dX_bo + b * O, O, [=](auto at) THINC_INLINE_LAMBDA { return s * (at(dy) * at(G_o) - (at(x) * s) * mean); });
+    }
+  });
+}

@@ -1,4 +1,4 @@
-"""Layer normalisation: each row to zero mean and unit variance, then scaled and shifted."""
+"""Normalisation of rows: to zero mean and unit variance, or to a mean square of one."""
 
 # The array types describe what callers do with arrays, not everything that array code can do.
 # mypy: disable-error-code="call-overload"
@@ -91,3 +91,66 @@ class LayerNorm(Base):
         g = dy * G
         means = g.sum(axis=1, keepdims=True) / width, (g * h).sum(axis=1, keepdims=True) / width
         return (rstd[:, None] * (g - means[0] - h * means[1])).astype(dY.dtype, copy=False)
+
+    @takes_out()
+    def rmsnorm(
+        self,
+        X: Floats2d,
+        G: Floats1d,
+        eps: float = 1e-6,
+        *,
+        out: Optional[Tuple[Optional[Floats2d], Optional[Floats1d]]] = None,
+    ) -> Tuple[Floats2d, Floats1d]:
+        """Y = X * rstd * G, with rstd = 1 / sqrt(mean(X^2) + eps) of the row.
+
+        X: (B, O).  G: (O,) scale.  eps: added to the mean square of the row.
+        RETURNS: Y (B, O), rstd (B,), both in X's dtype.
+        RAISES: ValueError when a rank or width differs.
+        SOURCE: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
+        """
+        self._rms_args("rmsnorm", X, G=G)
+        eps = checks.number("rmsnorm", "eps", eps)
+        x, width = self._wide(X), max(X.shape[1], 1)
+        rstd = 1 / self.xp.sqrt((x * x).sum(axis=1) / width + eps)
+        return tuple(each.astype(X.dtype, copy=False) for each in (x * rstd[:, None] * G, rstd))
+
+    @takes_out(like="dY", changes=("dG",))
+    def backprop_rmsnorm(
+        self,
+        dY: Floats2d,
+        X: Floats2d,
+        G: Floats1d,
+        rstd: Floats1d,
+        dG: Floats1d,
+        *,
+        out: Optional[Floats2d] = None,
+    ) -> Floats2d:
+        """dX = rstd * (g - h * mean(g * h)), with h = X * rstd and g = dY * G.
+
+        dY, X: (B, O), X what rmsnorm was given.  G: (O,).  rstd: (B,), what rmsnorm returned.
+        dG: (O,) gradient buffer; sum(dY * h) is added to it in place.
+        RETURNS: (B, O) in dY's dtype.
+        RAISES: ValueError when a rank or width differs or the buffer is read-only.
+        """
+        op = "backprop_rmsnorm"
+        self._rms_args(op, X, G=G, dG=dG)
+        self._arrays(op, dY=dY, rstd=rstd)
+        checks.same_shape(op, "dY and X", dY, X)
+        checks.shape(op, "rstd", rstd, X.shape[:1])
+        for name, value in (("dY", dY), ("rstd", rstd), ("dG", dG)):
+            checks.floats(op, name, value)
+        checks.writable(op, "dG", dG)
+        checks.apart(op, "dG", dG, dY=dY, X=X, G=G, rstd=rstd)
+        dy, width = self._wide(dY), max(X.shape[1], 1)
+        h = self._wide(X) * rstd[:, None]
+        dG += (dy * h).sum(axis=0)
+        g = dy * G
+        mean = (g * h).sum(axis=1, keepdims=True) / width
+        return (rstd[:, None] * (g - h * mean)).astype(dY.dtype, copy=False)
+
+    def _rms_args(self, op: str, X: Any, **params: Any) -> None:
+        self._arrays(op, X=X, **params)
+        checks.ndim(op, "X", X, 2)
+        checks.floats(op, "X", X)
+        for name, param in params.items():
+            checks.shape(op, name, param, X.shape[1:])

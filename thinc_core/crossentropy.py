@@ -1,0 +1,100 @@
+"""CrossEntropy: the log-likelihood of classes, with class weights and label smoothing, and its exact gradient."""
+
+from typing import Any, Optional, Sequence, Tuple, Union, cast
+
+from .backends import get_array_ops
+from .config import registry
+from .loss import Loss
+from .types import Floats2d, Ints1d
+
+__all__ = ["CrossEntropy"]
+
+Truths = Union[Ints1d, Floats2d, Sequence[int]]
+
+
+@registry.losses("CrossEntropy.v1")
+class CrossEntropy(Loss):
+    """The mean over the rows of -sum over c of weight[c] * target[c] * log p[c], p = softmax(guesses).
+
+    Called as loss(guesses, truths) -> (gradient, loss). The gradient is the one with respect to the logits, also for
+    probabilities: Softmax passes it through.
+
+    guesses: (B, O) logits, or probabilities without `from_logits`.  truths: (B,) class ids, or (B, O) targets, rows of
+        probabilities.
+    class_weights: a number for each class; the mean is then over the weights of the true classes, so that classes with
+        large weights count more, and losses keep their size.
+    label_smoothing: probability taken from the target and shared equally by all classes, the right one included.
+    ignore: id of the rows that have no gradient and do not count; None: no such id.
+    normalize: divide by that mean's denominator; otherwise gradient and loss are sums.
+    SOURCE: Szegedy et al. 2016, arXiv:1512.00567, section 7. It is what PyTorch's cross_entropy computes.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_weights: Optional[Sequence[float]] = None,
+        label_smoothing: float = 0.0,
+        ignore: Optional[int] = None,
+        from_logits: bool = True,
+        normalize: bool = True,
+    ) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"loss: label_smoothing must be in [0, 1]; got {label_smoothing}")
+        if class_weights is not None and not all(weight >= 0 for weight in class_weights):
+            raise ValueError(f"loss: class_weights must be >= 0; got {list(class_weights)}")
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+        self.ignore = ignore
+        self.from_logits = from_logits
+        self.normalize = normalize
+
+    def __call__(self, guesses: Floats2d, truths: Truths) -> Tuple[Floats2d, float]:
+        ops, g = get_array_ops(guesses), cast(Any, guesses)
+        targets, counted = self._targets(ops, guesses, truths)
+        probs: Any = ops.softmax(guesses) if self.from_logits else guesses
+        # The weighted targets W pull with W - p * sum(W): of each class, against all of them.
+        gradient = probs * targets.sum(axis=1, keepdims=True) - targets
+        if self.from_logits:
+            shifted = g - g.max(axis=1, keepdims=True) if g.size else g
+            logs = shifted - ops.xp.log(ops.xp.exp(shifted).sum(axis=1, keepdims=True))
+        else:
+            logs = ops.xp.log(ops.xp.maximum(probs, ops.xp.finfo(probs.dtype).tiny))
+        loss = -(targets * logs).sum()
+        if self.normalize and counted:
+            gradient /= counted
+            loss = loss / counted
+        return gradient, float(loss)
+
+    def get_grad(self, guesses: Floats2d, truths: Truths) -> Floats2d:
+        return self(guesses, truths)[0]
+
+    def get_loss(self, guesses: Floats2d, truths: Truths) -> float:
+        return self(guesses, truths)[1]
+
+    def _targets(self, ops: Any, guesses: Any, truths: Any) -> Tuple[Any, float]:
+        """The smoothed targets times the weights of their classes, and what the mean divides by."""
+        n_rows, n_classes = guesses.shape
+        weights = ops.xp.ones((n_classes,), dtype=guesses.dtype)
+        if self.class_weights is not None:
+            if len(self.class_weights) != n_classes:
+                got = f"got {len(self.class_weights)} for {n_classes}"
+                raise ValueError(f"loss: there must be one class weight per column of the guesses; {got}")
+            weights = ops.asarray(self.class_weights, dtype=guesses.dtype)
+        truths = truths if hasattr(truths, "dtype") else ops.asarray(truths, dtype="int64")
+        if len(truths) != n_rows:
+            raise ValueError(f"loss: guesses and truths must have as many rows; got {n_rows} and {len(truths)}")
+        if truths.ndim == 2:
+            if truths.shape[1] != n_classes:
+                raise ValueError(
+                    f"loss: guesses and truths must have one shape; got {guesses.shape} and {truths.shape}"
+                )
+            smoothed = (1 - self.label_smoothing) * truths + self.label_smoothing / n_classes
+            return (smoothed * weights).astype(guesses.dtype), n_rows
+        live = ops.xp.ones((n_rows,), dtype=bool) if self.ignore is None else truths != self.ignore
+        wrong = live & ((truths < 0) | (truths >= n_classes))
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise ValueError(f"loss: labels must be in [0, {n_classes}); got {int(truths[at])} at position {at}")
+        hot = (ops.xp.where(live, truths, 0)[:, None] == ops.xp.arange(n_classes)) & live[:, None]
+        smoothed = (1 - self.label_smoothing) * hot + self.label_smoothing / n_classes * live[:, None]
+        return (smoothed * weights).astype(guesses.dtype), float((hot * weights).sum())

@@ -1,0 +1,79 @@
+"""LoRA: a Linear layer that stays as it is, and a small trained correction of its weights."""
+
+from typing import Any, Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import glorot_uniform_init, zero_init
+from ..model import Model
+from ..types import Floats2d
+from ..util import partial
+from ._gradients import accumulate
+from ._widths import as_wide
+from ._wrapper import init_child
+from .linear import forward as linear_forward
+
+
+@registry.layers("LoRA.v1")
+def LoRA(
+    layer: Model[Floats2d, Floats2d], *, rank: int = 8, alpha: float = 16.0, init_A: Optional[Callable] = None
+) -> Model[Floats2d, Floats2d]:
+    """Y = layer(X) + alpha / rank * X @ A.T @ B.T. The parameters of the layer get no gradient.
+
+    layer: a Linear, trained before.  X: (B, nI).  Y: (B, nO).
+    Params: A (rank, nI), drawn; B (nO, rank), zeros at first, so that training starts from what the layer does.
+    `merge` of this module turns it into a Linear.
+    SOURCE: Hu et al. 2021, arXiv:2106.09685.
+    """
+    if layer._func is not linear_forward:
+        raise ValueError(f"lora: layer must be a Linear; got {layer.name!r}")
+    if rank < 1:
+        raise ValueError(f"lora: rank must be >= 1; got {rank}")
+    initialize: Any = partial(init, init_A or glorot_uniform_init)
+    initialize.param_shapes = {"A": ("rank", "nI"), "B": ("nO", "rank")}
+    dims = {"nO": layer.maybe_get_dim("nO"), "nI": layer.maybe_get_dim("nI"), "rank": rank}
+    name, params = f"lora({layer.name})", {"A": None, "B": None}
+    return Model(name, forward, init=initialize, dims=dims, params=params, attrs={"alpha": alpha}, layers=[layer])
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
+    ops, layer, scale = model.ops, model.layers[0], _scale(model)
+    W, A, B = layer.get_param("W"), model.get_param("A"), model.get_param("B")
+    X = as_wide(X, W)
+    H, Y = ops.gemm(X, A, trans2=True), layer(X, is_train)[0]
+
+    def low_rank(dY: Any, dA: Any, dB: Any) -> Any:
+        scaled = scale * dY
+        dH = ops.gemm(scaled, B)
+        ops.gemm(scaled, H, out=dB, trans1=True, accumulate=True)
+        ops.gemm(dH, X, out=dA, trans1=True, accumulate=True)
+        return ops.gemm(dY, W) + ops.gemm(dH, A)
+
+    def backprop(dY: Floats2d) -> Floats2d:
+        return accumulate(model, low_rank, (dY,), "A", "B")
+
+    return Y + scale * ops.gemm(H, B, trans2=True), backprop
+
+
+def init(init_A: Callable, model: Model[Floats2d, Floats2d], X: Any = None, Y: Any = None) -> None:
+    if not model.layers[0].has_param("W"):  # weights trained before are kept
+        init_child(model, X, Y)
+    nO, nI, rank = (model.get_dim(dim) for dim in ("nO", "nI", "rank"))
+    model.set_param("A", init_A(model.ops, (rank, nI)))
+    model.set_param("B", zero_init(model.ops, (nO, rank)))
+
+
+def merge(model: Model) -> Model:
+    """Put a plain Linear with the corrected weights in the place of every LoRA of the tree. RETURNS: the tree.
+
+    Where a LoRA is the root, that is its Linear. What the model predicts stays the same, except for roundings.
+    """
+    found = [node for node in model.walk() if node._func is forward]
+    for node in found:
+        layer, BA = node.layers[0], node.ops.gemm(node.get_param("B"), node.get_param("A"))
+        layer.set_param("W", layer.get_param("W") + _scale(node) * BA)
+        model.replace_node(node, layer)
+    return model.layers[0] if model in found else model
+
+
+def _scale(model: Model) -> Any:
+    return model.get_param("A").dtype.type(model.attrs["alpha"] / model.get_dim("rank"))

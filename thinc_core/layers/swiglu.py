@@ -1,0 +1,46 @@
+"""SwiGLU: a dense layer whose outputs are let through by the Swish of another."""
+
+from typing import Any, Callable, Optional, Tuple
+
+from ..config import registry
+from ..initializers import glorot_uniform_init, zero_init
+from ..model import Model
+from ..types import Floats2d
+from ..util import partial
+from ._dense import init_stacked
+from ._gradients import accumulate
+from ._widths import as_wide
+
+
+@registry.layers("SwiGLU.v1")
+def SwiGLU(
+    nO: Optional[int] = None,
+    nI: Optional[int] = None,
+    *,
+    init_W: Optional[Callable] = None,
+    init_b: Optional[Callable] = None,
+) -> Model[Floats2d, Floats2d]:
+    """Y = swish(gate) * value, gate and value the first and the other nO columns of X @ W.T + b.
+
+    X: (B, nI).  Y: (B, nO).  Params: W (2 * nO, nI), b (2 * nO,).
+    SOURCE: Shazeer 2020, arXiv:2002.05202, with biases.
+    """
+    init = partial(init_stacked, init_W or glorot_uniform_init, init_b or zero_init, 2, "W", "b")
+    return Model("swiglu", forward, init=init, dims={"nO": nO, "nI": nI}, params={"W": None, "b": None})
+
+
+def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    ops: Any = model.ops
+    W, nO = model.get_param("W"), model.get_dim("nO")
+    X = as_wide(X, W)
+    Z = ops.affine(X, W, model.get_param("b"))
+    gate, value = ops.as_contig(Z[:, :nO]), Z[:, nO:]
+    swish = ops.swish(gate)
+
+    def backprop(dY: Any) -> Floats2d:
+        dZ = ops.alloc(Z.shape, dtype=Z.dtype, zeros=False)
+        dZ[:, :nO] = ops.backprop_swish(dY * value, gate, swish)
+        dZ[:, nO:] = dY * swish
+        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+
+    return swish * value, backprop
