@@ -14,7 +14,8 @@ X = numpy.random.RandomState(0).normal(size=(6, 4)).astype("f")
 @pytest.mark.parametrize("case, kind", EACH_KIND)
 def test_right_gradients_pass(case, kind):
     model = build(case, dtype="float32")
-    check_gradients(model, sample(case, kind, model.ops, "float32"))
+    frozen = {"BatchNorm": ("mean", "var"), "LoRA": ("W", "b")}.get(case.id, ())
+    check_gradients(model, sample(case, kind, model.ops, "float32"), frozen=frozen)
 
 
 def twice(factor):
@@ -42,6 +43,10 @@ def test_wrong_gradients_are_named():
     with pytest.raises(ValueError, match=r"w of .*layers\[1\] \('forgetful'\): 0, and a step") as caught:
         check_gradients(model, X)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_parameters_without_a_gradient_may_be_left_out():
+    check_gradients(chain(forgetful(), Relu(2, 3)).initialize(), X[:, :3], frozen=["w"])
 
 
 def test_the_model_stays_as_it_is():

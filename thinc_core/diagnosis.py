@@ -1,6 +1,6 @@
 """Checks to run while writing a model: are its gradients right, and which layer does the first NaN come from?"""
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy
 
@@ -17,7 +17,14 @@ Loss = Callable[[Any], Tuple[float, Any]]
 
 
 def check_gradients(
-    model: Model, X: Any, *, loss: Optional[Loss] = None, step: float = 1e-6, rtol: float = 1e-4, seed: int = 0
+    model: Model,
+    X: Any,
+    *,
+    loss: Optional[Loss] = None,
+    frozen: Sequence[str] = (),
+    step: float = 1e-6,
+    rtol: float = 1e-4,
+    seed: int = 0,
 ) -> None:
     """Compare gradients with what a small step of the parameter, or of X, along a random direction changes.
 
@@ -25,6 +32,7 @@ def check_gradients(
     X: a batch; arrays of integers in it have no gradient.
     loss: loss(Y) -> (value, dY), by default the sum of Y with random weights. Softmax layers take the gradient with
         respect to their logits, and need a loss that gives it.
+    frozen: names of parameters that are meant to have no gradient, such as running means.
     rtol: difference allowed, relative to the larger of the two.
     RAISES: ValueError that lists every gradient that is wrong, with the path of its layer.
     """
@@ -39,7 +47,7 @@ def check_gradients(
     direction = _noise(X, random)
     found = [("X", _dot(dX, direction), value(_moved(X, direction, step)) - value(_moved(X, direction, -step)))]
     for node in model.walk():
-        for name in node.param_names:
+        for name in (name for name in node.param_names if name not in frozen):
             param, gradient = node.get_param(name), node.maybe_get_grad(name)
             direction = random.normal(size=param.shape)
             changes = []

@@ -25,6 +25,7 @@ from thinc_core.layers import (
     chain,
     with_array,
 )
+from thinc_core.layers._gradients import check_array, check_shape
 from thinc_core.model import Model
 
 from .case import NI, NO, Case, dense_case, plain_case
@@ -39,6 +40,7 @@ def bags() -> Model:
 
 
 def bags_forward(model: Model, X: Any, is_train: bool) -> Any:
+    check_array(model, X)
     keys, lengths = numpy.arange(X.size), numpy.full(len(X), X.shape[1])
     return (keys, X.reshape(-1), lengths), lambda dbags: dbags[1].reshape(X.shape)
 
@@ -49,6 +51,7 @@ def pairs() -> Model:
 
 
 def pairs_forward(model: Model, X: Any, is_train: bool) -> Any:
+    check_array(model, X)
     return (X, 1 - 2 * X), lambda dpair: dpair[0] - 2 * dpair[1]
 
 
@@ -58,7 +61,7 @@ def column() -> Model:
 
 
 def column_forward(model: Model, X: Any, is_train: bool) -> Any:
-    return X[:, None], lambda dY: dY[:, 0]
+    return X[:, None], lambda dY: check_shape(model, dY, (len(X), 1))[:, 0]
 
 
 def attention(**more: Any) -> Model:

@@ -32,10 +32,10 @@ def batch(ops: Any, kind: str, nonempty: bool, known: bool) -> Any:
     random = numpy.random.RandomState(1)
     lengths = [length or 1 for length in LENGTHS] if nonempty else LENGTHS
     Xs = [ops.asarray(random.normal(size=(length, NI)).astype("float32")) for length in lengths]
-    if kind not in ("ragged", "data_and_lengths", "array"):
+    if kind not in ("ragged", "data_and_lengths", "array", "pair"):
         return pack(ops, kind, Xs, None)
     X = Ragged(ops.flatten(Xs), ops._batch_lengths(lengths) if known else ops.asarray1i(lengths))
-    return {"ragged": X, "data_and_lengths": (X.data, X.lengths), "array": X.data}[kind]
+    return {"ragged": X, "data_and_lengths": (X.data, X.lengths), "array": X.data, "pair": (X.data, X.data)}[kind]
 
 
 def waits(model: Any, X: Any) -> dict:
@@ -58,6 +58,8 @@ def on_device(case: Any, ops: Any) -> Any:
 
 @pytest.mark.parametrize("case, kind", EACH_KIND)
 def test_nothing_is_read(case: Any, kind: str, monkeypatch: Any) -> None:
+    if case.id == "uniqued":  # how many different rows there are, the host has to know
+        return
     ops = make_ops("cuda_emulated", monkeypatch)
     assert waits(on_device(case, ops), batch(ops, kind, case.nonempty, known=True)) == {}
 

@@ -19,7 +19,7 @@ from thinc_core.api import (
     residual,
     with_array,
 )
-from thinc_core.errors import KindError, describe
+from thinc_core.errors import KindError, describe, display_name
 from thinc_core.layers import Dropout, Embed, Linear, Maxout, reduce_sum, tuplify, with_debug
 from thinc_core.layers.with_getitem import with_getitem
 
@@ -70,13 +70,13 @@ def check_message(error, model, problem):
 def test_wrong_width(case, kind):
     model = build(case, dtype="float32")
     X = widen(sample(case, kind, model.ops, "float32"))
-    if not any(node.has_dim("nI") for node in model.walk()):
+    if not any(node.has_dim("nI") for node in model.walk()) and "Attention" not in case.id:
         model.predict(X)
         return
     for run in (model.predict, model.begin_update):
         with pytest.raises(ValueError) as caught:
             run(X)
-        names = [re.escape(node.name) for node in model.walk()]
+        names = [re.escape(display_name(node)) for node in model.walk()]
         path = rf"^(\w+ > )*({'|'.join(names)})( \(\d\w\w layer of \w+\))?: X must have width \d+; got \(.*\d+\)"
         check_message(caught.value, model, path)
 
@@ -91,7 +91,7 @@ def test_wrong_gradient(case, kind, wrong):
         return
     with pytest.raises(ValueError) as caught:
         backprop(dY)
-    check_message(caught.value, model, r"dY (and \w )?must |dY must")
+    check_message(caught.value, model, r"dY (and \w )*must ")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -108,18 +108,18 @@ def test_wrong_kind(case, kind):
     except Exception as caught:
         error = caught
     if error is not None:
-        assert isinstance(error, (TypeError, ValueError)), repr(error)
-        check_message(error, model, "must (be|have) .*; got ")
+        assert isinstance(error, (TypeError, ValueError, IndexError)), repr(error)
+        check_message(error, model, "must (be|have|sum up) .*; got ")
 
 
 @pytest.mark.parametrize("case, kind", EACH_KIND)
 def test_wrong_dtype(case, kind):
     model = build(case, dtype="float32")
-    if not any(node.param_names for node in model.walk()):
+    if not any(node.param_names for node in model.walk()) or "SparseLinear" in case.id:  # which converts its values
         return
     with pytest.raises(TypeError) as caught:
         model.predict(sample(case, kind, model.ops, "int32"))
-    check_message(caught.value, model, r": X must have a float dtype; got int32")
+    check_message(caught.value, model, r": [Xx] must have a float dtype; got int32")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

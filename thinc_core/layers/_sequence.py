@@ -152,12 +152,14 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
+    checks.array(model.name, "X", X.data, model.ops.xp)
     steps, columns = X.data.shape[:2]
     live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
     index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
 
     def pick(Y: Padded) -> Any:
-        return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
+        data = check_shape(model, Y.data, (steps, columns, *Y.data.shape[2:]))
+        return data.reshape(steps * columns, data.shape[2])[index]
 
     def restore(rows: Any) -> Padded:
         data = model.ops.alloc((steps * columns, rows.shape[1]), dtype=rows.dtype)

@@ -2,9 +2,11 @@
 
 from typing import Any, Callable, Tuple, TypeVar
 
+from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
+from ._gradients import check_shape
 from ._sequence import combine
 from ._widths import keeps_width
 
@@ -28,9 +30,14 @@ def activation(name: str) -> Model[InT, InT]:
 @keeps_width
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     ops, (run, slope) = model.ops, ACTIVATIONS[model.attrs["activation"]]
-    Y: Any = combine(lambda arrays: run(ops, arrays[0]), [X])
 
-    def backprop(dY: InT) -> InT:
-        return combine(lambda arrays: slope(ops, *arrays), [dY, X, Y])
+    def activate(arrays: Any) -> Any:
+        checks.array(model.name, "X", arrays[0], ops.xp)
+        return run(ops, arrays[0])
 
-    return Y, backprop
+    def multiply(arrays: Any) -> Any:
+        dy, x, y = arrays
+        return slope(ops, check_shape(model, dy, y.shape), x, y)
+
+    Y: Any = combine(activate, [X])
+    return Y, lambda dY: combine(multiply, [dY, X, Y])

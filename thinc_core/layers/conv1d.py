@@ -9,7 +9,7 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ..util import partial
-from ._gradients import accumulate
+from ._gradients import accumulate, check_rows
 from ._sequence import window_rows
 from ._widths import sample_width
 
@@ -47,8 +47,7 @@ def Conv1D(
 def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Callable]:
     ops, W = model.ops, model.get_param("W")
     nO, nK, nI = W.shape
-    X = Xs.data if isinstance(Xs, Ragged) else Xs
-    X = X if X.size else X.reshape(len(X), nI)
+    X = check_rows(model, Xs.data if isinstance(Xs, Ragged) else Xs, nI)
     lengths = ops.to_numpy(Xs.lengths) if isinstance(Xs, Ragged) else numpy.asarray([len(X)])
     reach = model.attrs["dilation"] * (nK - 1)
     first = reach if model.attrs["padding"] == "causal" else reach // 2

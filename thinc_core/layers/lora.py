@@ -7,7 +7,7 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._gradients import accumulate
+from ._gradients import accumulate, check_shape
 from ._widths import as_wide
 from ._wrapper import init_child
 from .linear import forward as linear_forward
@@ -49,7 +49,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[F
         return ops.gemm(dY, W) + ops.gemm(dH, A)
 
     def backprop(dY: Floats2d) -> Floats2d:
-        return accumulate(model, low_rank, (dY,), "A", "B")
+        return accumulate(model, low_rank, (check_shape(model, dY, Y.shape),), "A", "B")
 
     return Y + scale * ops.gemm(H, B, trans2=True), backprop
 

@@ -8,7 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ..util import partial
 from ._dense import init_stacked
-from ._gradients import accumulate
+from ._gradients import accumulate, check_shape
 from ._widths import as_wide
 
 
@@ -39,7 +39,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
 
     def backprop(dY: Any) -> Floats2d:
         dZ = ops.alloc(Z.shape, dtype=Z.dtype, zeros=False)
-        dZ[:, :nO] = ops.backprop_swish(dY * value, gate, swish)
+        dZ[:, :nO] = ops.backprop_swish(check_shape(model, dY, swish.shape) * value, gate, swish)
         dZ[:, nO:] = dY * swish
         return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
 
