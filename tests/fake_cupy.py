@@ -127,8 +127,8 @@ def wrap(value: Any) -> Any:
     """Arrays and, as CuPy has no scalars, NumPy's scalars become arrays of the stand-in."""
     if isinstance(value, (numpy.ndarray, numpy.generic)):
         return ndarray(numpy.asarray(value))
-    if isinstance(value, tuple):
-        return tuple(wrap(each) for each in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(wrap(each) for each in value)
     return value
 
 

@@ -35,13 +35,14 @@ LINE = {"slope": -0.5, "offset": 0.25, "min_val": -1.0, "max_val": 2.0}
 
 
 def bags() -> Model:
-    """A row of an array as a bag whose keys are the numbers of the elements."""
+    """A row of an array as a bag whose keys are the numbers of the columns."""
     return Model("bags", bags_forward)
 
 
 def bags_forward(model: Model, X: Any, is_train: bool) -> Any:
     check_array(model, X)
-    keys, lengths = numpy.arange(X.size), numpy.full(len(X), X.shape[1])
+    keys = model.ops.asarray(numpy.tile(numpy.arange(X.shape[1]), len(X)))
+    lengths = numpy.full(len(X), X.shape[1])
     return (keys, X.reshape(-1), lengths), lambda dbags: dbags[1].reshape(X.shape)
 
 
@@ -61,7 +62,11 @@ def column() -> Model:
 
 
 def column_forward(model: Model, X: Any, is_train: bool) -> Any:
-    return X[:, None], lambda dY: check_shape(model, dY, (len(X), 1))[:, 0]
+    def backprop(dY: Any) -> Any:
+        check_shape(model, dY, (len(X), 1))
+        return dY[:, 0]
+
+    return X[:, None], backprop
 
 
 def attention(**more: Any) -> Model:

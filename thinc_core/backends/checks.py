@@ -126,6 +126,14 @@ def number(op: str, name: str, value: Any) -> float:
         raise KindError(f"{op}: {name} must be a number; got {_shown(value)}") from None
 
 
+def drop_rate(op: str, value: Any) -> float:
+    """What share of the values is dropped: a number other than NaN; None is 0."""
+    rate = 0.0 if value is None else number(op, "drop", value)
+    if rate != rate:
+        raise ValueError(f"{op}: drop must be a probability; got {rate}")
+    return rate
+
+
 def integer(op: str, name: str, value: Any) -> int:
     """value as an int: an integer, NumPy's too."""
     try:

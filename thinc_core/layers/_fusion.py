@@ -3,8 +3,8 @@
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
 _normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
 
-A forward function with an attribute `plus`, called as plus(layer, X, is_train, added), gives added + layer(X) in the same
-pass. One with `adds_gradient` has a backprop that takes a second array, to add to the gradient that it returns.
+A forward function with an attribute `plus`, called as plus(layer, X, is_train, added), gives added + layer(X) in the
+same pass. One with `adds_gradient` has a backprop that takes a second array, to add to the gradient that it returns.
 """
 
 from typing import Any, Callable, Tuple, TypeVar

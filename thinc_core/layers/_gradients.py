@@ -2,7 +2,6 @@
 
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from ..backends import checks
 from ..errors import KindError, add_node_to_error
 from ..model import Model
 from ..types import Floats1d, Floats2d
@@ -50,32 +49,18 @@ def _tell_proxy(model: Model, name: str, buffer: Any) -> None:
         model.inc_grad(name, buffer)
 
 
-def check_items(model: Model, X: Any, what: str, name: str = "X") -> None:
-    """RAISES: KindError unless X is a list or tuple; what: the words for what it must be."""
+def check_items(model: Model, X: Any, what: str, name: str = "X", count: Optional[int] = None) -> None:
+    """RAISES: KindError unless X is a list or tuple, of so many items; what: the words for what it must be."""
     if not isinstance(X, (list, tuple)):
         raise KindError(f"{model.name}: {name} must be {what}; got {type(X).__name__}")
+    if count is not None and len(X) != count:
+        raise KindError(f"{model.name}: {name} must be {what}; got a {type(X).__name__} of {len(X)}")
 
 
-def check_array(model: Model, X: Any) -> Any:
-    """X. RAISES: KindError unless it is an array."""
+def check_array(model: Model, X: Any) -> None:
+    """RAISES: KindError unless X is an array."""
     if not hasattr(X, "shape"):
         raise KindError(f"{model.name}: X must be an array; got {type(X).__name__}")
-    return X
-
-
-def check_rows(model: Model, X: Any, width: int) -> Any:
-    """X, which gets its width if it has no rows and does not know it.
-
-    RAISES: KindError unless it is an array of floats of the ops; ShapeError unless it has that width.
-    """
-    checks.array(model.name, "X", X, model.ops.xp)
-    if X.dtype.kind != "f":
-        raise KindError(f"{model.name}: X must have a float dtype; got {X.dtype} (call ops.asarray_f)")
-    if not X.size:
-        return X.reshape((*X.shape[:-1], width))
-    if X.shape[-1] != width:
-        raise checks.ShapeError(f"{model.name}: X must have width {width}; got {tuple(X.shape)}")
-    return X
 
 
 def check_gradient(layer: str, dY: Any, Y: Any) -> None:
@@ -86,11 +71,10 @@ def check_gradient(layer: str, dY: Any, Y: Any) -> None:
         raise ValueError(f"{layer}: dY must have the dtype of the output {Y.dtype}; got {dY.dtype}")
 
 
-def check_shape(model: Model, dY: Any, shape: Tuple[int, ...]) -> Any:
-    """dY. RAISES: ValueError when it has another shape than the output, unless both have no elements."""
+def check_shape(model: Model, dY: Any, shape: Tuple[int, ...]) -> None:
+    """RAISES: ValueError when an incoming gradient has another shape than the output, unless both have no elements."""
     if dY.shape != shape and (dY.size or 0 not in shape):
         raise ValueError(f"{model.name}: dY must have the shape of the output {tuple(shape)}; got {tuple(dY.shape)}")
-    return dY
 
 
 def check_lengths(model: Model, dYs: Any, lengths: List[int]) -> None:

@@ -6,8 +6,7 @@ from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
-from ._gradients import check_shape
-from ._sequence import combine
+from ._sequence import map_arrays
 from ._widths import keeps_width
 
 InT = TypeVar("InT")
@@ -31,13 +30,10 @@ def activation(name: str) -> Model[InT, InT]:
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     ops, (run, slope) = model.ops, ACTIVATIONS[model.attrs["activation"]]
 
-    def activate(arrays: Any) -> Any:
-        checks.array(model.name, "X", arrays[0], ops.xp)
-        return run(ops, arrays[0])
+    def activate(array: Any) -> Tuple[Any, Callable]:
+        checks.array(model.name, "X", array, ops.xp)
+        checks.floats(model.name, "X", array)
+        Y = run(ops, array)
+        return Y, lambda dY: slope(ops, dY, array, Y)
 
-    def multiply(arrays: Any) -> Any:
-        dy, x, y = arrays
-        return slope(ops, check_shape(model, dy, y.shape), x, y)
-
-    Y: Any = combine(activate, [X])
-    return Y, lambda dY: combine(multiply, [dY, X, Y])
+    return map_arrays(model, X, activate)

@@ -7,8 +7,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._gradients import accumulate, check_shape
-from ._widths import as_wide
+from ._gradients import accumulate, check_gradient
+from ._widths import float_rows
 from ._wrapper import init_child
 from .linear import forward as linear_forward
 
@@ -30,16 +30,17 @@ def LoRA(
         raise ValueError(f"lora: rank must be >= 1; got {rank}")
     initialize: Any = partial(init, init_A or glorot_uniform_init)
     initialize.param_shapes = {"A": ("rank", "nI"), "B": ("nO", "rank")}
-    dims = {"nO": layer.maybe_get_dim("nO"), "nI": layer.maybe_get_dim("nI"), "rank": rank}
-    name, params = f"lora({layer.name})", {"A": None, "B": None}
-    return Model(name, forward, init=initialize, dims=dims, params=params, attrs={"alpha": alpha}, layers=[layer])
+    dims = {**{dim: layer.maybe_get_dim(dim) for dim in ("nO", "nI")}, "rank": rank}
+    more: Any = {"params": {"A": None, "B": None}, "attrs": {"alpha": alpha}, "layers": [layer]}
+    return Model(f"lora({layer.name})", forward, init=initialize, dims=dims, **more)
 
 
 def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, layer, scale = model.ops, model.layers[0], _scale(model)
     W, A, B = layer.get_param("W"), model.get_param("A"), model.get_param("B")
-    X = as_wide(X, W)
-    H, Y = ops.gemm(X, A, trans2=True), layer(X, is_train)[0]
+    X = float_rows(model, X, W)
+    H: Any = ops.gemm(X, A, trans2=True)
+    Y: Any = layer(X, is_train)[0] + scale * ops.gemm(H, B, trans2=True)
 
     def low_rank(dY: Any, dA: Any, dB: Any) -> Any:
         scaled = scale * dY
@@ -49,9 +50,10 @@ def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[F
         return ops.gemm(dY, W) + ops.gemm(dH, A)
 
     def backprop(dY: Floats2d) -> Floats2d:
-        return accumulate(model, low_rank, (check_shape(model, dY, Y.shape),), "A", "B")
+        check_gradient(model.name, dY, Y)
+        return accumulate(model, low_rank, (dY,), "A", "B")
 
-    return Y + scale * ops.gemm(H, B, trans2=True), backprop
+    return Y, backprop
 
 
 def init(init_A: Callable, model: Model[Floats2d, Floats2d], X: Any = None, Y: Any = None) -> None:
