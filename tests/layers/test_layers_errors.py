@@ -20,7 +20,19 @@ from thinc_core.api import (
     with_array,
 )
 from thinc_core.errors import KindError, describe, display_name
-from thinc_core.layers import Dropout, Embed, Linear, Maxout, reduce_sum, tuplify, with_debug
+from thinc_core.layers import (
+    Dropout,
+    Embed,
+    Linear,
+    Maxout,
+    list2ragged,
+    padded2list,
+    ragged2list,
+    reduce_sum,
+    tuplify,
+    with_debug,
+    with_flatten,
+)
 from thinc_core.layers.with_getitem import with_getitem
 
 from .case import NI, build, sample
@@ -249,3 +261,24 @@ def test_wrong_kinds_name_the_layer():
             reduce_sum().predict(kind)
     with pytest.raises(TypeError, match=r"^chain > linear \(2nd layer of chain\): X must be a numpy array; got list"):
         chain(noop(), Linear(3, 4).initialize()).predict([get_current_ops().alloc2f(2, 4)])
+
+
+@pytest.mark.parametrize(
+    "make", [ragged2list, padded2list, lambda: with_array(noop()), lambda: with_flatten(rows_sum())]
+)
+def test_gradients_of_other_lengths_that_add_up_to_the_same(make):
+    ops, Xs = get_current_ops(), [X[:3, :4], X[:2, :4]]
+    model = make()
+    batch = {
+        "ragged2list": lambda: Ragged(X[:5, :4], ops.asarray1i([3, 2])),
+        "padded2list": lambda: ops.list2padded(Xs),
+        "with_array(noop)": lambda: Xs,
+    }.get(model.name, lambda: [[Xs[0]] * 3, [Xs[1]] * 2])()
+    Y, backprop = model.begin_update(batch)
+    backprop(Y)
+    with pytest.raises(ValueError, match=r"dY must be .* \[3, 2\].*; got \[2, 3\]"):
+        backprop(Y[::-1])
+
+
+def rows_sum():
+    return chain(list2ragged(), reduce_sum())
