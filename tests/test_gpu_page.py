@@ -28,13 +28,14 @@ ELSEWHERE = (
     "must be a plain array",
     "must be a \0 array",
     "install CuPy with its",
+    "#line 1",  # what is put between files
 )
 HOLE = "\0"
 
 
 def rows() -> List[List[str]]:
     """The texts in the first column, each as the parts between its dots."""
-    table = PAGE[PAGE.index("| message | do |") :].partition("\n\n")[0].splitlines()[2:]
+    table = PAGE[PAGE.index("| message | do |") :].split("\n\n")[0].splitlines()[2:]
     found = [re.match(r"\| `([^`]+)`", line) for line in table]
     return [[part for part in re.split(r"\.\.\.", match[1]) if part.strip(" ;:.,()")] for match in found if match]
 

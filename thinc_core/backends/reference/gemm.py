@@ -219,7 +219,7 @@ class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
             checks.shape(op, name, param, W.shape[:1])
             checks.floats(op, name, param)
         eps, keep = checks.number(op, "eps", eps), checks.flag(op, "keep", keep)
-        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
+        drop, seed = checks.drop_rate(op, drop), checks.seed(op, seed, 53)
         if plus is not None:
             self._arrays(op, plus=plus)
             checks.shape(op, "plus", plus, (X.shape[0], W.shape[0]))
@@ -263,7 +263,7 @@ class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
         RAISES: ValueError when ranks, dimensions or dtypes differ; IndexError when which is outside [0, P).
         """
         op = "backprop_affine_maxout_layernorm"
-        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
+        drop, seed = checks.drop_rate(op, drop), checks.seed(op, seed, 53)
         norm = {"best": best, "mu": mu, "rstd": rstd, "G": G, "dG": dG, "dshift": dshift}
         self._arrays(op, dY=dY, X=X, W=W, dW=dW, db=db, which=which, **norm)
         checks.ndim(op, "W", W, 3)
