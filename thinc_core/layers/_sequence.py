@@ -11,6 +11,7 @@ from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
 from ._gradients import backprop_each, check_shape
+from ._widths import on_device
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -174,8 +175,7 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
-    checks.array(model.name, "X", X.data, model.ops.xp)
-    steps, columns = X.data.shape[:2]
+    steps, columns = on_device(model, X.data).shape[:2]
     live = numpy.arange(steps) < model.ops._host(model.name, "lengths", X.lengths)[:, None]
     index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
 

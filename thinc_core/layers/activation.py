@@ -7,7 +7,7 @@ from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
 from ._sequence import map_arrays
-from ._widths import keeps_width
+from ._widths import keeps_width, on_device
 
 InT = TypeVar("InT")
 
@@ -31,8 +31,7 @@ def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callab
     ops, (run, slope) = model.ops, ACTIVATIONS[model.attrs["activation"]]
 
     def activate(array: Any) -> Tuple[Any, Callable]:
-        checks.array(model.name, "X", array, ops.xp)
-        checks.floats(model.name, "X", array)
+        checks.floats(model.name, "X", on_device(model, array))
         Y = run(ops, array)
         return Y, lambda dY: slope(ops, dY, array, Y)
 

@@ -7,7 +7,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
 from ._gradients import accumulate, check_gradient, check_items
-from ._widths import sample_width
+from ._widths import on_device, sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]
 SparseT = Model[InT, Floats2d]
@@ -38,8 +38,7 @@ def forward(model: SparseT, X: InT, is_train: bool) -> Tuple[Floats2d, Callable]
     W, v1_indexing = model.get_param("W"), model.attrs["v1_indexing"]
     check_items(model, X, "a tuple of keys, values and lengths", count=3)
     keys, values, lengths = X
-    checks.array(model.name, "the values of X", values, ops.xp)
-    checks.floats(model.name, "the values of X", values)
+    checks.floats(model.name, "the values of X", on_device(model, values))
     given = values.dtype
     bags = (keys, values.astype(W.dtype, copy=False), lengths)
     Y = ops.sparse_affine(*bags, W, model.get_param("b"), v1_indexing)
