@@ -315,7 +315,8 @@ def _special(name: str) -> types.ModuleType:
 
 def _gemm(transa: str, transb: str, a: ndarray, b: ndarray, out: ndarray, alpha: float, beta: float) -> ndarray:
     """cupy.cublas.gemm: out = alpha * op(a) @ op(b) + beta * out, one launch."""
-    assert a.dtype == b.dtype == out.dtype and a.dtype.char in "fd"
+    assert a.dtype == b.dtype == out.dtype
+    assert a.dtype.char in "fd"
     note_launch("gemm")
     x, y = a._data.T if transa == "T" else a._data, b._data.T if transb == "T" else b._data
     out._data[...] = alpha * (x @ y) + beta * out._data

@@ -9,9 +9,10 @@ from typing import Any, Dict, Tuple
 
 import numpy
 import pytest
+from any_backend import make_ops
 from cuda_emulation import build
 from cuda_emulation.device import emulated_device
-from fake_cupy import FAKE, wrap
+from fake_cupy import FAKE, Ledger, wrap
 from tolerances import assert_close, largest
 
 from thinc_core.backends import Ops
@@ -118,6 +119,89 @@ def test_affine_maxout_layernorm_of_wide_rows(ops: Any, dtype: str, width: int) 
     agree(ops, "affine_maxout_layernorm", dtype, {"X": X, "W": W, "b": b, "G": G, "shift": shift})
 
 
+def normed_arguments(B: int, width: int, P: int, dtype: str) -> Dict[str, Any]:
+    """Of affine_maxout_layernorm, with dropout and something to add."""
+    X, W, b = floats((B, 2), 0, dtype), floats((width, P, 2), 1, dtype), floats((width, P), 2, dtype)
+    norm = {"G": floats((width,), 3, dtype), "shift": floats((width,), 4, dtype), "eps": 1e-3}
+    return {"X": X, "W": W, "b": b, **norm, "drop": 0.4, "seed": 2**50 + 1, "plus": floats((B, width), 5, dtype)}
+
+
+def normed_gradient(B: int, width: int, P: int, dtype: str) -> Dict[str, Any]:
+    which = numpy.random.default_rng(9).integers(0, P, size=(B, width)).astype("int32")
+    args = {"dY": floats((B, width), 0, dtype), "best": floats((B, width), 1, dtype), "which": which}
+    args.update(mu=floats((B,), 2, dtype), rstd=abs(floats((B,), 3, dtype)) + 1, X=floats((B, 2), 4, dtype))
+    args.update(W=floats((width, P, 2), 5, dtype), G=floats((width,), 6, dtype), drop=0.4, seed=77)
+    args.update(dW=floats((width, P, 2), 7, dtype), db=floats((width, P), 8, dtype))
+    return {**args, "dG": floats((width,), 9, dtype), "dshift": floats((width,), 10, dtype)}
+
+
+CHANGED = ("dW", "db", "dG", "dshift")
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [1, 33, 96, 200, 300, 1030])
+def test_dropout_in_affine_maxout_layernorm(ops: Any, dtype: str, width: int) -> None:
+    agree(ops, "affine_maxout_layernorm", dtype, normed_arguments(5, width, 3, dtype))
+
+
+@DTYPES
+@pytest.mark.parametrize("B, width, P", [(5, 33, 1), (70, 96, 3), (140, 128, 2), (9, 200, 4), (3, 257, 3), (4, 40, 5)])
+def test_gradient_of_affine_maxout_layernorm(ops: Any, dtype: str, B: int, width: int, P: int) -> None:
+    """Several shares of rows; each of the kernels; what no kernel takes."""
+    agree(ops, "backprop_affine_maxout_layernorm", dtype, normed_gradient(B, width, P, dtype), CHANGED)
+
+
+@pytest.mark.skipif(build.problem() is not None, reason="kernels cannot be emulated here")
+@pytest.mark.parametrize("schedule", ["forward", "reverse", "random"])
+@pytest.mark.parametrize(
+    "width, threads, team", [(100, 64, "4"), (200, 64, "8"), (300, 256, "wide"), (1000, 256, "wide")]
+)
+def test_teams_of_the_gradient(width: int, threads: int, team: str, schedule: str, monkeypatch: Any) -> None:
+    """A warp for a row, or a block, whose barriers are met in every order."""
+    ops, device = make_ops("cuda_emulated", monkeypatch), emulated_device()
+    monkeypatch.setattr(device, "threads", threads)
+    device.set_schedule(schedule)
+    try:
+        with Ledger() as ledger:
+            args = normed_gradient(70 if width < 300 else 6, width, 3, "float32")
+            agree(ops, "backprop_affine_maxout_layernorm", "float32", args, CHANGED)
+    finally:
+        device.set_schedule(device.schedule)
+    assert ledger.launches[f"backprop_affine_maxout_layernorm_{team}_f32"] == 1
+    assert sum(ledger.launches.values()) == 4
+
+
+def test_wrong_pieces_are_reported(ops: Any) -> None:
+    args = normed_gradient(4, 10, 3, "float32")
+    args["which"][2, 5] = 3
+    args = {name: ops.asarray(X) if isinstance(X, numpy.ndarray) else X for name, X in args.items()}
+    with pytest.raises(
+        IndexError, match=r"^backprop_affine_maxout_layernorm: which must be in \[0, 3\); got 3 at \[2, 5\]$"
+    ):
+        ops.backprop_affine_maxout_layernorm(**args)
+
+
+def test_dropped_rows_are_those_of_dropout(ops: Any) -> None:
+    """The fused step drops the elements that dropout of its result would: the same numbers for the same seed."""
+    args = {
+        name: ops.asarray(X) if isinstance(X, numpy.ndarray) else X
+        for name, X in normed_arguments(70, 96, 3, "float32").items()
+    }
+    plus, drop, seed = args.pop("plus"), args.pop("drop"), args.pop("seed")
+    Y = ops.affine_maxout_layernorm(**args)[0]
+    dropped = ops.affine_maxout_layernorm(**args, drop=drop, seed=seed)[0]
+    numpy.testing.assert_array_equal(ops.to_numpy(dropped), ops.to_numpy(ops.dropout(Y, drop, seed)))
+    added = ops.affine_maxout_layernorm(**args, drop=drop, seed=seed, plus=plus)[0]
+    numpy.testing.assert_array_equal(ops.to_numpy(added), ops.to_numpy(dropped + plus))
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [7, 96, 1100])
+def test_affine_softmax_of_wide_rows(ops: Any, dtype: str, width: int) -> None:
+    X, W, b = floats((5, 3), 0, dtype), floats((width, 3), 1, dtype), floats((width,), 2, dtype)
+    agree(ops, "affine_softmax", dtype, {"X": X, "W": W, "b": b, "temperature": 2.0})
+
+
 @DTYPES
 def test_bias_gradient_of_many_rows(ops: Any, dtype: str) -> None:
     dY, X, W = floats((700, 33), 0, dtype), floats((700, 3), 1, dtype), floats((33, 3), 2, dtype)
@@ -164,7 +248,15 @@ IN = {
 Z = floats((R, 3 * C), 10)  # in float32 for both
 Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
 ROW = ("out", (R,))
+PIECES = numpy.random.default_rng(11).integers(0, 3, size=(R, C)).astype("int32")
+NORMED = (
+    "gemm",
+    (("out", (R, 3 * C)), ("parts", (1, 5 * C)), "dY", "X", PIECES, "mu", "rstd", "G")
+    + (R, C, 3, R, 5, 20000, 1.25, NULL, 1),
+)
 KERNELS = {
+    "dropout": ("dropout", (Y, "X", R * C, 5, 20000, 1.25)),
+    **{f"backprop_affine_maxout_layernorm_{team}": NORMED for team in ("4", "8", "wide")},
     "softmax": ("softmax", (Y, "X", NULL, R, C, 1.0)),
     "softmax_wide": ("softmax", (Y, "X", "b", R, C, 2.0)),
     "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),

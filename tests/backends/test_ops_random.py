@@ -120,6 +120,41 @@ def test_all_are_dropped(ops: Any, drop: float) -> None:
     assert not ops.to_numpy(ops.get_dropout_mask((100, 100), drop)).any()
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (63,), (65,), (5, 333), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("drop", [-1.0, 0.0, 1e-9, 0.3, 0.99999, 1.0])
+def test_dropout_is_the_array_times_the_mask(ops: Any, shape: Any, dtype: str, drop: float) -> None:
+    """With the seed that dropout_seed draws, bit for bit; both move the generator alike."""
+    X = numpy.random.default_rng(0).normal(size=shape).astype(dtype)
+    numpy.random.seed(5)
+    mask, after = Ops().get_dropout_mask(shape, drop), numpy.random.random()
+    numpy.random.seed(5)
+    seed = ops.dropout_seed(drop)
+    assert numpy.random.random() == after
+    Y = ops.dropout(ops.asarray(X), drop, seed)
+    assert Y.dtype == dtype
+    numpy.testing.assert_array_equal(ops.to_numpy(Y), (X * mask).astype(dtype))
+
+
+def test_dropout_of_views(ops: Any) -> None:
+    """Of every second column and at an odd address: the mask is that of the elements in their order."""
+    X = numpy.random.default_rng(0).normal(size=(9, 41)).astype("f")
+    for view in (slice(None, None, 2), slice(1, 40)):
+        Y = ops.dropout(ops.asarray(X)[:, view], 0.4, 3)
+        numpy.testing.assert_array_equal(ops.to_numpy(Y), Ops().dropout(X[:, view].copy(), 0.4, 3))
+
+
+@pytest.mark.parametrize(
+    "seed, error", [(-1, OverflowError), (2**53, OverflowError), (1.5, TypeError), ("1", TypeError)]
+)
+def test_seeds_of_dropout(ops: Any, seed: Any, error: Any) -> None:
+    with pytest.raises(error, match=r"^dropout: seed must be"):
+        ops.dropout(ops.alloc1f(3), 0.5, seed)
+    W, b, G = ops.alloc3f(2, 3, 4), ops.alloc2f(2, 3), ops.alloc1f(2)
+    with pytest.raises(error, match=r"^affine_maxout_layernorm: seed must be"):
+        ops.affine_maxout_layernorm(ops.alloc2f(5, 4), W, b, G, G, drop=0.5, seed=seed)
+
+
 def test_generator_has_the_published_outputs() -> None:
     """Philox4x32-10 of key 0 and counter 0, from the known answers of its authors."""
     assert Ops()._philox(0, 1)[0].tolist() == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]

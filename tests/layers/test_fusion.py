@@ -1,9 +1,11 @@
 """Tables and the Maxout that mixes them, run together: the same numbers, and only where nothing was changed."""
 
+import functools
 import sys
 
 import numpy
 import pytest
+from any_backend import make_ops
 
 from thinc_core.backends import Ops
 from thinc_core.layers import (
@@ -17,11 +19,17 @@ from thinc_core.layers import (
     _hash_tables,
     _mixed_tables,
     _normalized_maxout,
+    _steps,
     chain,
     concatenate,
+    expand_window,
     noop,
+    residual,
+    with_array,
 )
+from thinc_core.layers._sequence import add_up, array_of
 from thinc_core.layers.array_getitem import ints_getitem
+from thinc_core.types import Ragged
 from thinc_core.util import fix_random_seed
 
 
@@ -147,7 +155,7 @@ def test_maxout_and_layernorm(ops, dtype, dropout, n_rows, monkeypatch):
         if ops is not None:
             model._to_ops(ops)
         if not fuse:
-            monkeypatch.setattr(sys.modules[chain.__module__], "normalized", lambda layers: layers)
+            monkeypatch.setattr(_steps, "normalized", lambda layers: layers)
         results.append(everything(model, X))
     for a, b in zip(*results):
         assert a.dtype == b.dtype == dtype
@@ -164,11 +172,163 @@ def test_when_maxout_and_layernorm():
     assert _normalized_maxout.normalized(layers) is layers
 
 
-def test_errors_name_the_node():
-    model = normalized_maxout()
+def dropped_layers(**settings):
+    """The layers of Maxout(normalize=True, dropout=...): a chain of Maxout and LayerNorm, and Dropout."""
+    layers = normalized_maxout(dropout=0.3).layers[0].layers
+    layers[1].attrs.update(settings)
+    return layers
+
+
+def test_when_dropout_too():
+    layers = dropped_layers()
+    (step,) = _normalized_maxout.normalized(layers)
+    assert (step.mixer, step.norm, step.dropout) == (*layers[0].layers, layers[1])
+    flat = [*layers[0].layers, layers[1], noop()]
+    step, rest = _normalized_maxout.normalized(flat)
+    assert (step.mixer, step.norm, step.dropout) == tuple(flat[:3])
+    assert rest is flat[3]
+    assert isinstance(_normalized_maxout.normalized([layers[0]]), list)
+    assert _normalized_maxout.normalized([layers[0], noop()])[0] is layers[0]
+    layers[0].layers.append(noop())
+    assert _normalized_maxout.normalized(layers) is layers
+
+
+@pytest.mark.parametrize(
+    "settings, drops",
+    [
+        ({}, True),
+        ({"is_enabled": False}, False),
+        ({"dropout_rate": 0.0}, False),
+        ({"dropout_rate": None}, False),
+        ({"dropout_rate": 0.9}, True),
+    ],
+)
+def test_the_attributes_of_dropout_hold(settings, drops):
+    model = normalized_maxout(dropout=0.3).layers[0]
+    X = numpy.random.default_rng(0).standard_normal((50, 20)).astype("f")
+    model.layers[1].attrs.update(settings)
+    rate = settings.get("dropout_rate", 0.3) or 0.0
+    Y, backprop = model.begin_update(X)
+    share = (Y == 0).mean()
+    assert abs(share - (rate if drops else 0)) < 0.06
+    assert not (model.predict(X) == 0).any()
+    model.layers[1].attrs["dropout_rate"] = 0.5  # what the forward pass did counts, not what is set later
+    dX = backprop(numpy.ones_like(Y))
+    norm = model.layers[0].layers[1]
+    numpy.testing.assert_allclose(norm.get_grad("b"), (Y != 0).sum(axis=0) / (1 - rate * drops), rtol=1e-5)
+    assert dX.shape == X.shape
+
+
+@pytest.mark.parametrize("dropout", [None, 0.3])
+@pytest.mark.parametrize("name", ["reference", "numpy", "cuda_emulated"])
+def test_gradient_of_the_whole_step(name, dropout, monkeypatch):
+    """Of the input and of every parameter, along one direction, with the same mask on both sides."""
+    ops = make_ops(name, monkeypatch)
+    fix_random_seed(0)
+    model = residual(chain(Linear(9, 20), Maxout(20, 9, normalize=True, dropout=dropout))).initialize()
+    params = [(node, key) for node in model.walk() for key in node.param_names]
+    for node, key in params:
+        node.set_param(key, node.get_param(key).astype("float64"))
+    model._to_ops(ops)
+    random = numpy.random.default_rng(3)
+    X, dY = random.standard_normal((2, 7, 20))
+
+    start = [ops.to_numpy(node.get_param(key)) for node, key in params]
+
+    def value(step):
+        for (node, key), at, direction in zip(params, start, directions[1:]):
+            node.set_param(key, ops.asarray(at + step * direction))
+        fix_random_seed(2)
+        Y, backprop = model.begin_update(ops.asarray(X + step * directions[0]))
+        return float((ops.to_numpy(Y) * dY).sum()), backprop
+
+    directions = [random.standard_normal(array.shape) for array in (X, *start)]
+    dX = ops.to_numpy(value(0)[1](ops.asarray(dY)))
+    slope = (dX * directions[0]).sum()
+    slope += sum((ops.to_numpy(node.get_grad(k)) * d).sum() for (node, k), d in zip(params, directions[1:]))
+    h = 1e-6
+    assert (value(h)[0] - value(-h)[0]) / (2 * h) == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.parametrize("dropout, path", [(None, ".layers[0].layers[0]"), (0.3, ".layers[0].layers[0].layers[0]")])
+def test_errors_name_the_node(dropout, path):
+    model = normalized_maxout(dropout=dropout)
     with pytest.raises(ValueError, match="affine_maxout_layernorm: Shape mismatch") as caught:
         model.predict(numpy.zeros((3, 4), "float32"))
-    assert caught.value.__notes__[-1].endswith(".layers[0].layers[0] ('maxout')")
+    assert caught.value.__notes__[-1].endswith(f"{path} ('maxout')")
+    assert len(caught.value.__notes__) == 1
+
+
+def windows(dropout=None):
+    """Residual layers whose sums are made by the last op of the layer, and by the first one on the way back."""
+    fix_random_seed(0)
+    mix = Maxout(12, 36, normalize=True, dropout=dropout)
+    return residual(chain(expand_window(1), mix)), residual(chain(expand_window(1), with_array(mix)))
+
+
+@pytest.mark.parametrize("dropout", [None, 0.3])
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("sizes", [[7], [3, 0, 4], [0], []])
+def test_sums_of_residual_layers(dropout, ragged, sizes):
+    model = windows(dropout)[ragged].initialize()
+    data = numpy.random.default_rng(0).standard_normal((sum(sizes), 12)).astype("f")
+    X = Ragged(data, numpy.array(sizes, dtype="i")) if ragged else data
+    fix_random_seed(1)
+    Y, backprop = model.begin_update(X)
+    dX = backprop(Y)
+    dW = [node.get_grad(name).copy() for node in model.walk() for name in node.grad_names]
+    for node in model.walk():
+        for name in node.grad_names:
+            node.get_grad(name).fill(0)
+    fix_random_seed(1)
+    inner, backprop = model.layers[0].begin_update(X)
+    for a, b in ((Y, add_up([X, inner])), (dX, add_up([Y, backprop(Y)]))):
+        numpy.testing.assert_allclose(array_of(a), array_of(b), rtol=1e-5, atol=1e-6)
+    for a, b in zip(dW, [node.get_grad(name) for node in model.walk() for name in node.grad_names]):
+        numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    numpy.testing.assert_array_equal(array_of(X), data)
+    predicted, late = model(X, is_train=False)
+    numpy.testing.assert_allclose(array_of(model.predict(X)), array_of(predicted), rtol=1e-6)
+    assert array_of(late(predicted)).shape == data.shape
+
+
+def test_a_function_that_wraps_a_layers_is_called():
+    """Also when it has that one's attributes: on the way out and on the way back."""
+    called = []
+
+    def wrapped(forward):
+        @functools.wraps(forward)
+        def run(model, X, is_train):
+            Y, backprop = forward(model, X, is_train)
+            called.append(model.name)
+            return Y, lambda dY: (called.append(f"d {model.name}"), backprop(dY))[1]
+
+        return run
+
+    model = windows(0.3)[1].initialize()
+    X = Ragged(numpy.ones((5, 12), "f"), numpy.array([2, 3], dtype="i"))
+    expected = len(list(model.walk()))
+    for node in model.walk():
+        node.replace_callbacks(wrapped(node._func), init=node.init)
+    Y, backprop = model.begin_update(X)
+    backprop(Y)
+    assert len(called) == 2 * expected
+
+
+def test_an_empty_chain_in_a_residual_layer():
+    model = residual(chain(noop(), noop()))
+    model.layers[0].layers.clear()
+    X = numpy.ones((3, 4), "f")
+    Y, backprop = model.begin_update(X)
+    for found in (Y, backprop(X), model.predict(X)):
+        numpy.testing.assert_array_equal(found, 2 * X)
+
+
+def test_errors_in_a_residual_layer_name_the_node():
+    model = windows()[0].initialize()
+    with pytest.raises(ValueError) as caught:
+        model.predict(numpy.zeros((3, 5), "float32"))
+    assert caught.value.__notes__[-1].endswith(".layers[0].layers[1].layers[0] ('maxout')")
 
 
 # HashEmbed tables side by side

@@ -5,7 +5,7 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
-from ._sequence import lengths_of
+from ._sequence import lengths_of, to_ragged
 from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=ListXd)
@@ -19,10 +19,10 @@ def list2ragged() -> Model[InT, Ragged]:
 
 @keeps_width
 def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tuple[Ragged, Callable]:
-    lengths = lengths_of(Xs)
-    X = model.ops.flatten(Xs)
+    lengths, Y = lengths_of(Xs), to_ragged(model.ops, Xs)
 
     def backprop(dYr: Ragged) -> List[ArrayXd]:
-        return model.ops.unflatten(dYr.data.reshape(X.shape), lengths)
+        return model.ops.unflatten(dYr.data.reshape(shape), lengths)
 
-    return Ragged(X, model.ops._batch_lengths(lengths)), backprop
+    shape = Y.dataXd.shape
+    return Y, backprop

@@ -5,6 +5,7 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
+from ._sequence import from_ragged
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=ListXd)
@@ -21,6 +22,6 @@ def forward(model: Model[Ragged, OutT], Xr: Ragged, is_train: bool) -> Tuple[Lis
     ops, lengths, X = model.ops, Xr.lengths, Xr.dataXd
 
     def backprop(dYs: List[ArrayXd]) -> Ragged:
-        return Ragged(ops.flatten(dYs).reshape(X.shape), lengths)
+        return Ragged(ops._joined(dYs).reshape(X.shape), lengths)
 
-    return ops.unflatten(X, lengths), backprop
+    return from_ragged(ops, Xr), backprop

@@ -4,8 +4,7 @@ from typing import Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._fusion import run_plus
-from ._sequence import add_up
+from ._fusion import backprop_plus, run_plus
 from ._wrapper import init_child
 
 InT = TypeVar("InT")
@@ -24,10 +23,9 @@ def residual(layer: Model[InT, InT]) -> Model[InT, InT]:
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     layer = model._layers[0]
     Y, backprop_layer = run_plus(layer, X, is_train, X)
-    adds_gradient = getattr(layer._func, "adds_gradient", False)
 
     def backprop(dY: InT) -> InT:
-        return backprop_layer(dY, dY) if adds_gradient else add_up([dY, backprop_layer(dY)])
+        return backprop_plus(layer, backprop_layer, dY, dY)
 
     return Y, backprop
 

@@ -188,17 +188,17 @@ DEVICE void backprop_normed(const NormedGradient<T>& d, acc<T>* sums, Team team)
     i64 end = min(d.B, (s + 1) * d.share);
 #pragma unroll 1
     for (i64 row = s * d.share + first; row < end; row += step) backprop_normed_row(d, row, begin, own, team);
-    if (WIDE) {
+    if constexpr (WIDE) {
       write_sums(d.parts + s * width, own, begin, d.O, d.P, false);
-      continue;
-    }
+    } else {
 #pragma unroll 1
-    for (int w = 0; w < warps; ++w) {
-      if (w == warp) write_sums(sums, own, begin, d.O, d.P, w > 0);
+      for (int w = 0; w < warps; ++w) {
+        if (w == warp) write_sums(sums, own, begin, d.O, d.P, w > 0);
+        __syncthreads();
+      }
+      for (i64 i = threadIdx.x; i < width; i += blockDim.x) d.parts[s * width + i] = sums[i];
       __syncthreads();
     }
-    for (i64 i = threadIdx.x; i < width; i += blockDim.x) d.parts[s * width + i] = sums[i];
-    __syncthreads();
   }
 }
 #define BACKPROP_NORMED_ARGUMENTS(T)                                                                             \

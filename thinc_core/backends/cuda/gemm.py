@@ -113,9 +113,9 @@ class CudaGemm(CudaOps):
         found, given = self._affine_args(X, W, b, 2), numbers((temperature,))
         if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
             return Ops.affine_softmax(self, X, W, b, temperature, out=out)
-        kind, shape, x, w, shift = found
-        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
-        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), *shape, given[0])
+        kind, (B, O), x, w, shift = found  # noqa: E741
+        Y = multiply(self, x, w.T, target(self, out, (B, O), X.dtype))
+        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), B, O, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):
@@ -308,7 +308,7 @@ def _matrix(ops: Any, X: Any) -> Any:
 
 
 def _team(width: int, pieces: int, index: str, threads: int) -> Optional[str]:
-    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None if no kernel does."""
+    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None: no kernel."""
     if pieces > MOST_PIECES or index != "i32":
         return None
     if width <= 8 * WARP:
