@@ -343,11 +343,6 @@ def backprop_attention(n_heads: int, **more: Any) -> Callable[[Draw], Args]:
     def make(d: Draw) -> Args:
         args = attention(n_heads, **more)(d)
         weights = d.floats(n_heads * int((args["lengths"] ** 2).sum()), low=0, high=1)
-        if args.get("causal"):
-            squares = iter(numpy.split(weights, numpy.cumsum(numpy.repeat(args["lengths"] ** 2, n_heads))))
-            for L in numpy.repeat(args["lengths"], n_heads).tolist():
-                square = next(squares).reshape(L, L)
-                square *= numpy.tri(L)
         return {"dY": d.floats(d.rows, n_heads * d.width), "weights": weights, **args}
 
     return make

@@ -92,24 +92,9 @@ ELEMENTWISE = [
 ]
 
 ROWS = [
-    Case("softmax", make.softmax(), "function", "array", inplace="x", gradient=gradients.softmax),
-    Case(
-        "softmax",
-        make.softmax(temperature=2.5),
-        "function",
-        "array",
-        inplace="x",
-        gradient=gradients.softmax,
-        label="temperature",
-    ),
-    Case(
-        "softmax",
-        make.softmax(axis=0),
-        "function",
-        "array",
-        inplace="x",
-        gradient=gradients.softmax,
-        label="axis",
+    *(
+        Case("softmax", make.softmax(**more), "function", "array", inplace="x", gradient=gradients.softmax, label=label)
+        for label, more in (("", {}), ("temperature", {"temperature": 2.5}), ("axis", {"axis": 0}))
     ),
     Case(
         "backprop_softmax",

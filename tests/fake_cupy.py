@@ -6,6 +6,7 @@ That it also uses nothing but what CuPy has is for a machine with a GPU to tell.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import operator
 import sys
@@ -127,8 +128,8 @@ def wrap(value: Any) -> Any:
     """Arrays and, as CuPy has no scalars, NumPy's scalars become arrays of the stand-in."""
     if isinstance(value, (numpy.ndarray, numpy.generic)):
         return ndarray(numpy.asarray(value))
-    if isinstance(value, tuple):
-        return tuple(wrap(each) for each in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(wrap(each) for each in value)
     return value
 
 
@@ -340,14 +341,39 @@ def _special(name: str) -> types.ModuleType:
 
 def _gemm(transa: str, transb: str, a: ndarray, b: ndarray, out: ndarray, alpha: float, beta: float) -> ndarray:
     """cupy.cublas.gemm: out = alpha * op(a) @ op(b) + beta * out, one launch."""
-    assert a.dtype == b.dtype == out.dtype and a.dtype.char in "fd"
+    assert a.dtype == b.dtype == out.dtype
+    assert a.dtype.char in "fd"
     note_launch("gemm")
     x, y = a._data.T if transa == "T" else a._data, b._data.T if transb == "T" else b._data
     out._data[...] = alpha * (x @ y) + beta * out._data
     return out
 
 
+def _gemm_ex(handle: int, *arguments: int) -> None:
+    """cupy.cuda.cublas.gemmEx: C = alpha * op(A) @ op(B) + beta * C, by addresses, in the order of columns."""
+    right, left, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, c, c_type, ldc, compute, _ = arguments
+    assert (handle, compute) == (1, 68)
+    A, B = _columns(a, a_type, (m, k), right, lda), _columns(b, b_type, (k, n), left, ldb)
+    C = _columns(c, c_type, (m, n), 0, ldc)
+    scales = [ctypes.c_float.from_address(each).value for each in (alpha, beta)]
+    note_launch("gemm")
+    total = scales[0] * (A.astype("float32") @ B.astype("float32"))
+    C[...] = total + scales[1] * C.astype("float32") if scales[1] else total
+
+
+def _columns(address: int, dtype: int, shape: Tuple[int, int], transposed: int, ld: int) -> Any:
+    kind = numpy.dtype({0: "float32", 2: "float16", 14: "bfloat16"}[dtype])
+    rows, columns = shape[::-1] if transposed else shape
+    assert ld >= rows
+    memory = (ctypes.c_char * (((columns - 1) * ld + rows) * kind.itemsize)).from_address(address)
+    found = numpy.ndarray((rows, columns), kind, memory, strides=(kind.itemsize, ld * kind.itemsize))
+    return found.T if transposed else found
+
+
 FAKE = FakeCupy()
+FAKE.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
+    cublas=types.SimpleNamespace(gemmEx=_gemm_ex), device=types.SimpleNamespace(get_cublas_handle=lambda: 1)
+)
 CUBLAS: Any = types.ModuleType("cupy.cublas")
 CUBLAS.gemm = _gemm
 SPECIAL = _special("cupyx.scipy.special")

@@ -96,7 +96,8 @@ def test_an_error_names_the_parameter_and_nothing_after_it_is_updated(optimizer:
     for node in model.layers:
         for name in ("W", "b"):
             node.set_grad(name, numpy.ones_like(node.get_param(name)))
-    model.layers[1].set_grad("W", numpy.ones((3, 2), "f"))
+    node = model.layers[1]
+    node._params.set_grad(node.id, "W", numpy.ones((3, 2), "f"))  # which the node would refuse
     before = model.layers[1].get_param("b").copy()
     with pytest.raises(ValueError, match=r"must have the shape of the weights \(2, 2\); got \(3, 2\)") as raised:
         model.finish_update(optimizer)

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "thinc_core"
 SOURCES = {
     "backends/_gpu.py": ("_cuda_problem", "_driver_problem", "set_gpu_allocator"),
     "backends/cupy_ops.py": None,
-    "backends/cuda/_device.py": None,
+    "backends/cuda/_device.py": ("_why", "_driver"),
     "backends/cuda/_errors.py": None,
     "backends/checks.py": ("array", "device", "bad_index"),
     "util.py": ("gpu_device", "require_gpu"),
@@ -28,13 +28,14 @@ ELSEWHERE = (
     "must be a plain array",
     "must be a \0 array",
     "install CuPy with its",
+    "#line 1",  # what is put between files
 )
 HOLE = "\0"
 
 
 def rows() -> List[List[str]]:
     """The texts in the first column, each as the parts between its dots."""
-    table = PAGE[PAGE.index("| message | do |") :].splitlines()[2:]
+    table = PAGE[PAGE.index("| message | do |") :].split("\n\n")[0].splitlines()[2:]
     found = [re.match(r"\| `([^`]+)`", line) for line in table]
     return [[part for part in re.split(r"\.\.\.", match[1]) if part.strip(" ;:.,()")] for match in found if match]
 

@@ -193,7 +193,7 @@ def test_training_in_float16_recovers_from_overflow(ops: Any, make: Any) -> None
     start = model.to_bytes()
     with use_ops(ops):
         for _ in range(60):
-            losses.append(update(model, optimizer, loss, batch) / 60)
+            losses.append(float(update(model, optimizer, loss, batch)) / 60)
             scales.append(optimizer.grad_scaler.get_scale())
             if scales[-1] == 2.0 ** (28 - len(scales)):
                 assert model.to_bytes() == start

@@ -47,3 +47,14 @@ def test_the_watch_works():
     code = "import srsly"
     result = subprocess.run([sys.executable, "-c", WATCH + code, HEAVY], capture_output=True, text=True)
     assert "srsly is imported" in result.stderr
+
+
+def test_the_modules_of_the_gpu_are_imported_with_its_ops():
+    run(
+        "from thinc_core.api import Linear, get_current_ops, get_ops\n"
+        "Linear(2, 3).initialize(), get_ops('cpu'), get_current_ops()\n"
+        "found = [name for name in sys.modules if name.startswith('thinc_core.backends.cu')]\n"
+        "assert not found, found\n"
+        "from thinc_core.api import CupyOps\n"
+        "assert CupyOps.name == 'cupy'\n"
+    )

@@ -122,6 +122,19 @@ def test_moving_in_the_middle_of_training(gpu: None) -> None:
         numpy.testing.assert_allclose(ours, theirs, atol=1e-2 * abs(theirs).max())
 
 
+def test_from_gpu_to_gpu_in_the_middle_of_training(gpu: None) -> None:
+    require_gpu(0)
+    model, optimizer = small(), Adam(0.01)
+    trained(model, 2, optimizer)
+    model.to_gpu(1)
+    set_active_gpu(1)
+    with pytest.raises(TypeError, match=r"mom1\[\d\] is on GPU 0 but GPU 1 is the current one"):
+        trained(model, 1, optimizer)
+    optimizer.load_state_dict(optimizer.state_dict(model), model)
+    trained(model, 1, optimizer)
+    assert {array.data.device_id for array in optimizer.mom1.values()} == {1}
+
+
 def test_saved_on_either_device_loaded_on_the_other(gpu: None, tmp_path: Path) -> None:
     require_gpu()
     on_gpu = trained(small())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .compat import has_cupy  # noqa: F401
     from .config import Config, ConfigValidationError, registry  # noqa: F401
     from .crossentropy import CrossEntropy  # noqa: F401
+    from .diagnosis import check_finite, check_gradients  # noqa: F401
     from .grad_scaler import GradScaler  # noqa: F401
     from .initializers import *  # noqa: F403
     from .layers import *  # noqa: F403
@@ -32,6 +33,7 @@ _NAMES: Dict[str, str] = {
     "compat": "enable_mxnet enable_tensorflow has_cupy",
     "config": "Config ConfigValidationError registry",
     "crossentropy": "CrossEntropy",
+    "diagnosis": "check_finite check_gradients",
     "grad_scaler": "GradScaler",
     "initializers": "configure_normal_init glorot_uniform_init normal_init uniform_init zero_init",
     "loss": "CategoricalCrossentropy CosineDistance L2Distance SequenceCategoricalCrossentropy",

@@ -145,8 +145,8 @@ class CategoricalCrossentropy(Loss):
         return difference
 
     def _labels(self, guesses: Floats2d, truths: Any) -> Optional[Tuple[Any, Dict[str, Any]]]:
-        """Labels (B,), missing ones of a list as MISSING, and which are negated, if any; None for other truths or guesses
-        than those that the op for labels takes."""
+        """Labels (B,), MISSING in the gaps of a list, and which are negated, if any; None when the op for labels cannot
+        take the truths or the guesses."""
         if guesses.ndim != 2 or guesses.dtype.kind != "f":
             return None
         if self.names and len(self.names) != guesses.shape[1]:

@@ -227,27 +227,33 @@ class Optimizer(Hyperparameters):
 
     def _state(self, key: KeyT, weights: FloatsXd, rates: StepRates) -> Tuple[Any, Any, Any]:
         """The moments and the average of a parameter, or None for each it has not."""
-        mom1 = mom2 = average = None
+        mom1: Any = None
+        mom2: Any = None
+        average: Any = None
+        kind = type(weights)  # where they must be too; the usual case costs no call
         if rates.beta1:
-            mom1 = self._kept(self.mom1, key, weights, (weights.size,))
-            mom2 = self._kept(self.mom2, key, weights, (weights.size,))
+            mom1, mom2 = self.mom1.get(key), self.mom2.get(key)
+            if type(mom1) is not kind:
+                mom1 = self._made(self.mom1, key, weights, (weights.size,))
+            if type(mom2) is not kind:
+                mom2 = self._made(self.mom2, key, weights, (weights.size,))
         if self.averages is not None:
-            average = self._kept(self.averages, key, weights, weights.shape)
+            average = self.averages.get(key)
+            if type(average) is not kind:
+                average = self._made(self.averages, key, weights, weights.shape)
         return mom1, mom2, average
 
-    def _kept(self, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
-        """What a table holds for a parameter: zeros at first, and always where the weights are.
+    def _made(self, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
+        """What a table holds for a parameter: zeros at first, or what it has, brought to where the weights are.
 
         Moments, which are flat, are float32 when weights have 16 bits: squares of gradients would be zero there.
         """
         array: Any = table.get(key)
-        if type(array) is not type(weights):
-            ops = self._ops_for(weights)
-            narrow = weights.dtype.itemsize == 2 and table is not self.averages
-            dtype = "float32" if narrow else weights.dtype
-            array = ops.alloc_f(shape, dtype=dtype) if array is None else ops.asarray(array)
-            table[key] = array
-        return array
+        ops = self._ops_for(weights)
+        narrow = weights.dtype.itemsize == 2 and table is not self.averages
+        dtype = "float32" if narrow else weights.dtype
+        table[key] = ops.alloc_f(shape, dtype=dtype) if array is None else ops.asarray(array)
+        return table[key]
 
     def _ops_for(self, array: FloatsXd) -> Any:
         """The ops of the array's own device, looked up once per type of array."""

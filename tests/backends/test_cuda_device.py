@@ -54,7 +54,9 @@ class StubCupy:
     def __init__(self, error: Any = None, sms: int = 3):
         self.error, self.modules, self.options, self.synchronized = error, [], [], 0  # type: Any
         cuda_module: Any = types.SimpleNamespace()
-        cuda_module.Device = lambda number: types.SimpleNamespace(attributes={"MultiProcessorCount": sms})
+        cuda_module.Device = lambda number: types.SimpleNamespace(
+            attributes={"MultiProcessorCount": sms}, compute_capability="80"
+        )
         cuda_module.get_current_stream = lambda: types.SimpleNamespace(ptr=77)
         cuda_module.runtime = types.SimpleNamespace(getDevice=lambda: 0, deviceSynchronize=self._synchronize)
         cuda_module.PinnedMemory = lambda size, flags: bytearray(size)

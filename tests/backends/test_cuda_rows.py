@@ -278,7 +278,7 @@ KERNELS = {
         (Y, Y, WHICH, ROW, ROW, Z, "bias3", "G", "b", "X", R, C, 3, 5, 20000, 1e-5, 1.25),
     ),
     "column_parts": ("gemm", (("parts", (2, C)), "X", R, C, 20)),
-    "biased_gelu": ("activations", (Y, Y, "X", "b", R * C, C)),
+    "biased_gelu": ("activations", (Y, Y, IN["X"], "b", R * C, C)),
     "lstm_step": (
         "lstm",
         (Y, Y, NULL, "gates", "bias4", "bias4", "gates", "bias4", "X", "b", R, 20, C, C),

@@ -6,7 +6,6 @@ import ctypes
 import subprocess
 import sys
 import threading
-from types import SimpleNamespace
 from typing import Any, List
 
 import numpy
@@ -18,8 +17,8 @@ from fake_cupy import FAKE
 from running import call, copied, drawn, expected_outputs, on_backend, outputs
 
 from thinc_core.backends import NumpyOps, get_matmul_precision, set_matmul_precision, use_matmul_precision
-from thinc_core.backends.cuda import _blas
 
+FAKE_CUBLAS = FAKE.cuda.cublas  # type: ignore[attr-defined]
 COMPUTE = {77: "tf32", 75: "bfloat16", 74: "float16"}
 BITS = {"tf32": 10, "bfloat16": 7, "float16": 10}
 CASES = [*PRODUCTS, *RECURRENT]
@@ -36,22 +35,24 @@ def rounded(X: Any, precision: str) -> Any:
 
 
 class Cublas:
-    """cuBLAS's gemmEx on addresses of the host: matrices are in the order of columns."""
+    """cuBLAS's gemmEx on addresses of the host, with matrices in the order of columns, and what it was asked for."""
 
     def __init__(self) -> None:
         self.asked: List[str] = []
 
     def gemmEx(self, handle: Any, transa: int, transb: int, m: int, n: int, k: int, *rest: int) -> None:
         alpha, A, a_type, lda, B, b_type, ldb, beta, C, c_type, ldc, compute, algorithm = rest
-        assert (handle, a_type, b_type, c_type, algorithm) == (5, 0, 0, 0, -1)
+        if compute not in COMPUTE:
+            return FAKE_CUBLAS.gemmEx(handle, transa, transb, m, n, k, *rest)
+        assert (handle, a_type, b_type, c_type, algorithm) == (1, 0, 0, 0, -1)
         self.asked.append(COMPUTE[compute])
         left = self.matrix(A, k, m, lda).T if transa else self.matrix(A, m, k, lda)
         right = self.matrix(B, n, k, ldb).T if transb else self.matrix(B, k, n, ldb)
         left, right = (rounded(numpy.ascontiguousarray(X), COMPUTE[compute]) for X in (left, right))
-        one, zero = (ctypes.c_float.from_address(address).value for address in (alpha, beta))
-        assert zero == 0
+        one, more = (ctypes.c_float.from_address(address).value for address in (alpha, beta))
+        result = self.matrix(C, m, n, ldc)
         with numpy.errstate(all="ignore"):
-            self.matrix(C, m, n, ldc)[...] = one * (left @ right)
+            result[...] = one * (left @ right) + (more * result if more else 0)
 
     @staticmethod
     def matrix(address: int, rows: int, columns: int, ld: int) -> Any:
@@ -66,14 +67,10 @@ def gpu(monkeypatch: Any) -> Any:
     if build.problem() is not None:
         pytest.skip(str(build.problem()))
     ops: Any = make_ops("cuda_emulated", monkeypatch)
-    ops.cublas, ops.capability = Cublas(), "90"
-    device = SimpleNamespace(get_cublas_handle=lambda: 5)
-    numbered = lambda number: SimpleNamespace(compute_capability=ops.capability)  # noqa: E731
-    cuda = SimpleNamespace(cublas=ops.cublas, device=device, Device=numbered)
-    monkeypatch.setattr(FAKE, "cuda", cuda, raising=False)
-    _blas._capability.cache_clear()
-    yield ops
-    _blas._capability.cache_clear()
+    ops.cublas = Cublas()
+    monkeypatch.setattr(FAKE.cuda, "cublas", ops.cublas)
+    monkeypatch.setattr(ops._device(), "capability", 90)
+    return ops
 
 
 @pytest.mark.parametrize("precision", COMPUTE.values())
@@ -104,9 +101,9 @@ def test_other_dtypes_stay_as_they_are(gpu: Any, dtype: str) -> None:
     assert not gpu.cublas.asked
 
 
-@pytest.mark.parametrize("capability, fast", [("75", {"float16"}), ("61", set()), ("80", set(BITS))])
-def test_what_a_gpu_has_no_units_for_is_float32(gpu: Any, capability: str, fast: Any) -> None:
-    gpu.capability = capability
+@pytest.mark.parametrize("capability, fast", [(75, {"float16"}), (61, set()), (80, set(BITS))])
+def test_what_a_gpu_has_no_units_for_is_float32(gpu: Any, capability: int, fast: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(gpu._device(), "capability", capability)
     X = gpu.asarray(numpy.full((3, 3), 1 + 2.0**-20, "f"))
     for precision in BITS:
         with use_matmul_precision(precision):

@@ -18,7 +18,6 @@ CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not No
 
 # Stems that have no counterpart, and why.
 REFERENCE_ONLY = {"arrays", "batching"}  # NumPy's own copies are what a kernel would do
-WITHOUT_CUDA = {"attention"}  # array code for each head of each sequence; a kernel has not been written yet
 CPU_ONLY = {
     "foreach_isa",
     "kernels_isa",
@@ -148,7 +147,7 @@ def test_cuda_kernels_have_the_stems_of_the_reference_and_methods_beside_them() 
     methods = {path.stem for path in (BACKENDS / "cuda").glob("*.py") if not path.stem.startswith("_")}
     reference = {path.stem for path in (BACKENDS / "reference").glob("*.py") if not path.stem.startswith("_")}
     assert cuda == methods
-    assert cuda == reference - REFERENCE_ONLY - WITHOUT_CUDA
+    assert cuda == reference - REFERENCE_ONLY
 
 
 def test_every_gradient_op_belongs_to_a_row_with_a_gradient() -> None:

@@ -43,6 +43,8 @@ def swapped(args: Dict[str, Any], change: Any) -> Iterator[Tuple[str, Dict[str, 
     for name, value in args.items():
         if isinstance(value, list) and any(hasattr(member, "dtype") for member in value):
             for i, member in enumerate(value):
+                if not hasattr(member, "dtype"):
+                    continue
                 yield f"{name}[{i}]", {**args, name: [*value[:i], change(member), *value[i + 1 :]]}
         elif hasattr(value, "dtype"):
             yield name, {**args, name: change(value)}

@@ -120,6 +120,12 @@ ERRORS = [
     ("backprop_rotary", {"dY": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 4, "D": 4}, ValueError, "backprop_rotary: D must be even and dY (width 12) hold all heads; got 4 heads of 4"),
     ("backprop_softmax", {"Y": f(3, "f"), "dY": f(4, "f")}, ValueError, "backprop_softmax: Y and dY must have the same shape; got (3,) and (4,)"),
     ("softmax_sequences", {"Xs": f((2, 2, 2), "f"), "lengths": ints(2)}, NotImplementedError, "softmax_sequences: Xs must have 2 dimensions; got shape (2, 2, 2)"),
+    # Dropout
+    ("dropout", {"X": f(3, "f"), "drop": numpy.nan, "seed": 1}, ValueError, "dropout: drop must be a probability; got nan"),
+    ("dropout", {"X": f(3, "f"), "drop": 0.5, "seed": 2**53}, OverflowError, "dropout: seed must be in [0, 9007199254740992); got 9007199254740992"),
+    ("dropout_seed", {"drop": numpy.nan}, ValueError, "dropout_seed: drop must be a probability; got nan"),
+    ("get_dropout_mask", {"shape": (3,), "drop": numpy.nan}, ValueError, "get_dropout_mask: drop must be a probability; got nan"),
+    ("affine_maxout_layernorm", affine_maxout(G=f(5, "f"), shift=f(5, "f"), drop=numpy.nan), ValueError, "affine_maxout_layernorm: drop must be a probability; got nan"),
     # Matrix products
     ("gemm", {"x": f((4, 3), "f"), "y": f((5, 2), "f"), "trans2": True}, ValueError, "gemm: Shape mismatch, inner dimensions must agree; got x (4, 3) and y.T (2, 5)"),
     ("gemm", {"x": f((4, 3), "f"), "y": f((4, 2), "f")}, ValueError, "gemm: Shape mismatch, inner dimensions must agree; got x (4, 3) and y (4, 2)"),

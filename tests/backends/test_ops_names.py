@@ -130,6 +130,7 @@ xp
 """
 # Ours may have more, for those who ask by name.
 ADDED = {"gemm": ["accumulate"], "minibatch": ["rng"], "multibatch": ["rng"], "get_dropout_mask": ["rng"]}
+ADDED["backprop_seq2col"] = ["plus"]
 CLASSES = [cls for cls in (Ops, NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not None]
 
 

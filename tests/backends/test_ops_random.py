@@ -148,10 +148,10 @@ def test_dropout_of_views(ops: Any) -> None:
     "seed, error", [(-1, OverflowError), (2**53, OverflowError), (1.5, TypeError), ("1", TypeError)]
 )
 def test_seeds_of_dropout(ops: Any, seed: Any, error: Any) -> None:
-    with pytest.raises(error, match="^dropout: seed must be"):
+    with pytest.raises(error, match=r"^dropout: seed must be"):
         ops.dropout(ops.alloc1f(3), 0.5, seed)
     W, b, G = ops.alloc3f(2, 3, 4), ops.alloc2f(2, 3), ops.alloc1f(2)
-    with pytest.raises(error, match="^affine_maxout_layernorm: seed must be"):
+    with pytest.raises(error, match=r"^affine_maxout_layernorm: seed must be"):
         ops.affine_maxout_layernorm(ops.alloc2f(5, 4), W, b, G, G, drop=0.5, seed=seed)
 
 

@@ -58,7 +58,7 @@ def translated(source: str) -> str:
 
 
 def build(sources: Dict[str, str], machinery: str = "fibers", flags: Sequence[str] = ()) -> Path:
-    """The library made of these texts of kernels. machinery: fibers or threads.  flags: more of them for the kernels."""
+    """The library made of these texts of kernels. machinery: fibers or threads.  flags: more, for the kernels."""
     parts = [(name, (HERE / f"{name}.cpp").read_text(), ()) for name in ("emulation", machinery)]
     parts += [(stem, text, tuple(flags)) for stem, text in sources.items()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -75,6 +75,9 @@ class EmulatedDevice(Device):
     def _stream(self) -> int:
         return 0
 
+    def _capability(self) -> int:
+        return 90
+
     def _multiprocessors(self) -> int:
         return 1
 

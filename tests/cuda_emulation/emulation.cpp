@@ -42,6 +42,7 @@ EXPORT void* thinc_emulation_find(const char* name) {
 }
 EXPORT const char* thinc_emulation_kinds(const void* kernel) { return ((const Kernel*)kernel)->kinds.c_str(); }
 EXPORT const char* thinc_emulation_failure() { return last_failure.c_str(); }
+EXPORT void thinc_emulation_first_block(unsigned x) { set_first_block(x); }
 EXPORT void thinc_emulation_schedule(int which, unsigned seed) { set_schedule((Schedule)which, seed); }
 
 // The signature of cuLaunchKernel.

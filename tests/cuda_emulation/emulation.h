@@ -76,6 +76,8 @@ char* shared_memory(const void* tag, size_t bytes);
 // What went wrong, or an empty text.
 std::string run(const Launch& launch);
 void set_schedule(Schedule schedule, uint32_t seed);
+// Leave out the blocks before this one, to see the end of a grid that would take too long.
+void set_first_block(unsigned x);
 
 template <class T>
 uint64_t bits(T value) {

@@ -48,6 +48,8 @@ void set_schedule(Schedule chosen, uint32_t number) {
   schedule = chosen;
   seed = number;
 }
+static unsigned first_block = 0;
+void set_first_block(unsigned x) { first_block = x; }
 const Here& here() { return b.current->here; }
 
 #ifdef __x86_64__
@@ -223,7 +225,7 @@ std::string run(const Launch& launch) {
   int n = (int)launch.block.x;
   make_fibers(n);
   for (unsigned y = 0; y < launch.grid.y; y++)
-    for (unsigned x = 0; x < launch.grid.x; x++)
+    for (unsigned x = first_block; x < launch.grid.x; x++)
       if (!run_block(n, {x, y, 0}))
         return std::string(b.failure) + " (block " + std::to_string(x) + ", thread " +
                std::to_string(b.current ? (int)b.current->here.thread.x : -1) + ")";

@@ -42,6 +42,7 @@ static thread_local Block* block;
 static thread_local Here own;
 
 void set_schedule(Schedule, uint32_t) {}
+void set_first_block(unsigned) {}
 const Here& here() { return own; }
 
 // The other threads are at work and cannot be stopped.

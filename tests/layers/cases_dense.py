@@ -25,6 +25,7 @@ from thinc_core.layers import (
     chain,
     with_array,
 )
+from thinc_core.layers._gradients import check_array, check_shape
 from thinc_core.model import Model
 
 from .case import NI, NO, Case, dense_case, plain_case
@@ -34,12 +35,14 @@ LINE = {"slope": -0.5, "offset": 0.25, "min_val": -0.2, "max_val": 0.6}
 
 
 def bags() -> Model:
-    """A row of an array as a bag whose keys are the numbers of the elements."""
+    """A row of an array as a bag whose keys are the numbers of the columns."""
     return Model("bags", bags_forward)
 
 
 def bags_forward(model: Model, X: Any, is_train: bool) -> Any:
-    keys, lengths = numpy.arange(X.size), numpy.full(len(X), X.shape[1])
+    check_array(model, X)
+    keys = model.ops.asarray(numpy.tile(numpy.arange(X.shape[1]), len(X)))
+    lengths = numpy.full(len(X), X.shape[1])
     return (keys, X.reshape(-1), lengths), lambda dbags: dbags[1].reshape(X.shape)
 
 
@@ -49,6 +52,7 @@ def pairs() -> Model:
 
 
 def pairs_forward(model: Model, X: Any, is_train: bool) -> Any:
+    check_array(model, X)
     return (X, 1 - 2 * X), lambda dpair: dpair[0] - 2 * dpair[1]
 
 
@@ -58,7 +62,11 @@ def column() -> Model:
 
 
 def column_forward(model: Model, X: Any, is_train: bool) -> Any:
-    return X[:, None], lambda dY: dY[:, 0]
+    def backprop(dY: Any) -> Any:
+        check_shape(model, dY, (len(X), 1))
+        return dY[:, 0]
+
+    return X[:, None], backprop
 
 
 def attention(**more: Any) -> Model:

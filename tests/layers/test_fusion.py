@@ -1,5 +1,6 @@
 """Tables and the Maxout that mixes them, run together: the same numbers, and only where nothing was changed."""
 
+import functools
 import sys
 
 import numpy
@@ -18,6 +19,7 @@ from thinc_core.layers import (
     _hash_tables,
     _mixed_tables,
     _normalized_maxout,
+    _steps,
     chain,
     concatenate,
     expand_window,
@@ -153,7 +155,7 @@ def test_maxout_and_layernorm(ops, dtype, dropout, n_rows, monkeypatch):
         if ops is not None:
             model._to_ops(ops)
         if not fuse:
-            monkeypatch.setattr(sys.modules[chain.__module__], "normalized", lambda layers: layers)
+            monkeypatch.setattr(_steps, "normalized", lambda layers: layers)
         results.append(everything(model, X))
     for a, b in zip(*results):
         assert a.dtype == b.dtype == dtype
@@ -290,6 +292,38 @@ def test_sums_of_residual_layers(dropout, ragged, sizes):
     predicted, late = model(X, is_train=False)
     numpy.testing.assert_allclose(array_of(model.predict(X)), array_of(predicted), rtol=1e-6)
     assert array_of(late(predicted)).shape == data.shape
+
+
+def test_a_function_that_wraps_a_layers_is_called():
+    """Also when it has that one's attributes: on the way out and on the way back."""
+    called = []
+
+    def wrapped(forward):
+        @functools.wraps(forward)
+        def run(model, X, is_train):
+            Y, backprop = forward(model, X, is_train)
+            called.append(model.name)
+            return Y, lambda dY: (called.append(f"d {model.name}"), backprop(dY))[1]
+
+        return run
+
+    model = windows(0.3)[1].initialize()
+    X = Ragged(numpy.ones((5, 12), "f"), numpy.array([2, 3], dtype="i"))
+    expected = len(list(model.walk()))
+    for node in model.walk():
+        node.replace_callbacks(wrapped(node._func), init=node.init)
+    Y, backprop = model.begin_update(X)
+    backprop(Y)
+    assert len(called) == 2 * expected
+
+
+def test_an_empty_chain_in_a_residual_layer():
+    model = residual(chain(noop(), noop()))
+    model.layers[0].layers.clear()
+    X = numpy.ones((3, 4), "f")
+    Y, backprop = model.begin_update(X)
+    for found in (Y, backprop(X), model.predict(X)):
+        numpy.testing.assert_array_equal(found, 2 * X)
 
 
 def test_errors_in_a_residual_layer_name_the_node():

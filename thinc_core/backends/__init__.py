@@ -24,7 +24,6 @@ from ._gpu import (
 )
 from ._matmul_precision import get_matmul_precision, set_matmul_precision, use_matmul_precision
 from ._param_server import ParamServer
-from .cupy_ops import CupyOps
 from .mps_ops import MPSOps
 from .numpy_ops import NumpyOps, active_isa, get_num_threads, set_isa, set_num_threads, supported_isas
 from .ops import Ops
@@ -37,6 +36,7 @@ else:
 if TYPE_CHECKING:
     from ..compat import has_cupy
     from .cblas import active_blas, available_blas, describe_blas, set_blas
+    from .cupy_ops import CupyOps
 
 __all__ = [
     "AppleOps",
@@ -80,7 +80,7 @@ _thread = threading.local()
 _process_ops: Optional[Ops] = None
 
 
-_CLASSES: List[Type[Ops]] = [cls for cls in (NumpyOps, AppleOps, CupyOps, MPSOps) if cls is not None]
+_CLASSES: List[Type[Ops]] = [cls for cls in (NumpyOps, AppleOps, MPSOps) if cls is not None]
 
 
 def __getattr__(name: str) -> Any:
@@ -88,11 +88,20 @@ def __getattr__(name: str) -> Any:
         from ..compat import has_cupy
 
         return has_cupy
+    if name == "CupyOps":
+        return _cupy_ops()
     if name in ("active_blas", "available_blas", "describe_blas", "set_blas"):
         from . import cblas
 
         return getattr(cblas, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _cupy_ops() -> Type[CupyOps]:
+    """Imported by who asks for it: its kernels' methods are a dozen modules, of no use without a GPU."""
+    from .cupy_ops import CupyOps
+
+    return CupyOps
 
 
 def get_ops(name: str, **kwargs: Any) -> Ops:
@@ -102,13 +111,15 @@ def get_ops(name: str, **kwargs: Any) -> Ops:
         in the registry of ops.  kwargs: passed on to its constructor.
     RAISES: ValueError when no backend has that name. "cupy" never fails here: gpu_problem tells whether it can be used.
     """
+    if name == "cupy":
+        return _cupy_ops()(**kwargs)
     classes = {cls.name: cls for cls in _CLASSES}
     if name == "cpu":
         return _best_cpu(classes)(**kwargs)
     if name not in classes:
         classes = {**_registered(), **classes}
     if name not in classes:
-        raise ValueError(f"get_ops: name must be 'cpu' or one of {sorted(classes)}; got {name!r}")
+        raise ValueError(f"get_ops: name must be 'cpu' or one of {sorted({'cupy', *classes})}; got {name!r}")
     return classes[name](**kwargs)
 
 
@@ -130,7 +141,7 @@ def get_array_ops(arr: Any) -> Ops:
     """A new CupyOps for a CuPy array, a new NumpyOps for anything else."""
     from .checks import is_cupy
 
-    return CupyOps() if is_cupy(arr) else NumpyOps()
+    return _cupy_ops()() if is_cupy(arr) else NumpyOps()
 
 
 def get_current_ops() -> Ops:

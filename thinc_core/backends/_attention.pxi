@@ -95,7 +95,7 @@ class NativeAttention(Ops):
             )
         cdef np.ndarray x = contig(QKV), dy = contig(dY), P = contig(weights), dX = target_like(out, x)
         cdef np.ndarray m = x if mask is None else contig(mask)
-        cdef np.ndarray scratch = empty1(dim(x, 0) * QUERIES * (1 + (mask is not None)), t)
+        cdef np.ndarray scratch = empty1(dim(x, 0) * QUERIES * (1 + (mask is not None or causal_)), t)
         cdef size_t H = n_heads, D = dim(dy, 1) // n_heads
         state = release(size(x) * 16)
         if t == np.NPY_FLOAT:

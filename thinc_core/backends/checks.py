@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Optional, Sequence, Tuple
 import numpy
 
 from ..errors import AxisError, KindError, LengthsError, LengthsSumError, ShapeError
+from ._dtypes import is_float, is_half
 
 MOST_WORK: Any = 100_000  # steps in which to find out whether two arrays share memory
 
@@ -98,13 +99,13 @@ def same_shape(op: str, names: str, *arrays: Any) -> None:
 
 def floats(op: str, name: str, X: Any) -> None:
     """X must hold floats."""
-    if X.dtype.kind != "f":
+    if not is_float(X.dtype):
         raise KindError(f"{op}: {name} must have a float dtype; got {X.dtype} (call ops.asarray_f)")
 
 
 def numbers(op: str, name: str, X: Any) -> None:
     """X must hold real numbers, of which one can be the largest."""
-    if X.dtype.kind not in "biuf":
+    if X.dtype.kind not in "biuf" and not is_half(X.dtype):
         raise KindError(f"{op}: {name} must have a float or integer dtype; got {X.dtype} (call ops.asarray_f)")
 
 
@@ -124,6 +125,14 @@ def number(op: str, name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise KindError(f"{op}: {name} must be a number; got {_shown(value)}") from None
+
+
+def drop_rate(op: str, value: Any) -> float:
+    """What share of the values is dropped: a number other than NaN; None is 0."""
+    rate = 0.0 if value is None else number(op, "drop", value)
+    if rate != rate:
+        raise ValueError(f"{op}: drop must be a probability; got {rate}")
+    return rate
 
 
 def integer(op: str, name: str, value: Any) -> int:

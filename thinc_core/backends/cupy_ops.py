@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 from . import _gpu, checks
 from .cuda._arrays import here
 from .cuda.activations import CudaActivations
+from .cuda.attention import CudaAttention
 from .cuda.dropout import CudaDropout
 from .cuda.gather import CudaGather
 from .cuda.gemm import CudaGemm
@@ -32,6 +33,7 @@ CUDA_DEVICE = 2  # kDLCUDA, of the DLPack standard
 
 class CupyOps(
     CudaActivations,
+    CudaAttention,
     CudaDropout,
     CudaGather,
     CudaGemm,

@@ -6,7 +6,7 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._gradients import accumulate
+from ._gradients import accumulate, check_gradient
 from ._widths import as_wide, sample_width, set_from_samples
 from .chain import chain
 from .dropout import Dropout
@@ -84,6 +84,7 @@ def activate(
     Y, Z = ops.affine_activation(X, W, b, activation, keep=is_train)
 
     def backprop(dY: Floats2d) -> Floats2d:
+        check_gradient(model.name, dY, Y)
         before = ops.affine(X, W, b) if Z is None else Z
         dZ = getattr(ops, f"backprop_{activation}")(dY, before, *((Y,) if takes_Y else ()))
         return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")

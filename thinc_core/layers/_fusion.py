@@ -3,8 +3,8 @@
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
 _normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
 
-A forward function with an attribute `plus`, called as plus(layer, X, is_train, added), gives added + layer(X) in the same
-pass. One with `adds_gradient` has a backprop that takes a second array, to add to the gradient that it returns.
+What a layer can take part in is marked on its forward function, and holds for that function only: one that wraps it,
+and copies its attributes as functools.wraps does, does something else.
 """
 
 from typing import Any, Callable, Tuple, TypeVar
@@ -16,24 +16,44 @@ from ._sequence import add_up
 ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
 
 
+def _mark(forward: Any, key: str, value: Any) -> None:
+    setattr(forward, key, (value, forward))
+
+
+def _marked(forward: Any, key: str) -> Any:
+    value, owner = getattr(forward, key, (None, None))
+    return value if owner is forward else None
+
+
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
     """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
     "hash table", "maxout", "layernorm" or "dropout"."""
 
-    def mark(forward: ForwardT) -> ForwardT:
-        forward.fused_part = name  # type: ignore[attr-defined]
+    def decorate(forward: ForwardT) -> ForwardT:
+        _mark(forward, "fused_part", name)
         return forward
 
-    return mark
+    return decorate
 
 
 def is_part(layer: Model, *names: str) -> bool:
-    return getattr(layer._func, "fused_part", None) in names
+    return _marked(layer._func, "fused_part") in names
+
+
+def adds(forward: Callable[..., Any], plus: Callable[..., Any]) -> None:
+    """Say that plus(layer, X, is_train, added) gives added + layer(X) in one pass, for layers with this function."""
+    _mark(forward, "plus", plus)
+
+
+def adds_to_gradient(forward: ForwardT) -> ForwardT:
+    """Say that the backprop of this forward function takes a second array, to add to the gradient that it returns."""
+    _mark(forward, "adds_gradient", True)
+    return forward
 
 
 def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
     """added + layer(X), and the backprop of the layer. Neither array is written to."""
-    plus = getattr(layer._func, "plus", None)
+    plus = _marked(layer._func, "plus")
     try:
         if plus is not None:
             return plus(layer, X, is_train, added)
@@ -43,6 +63,13 @@ def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Calla
         if isinstance(layer, Model):
             add_node_to_error(error, layer, X)
         raise
+
+
+def backprop_plus(layer: Any, backprop: Callable, dY: Any, added: Any) -> Any:
+    """added + what the backprop of the layer returns."""
+    if _marked(layer._func, "adds_gradient"):
+        return backprop(dY, added)
+    return add_up([added, backprop(dY)])
 
 
 def column_of(branch: Model) -> Any:

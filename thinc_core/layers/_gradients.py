@@ -49,10 +49,12 @@ def _tell_proxy(model: Model, name: str, buffer: Any) -> None:
         model.inc_grad(name, buffer)
 
 
-def check_items(model: Model, X: Any, what: str, name: str = "X") -> None:
-    """RAISES: KindError unless X is a list or tuple; what: the words for what it must be."""
+def check_items(model: Model, X: Any, what: str, name: str = "X", count: Optional[int] = None) -> None:
+    """RAISES: KindError unless X is a list or tuple, of so many items; what: the words for what it must be."""
     if not isinstance(X, (list, tuple)):
         raise KindError(f"{model.name}: {name} must be {what}; got {type(X).__name__}")
+    if count is not None and len(X) != count:
+        raise KindError(f"{model.name}: {name} must be {what}; got a {type(X).__name__} of {len(X)}")
 
 
 def check_array(model: Model, X: Any) -> None:

@@ -57,7 +57,7 @@ def forward_hashed(tables: HashTables, ops: Any, X: Ints2d, is_train: bool) -> T
 
 
 def _column_mask(layers: List[Model], ops: Any, width: int, blocks: List[slice]) -> Any:
-    """Dropout of whole columns of the tables, of each its own; made on the host, as it is small. None without dropout."""
+    """Dropout of whole columns of each table; made on the host, as it is small. None without dropout."""
     if not any(layer.attrs.get("dropout_rate") for layer in layers):
         return None
     mask = numpy.ones(width, dtype="float32")

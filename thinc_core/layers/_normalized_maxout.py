@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ..model import Model
 from ..types import Floats2d
-from ._fusion import is_part
+from ._fusion import adds, is_part
 from ._gradients import accumulate_in
 from ._sequence import add_up
 from ._widths import as_wide
@@ -49,7 +49,7 @@ def _with_plus(step: NormalizedMaxout, X: Floats2d, is_train: bool, plus: Floats
     return Y if fits else add_up([plus, Y]), backprop
 
 
-NormalizedMaxout._func.plus = _with_plus  # type: ignore[attr-defined]
+adds(NormalizedMaxout._func, _with_plus)
 
 
 def normalized(layers: Sequence[Any]) -> Sequence[Any]:

@@ -1,5 +1,6 @@
 """What layers share about batches of sequences: lists, Ragged and Padded beside plain arrays."""
 
+from functools import partial
 from itertools import accumulate
 from typing import Any, Callable, List, Sequence, Tuple
 
@@ -9,7 +10,8 @@ from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
-from ._gradients import check_shape
+from ._gradients import backprop_each, check_shape
+from ._widths import on_device
 
 
 def replace_data(X: Any, data: Any) -> Any:
@@ -34,6 +36,26 @@ def combine(merge: Callable[[Sequence[Any]], Any], values: Sequence[Any]) -> Any
     if isinstance(first, (Ragged, Padded)):
         return replace_data(first, merge([array_of(value) for value in values]))
     return merge(values)
+
+
+def map_arrays(model: Model, X: Any, run: Callable[[Any], Tuple[Any, Callable[[Any], Any]]]) -> Tuple[Any, Callable]:
+    """Run a forward pass for each array of a batch: run(array) -> (Y, backprop), Y as long as the array.
+
+    RETURNS: a batch like X, and its backprop, which raises ValueError unless dY has the arrays of the output.
+    """
+    if isinstance(X, (list, tuple)):
+        pairs = [map_arrays(model, item, run) for item in X]
+        return [Y for Y, _ in pairs], partial(backprop_each, model, [callback for _, callback in pairs])
+    array = array_of(X)
+    Y, callback = run(array)
+    shape = Y.shape
+
+    def backprop(dY: Any) -> Any:
+        check_shape(model, array_of(dY), shape)
+        dX = callback(array_of(dY))
+        return dX if array is X else replace_data(X, dX)
+
+    return Y if array is X else replace_data(X, Y), backprop
 
 
 def add_up(values: Sequence[Any]) -> Any:
@@ -148,15 +170,17 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     RAISES: TypeError for anything else.
     """
     if isinstance(X, Ragged):
+        checks.array(model.name, "X", X.data, model.ops.xp)
         return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
-    steps, columns = X.data.shape[:2]
-    live = numpy.arange(steps) < model.ops.to_numpy(X.lengths)[:, None]
+    steps, columns = on_device(model, X.data).shape[:2]
+    live = numpy.arange(steps) < model.ops._host(model.name, "lengths", X.lengths)[:, None]
     index: Any = model.ops.asarray((numpy.arange(steps) * columns + numpy.arange(columns)[:, None])[live])
 
     def pick(Y: Padded) -> Any:
+        check_shape(model, Y.data, (steps, columns, Y.data.shape[2]))
         return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
 
     def restore(rows: Any) -> Padded:
@@ -167,12 +191,18 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
     return pick(X), X.lengths, pick, restore
 
 
-def window_rows(ops: Ops, lengths: Any, offsets: Any) -> Any:
+def window_rows(model: Model, lengths: Any, n_rows: int, offsets: Any) -> Any:
     """(rows, offsets) int32: for each row of the sequences those at some offsets from it, -1 beyond the ends.
 
-    lengths, offsets: on the host.
+    Computed on the device, so that it need not be asked for the lengths; then what they sum to is not checked.
+    offsets: on the host.
     """
-    ends = numpy.repeat(numpy.cumsum(lengths), lengths)[:, None]
-    rows = numpy.arange(len(ends))[:, None] + offsets
-    inside = (rows < ends) & (rows >= ends - numpy.repeat(lengths, lengths)[:, None])
-    return ops.asarray(numpy.where(inside, rows, -1).astype("int32"))
+    ops: Any = model.ops
+    if isinstance(lengths, numpy.ndarray):
+        checks.lengths(model.name, lengths, n_rows)
+    lengths, here = ops.asarray(lengths, dtype="int64"), ops.xp.arange(n_rows)
+    ends = lengths.cumsum()
+    owner = ops.xp.minimum(ops.xp.searchsorted(ends, here, side="right"), len(ends) - 1)
+    rows = here[:, None] + ops.asarray(offsets)
+    start, end = ops.xp.maximum(ends - lengths, 0)[owner], ops.xp.minimum(ends, n_rows)[owner]
+    return ops.xp.where((rows >= start[:, None]) & (rows < end[:, None]), rows, -1).astype("int32")

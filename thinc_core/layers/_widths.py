@@ -2,7 +2,8 @@
 
 from typing import Any, Callable, Optional, TypeVar
 
-from ..errors import add_node_to_error
+from ..backends import checks
+from ..errors import ShapeError, add_node_to_error
 from ..model import Model
 from ..util import get_width
 
@@ -36,6 +37,28 @@ def as_wide(X: Any, W: Any) -> Any:
         return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
     except (AttributeError, IndexError):
         return X  # not an array of rows at all: the op that takes it says so
+
+
+def on_device(model: Model, X: Any) -> Any:
+    """X, for layers that begin with plain array code; ops see to it by themselves.
+
+    RAISES: TypeError for an array of another library or GPU than the model's.
+    """
+    checks.array(model.name, "X", X, model.ops.xp)
+    return X
+
+
+def float_rows(model: Model, X: Any, W: Any) -> Any:
+    """as_wide, for a layer whose array code would take anything.
+
+    RAISES: TypeError unless X is an array of floats on the device of the ops; ValueError unless it is (B, width of W).
+    """
+    checks.floats(model.name, "X", on_device(model, X))
+    checks.ndim(model.name, "X", X, 2)
+    X = as_wide(X, W)
+    if X.shape[1] != W.shape[-1]:
+        raise ShapeError(f"{model.name}: X must have width {W.shape[-1]}; got {X.shape}")
+    return X
 
 
 def hand_down(source: Model, source_dim: str, target: Model, target_dim: str) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Any, Callable, Tuple, TypeVar
 
+from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
-from ._sequence import combine
-from ._widths import keeps_width
+from ._sequence import map_arrays
+from ._widths import keeps_width, on_device
 
 InT = TypeVar("InT")
 
@@ -28,9 +29,10 @@ def activation(name: str) -> Model[InT, InT]:
 @keeps_width
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     ops, (run, slope) = model.ops, ACTIVATIONS[model.attrs["activation"]]
-    Y: Any = combine(lambda arrays: run(ops, arrays[0]), [X])
 
-    def backprop(dY: InT) -> InT:
-        return combine(lambda arrays: slope(ops, *arrays), [dY, X, Y])
+    def activate(array: Any) -> Tuple[Any, Callable]:
+        checks.floats(model.name, "X", on_device(model, array))
+        Y = run(ops, array)
+        return Y, lambda dY: slope(ops, dY, array, Y)
 
-    return Y, backprop
+    return map_arrays(model, X, activate)

@@ -5,8 +5,8 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
-from ._gradients import accumulate
-from ._widths import as_wide, set_one_width
+from ._gradients import accumulate, check_gradient
+from ._widths import float_rows, set_one_width
 
 
 @registry.layers("BatchNorm.v1")
@@ -28,7 +28,7 @@ def BatchNorm(
 
 def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
     G, mean, var = (model.get_param(name) for name in ("G", "mean", "var"))
-    X = as_wide(X, G)
+    X = float_rows(model, X, G)
     of_batch = is_train and not model.attrs["frozen"] and len(X) > 0
     if of_batch:
         mean, var = X.mean(axis=0), X.var(axis=0)
@@ -44,6 +44,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[F
         return sums
 
     def backprop(dY: Any) -> Floats2d:
+        check_gradient(model.name, dY, H)
         dG, db = accumulate(model, add_sums, (dY,), "G", "b")
         return scale * (dY - (H * dG + db) / len(X)) if of_batch else scale * dY
 

@@ -5,8 +5,8 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d
-from ._gradients import accumulate, check_gradient
-from ._widths import as_wide, sample_width
+from ._gradients import accumulate, check_gradient, check_items
+from ._widths import float_rows, sample_width
 
 InT = Tuple[Floats2d, Floats2d]
 
@@ -22,14 +22,15 @@ def CauchySimilarity(nI: Optional[int] = None) -> Model[InT, Floats1d]:
 
 def forward(model: Model[InT, Floats1d], pair: InT, is_train: bool) -> Tuple[Floats1d, Callable]:
     W = model.get_param("W")
-    X1, X2 = (as_wide(X, W) for X in pair)
+    check_items(model, pair, "a pair of arrays", count=2)
+    X1, X2 = (float_rows(model, X, W) for X in pair)
     if X1.shape != X2.shape:
-        raise ValueError(f"cauchy_similarity: X must be two arrays of one shape; got {X1.shape} and {X2.shape}")
+        raise ValueError(f"{model.name}: X must be two arrays of one shape; got {X1.shape} and {X2.shape}")
     apart: Any = X1 - X2
     Y: Any = 1 / (1 + (apart * apart * W).sum(axis=1))
 
     def backprop(dY: Floats1d) -> InT:
-        check_gradient("cauchy_similarity", dY, Y)
+        check_gradient(model.name, dY, Y)
         dt: Any = -dY * Y * Y
         accumulate(model, _add_columns, (dt[:, None] * apart * apart,), "W")
         dX = (2 * dt)[:, None] * apart * W

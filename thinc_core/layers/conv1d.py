@@ -11,7 +11,7 @@ from ..types import Floats2d, Ragged
 from ..util import partial
 from ._gradients import accumulate
 from ._sequence import window_rows
-from ._widths import sample_width
+from ._widths import float_rows, sample_width
 
 InT = TypeVar("InT", bound=Union[Ragged, Floats2d])
 
@@ -47,12 +47,11 @@ def Conv1D(
 def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Callable]:
     ops, W = model.ops, model.get_param("W")
     nO, nK, nI = W.shape
-    X = Xs.data if isinstance(Xs, Ragged) else Xs
-    X = X if X.size else X.reshape(len(X), nI)
-    lengths = ops.to_numpy(Xs.lengths) if isinstance(Xs, Ragged) else numpy.asarray([len(X)])
+    X = float_rows(model, Xs.dataXd if isinstance(Xs, Ragged) else Xs, W)
+    lengths = Xs.lengths if isinstance(Xs, Ragged) else numpy.asarray([len(X)])
     reach = model.attrs["dilation"] * (nK - 1)
     first = reach if model.attrs["padding"] == "causal" else reach // 2
-    rows = window_rows(ops, lengths, numpy.arange(nK) * model.attrs["dilation"] - first)
+    rows = window_rows(model, lengths, len(X), numpy.arange(nK) * model.attrs["dilation"] - first)
     zero = ops.alloc((1, X.shape[1]), dtype=X.dtype)
     windows = ops.xp.concatenate([X, zero])[rows].reshape(len(X), nK * nI)
     Y = ops.affine(windows, W.reshape(nO, -1), model.get_param("b"))

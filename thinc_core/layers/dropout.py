@@ -1,12 +1,13 @@
 """Dropout: random zeros while training."""
 
-from typing import Any, Callable, List, Optional, Tuple, TypeVar
+from functools import partial
+from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
 from ._fusion import part
 from ._gradients import identity
-from ._sequence import combine
+from ._sequence import map_arrays
 from ._widths import keeps_width
 
 InT = TypeVar("InT")
@@ -28,26 +29,19 @@ def Dropout(rate: float = 0.0) -> Model[InT, InT]:
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     if not (is_train and model.attrs["dropout_rate"] and model.attrs["is_enabled"]):
         return X, identity
-    draws: List[Tuple[Any, ...]] = []
 
-    def drop(arrays: Any) -> Any:
-        draws.append((arrays[0].shape, *draw(model, is_train)))
-        return _dropped(model.ops, arrays[0], *draws[-1])
+    def drop(array: Any) -> Tuple[Any, Callable]:
+        run = partial(_dropped, model.ops, *draw(model, is_train))
+        return run(array), run
 
-    def backprop(dY: InT) -> InT:
-        left = iter(draws)
-        return combine(lambda arrays: _dropped(model.ops, arrays[0], *next(left)), [dY])
-
-    return combine(drop, [X]), backprop
+    return map_arrays(model, X, drop)
 
 
-def _dropped(ops: Any, X: Any, shape: Any, rate: float, seed: int) -> Any:
-    """X after dropout of an array of that shape with that draw; the gradient is the same function of dY."""
-    if X.shape != shape:
-        raise ValueError(f"dropout: dY must have the shape of the output {shape}; got {X.shape}")
+def _dropped(ops: Any, rate: float, seed: int, X: Any) -> Any:
+    """X after dropout with that draw; the gradient is the same function of dY."""
     if X.dtype.kind == "f":
         return ops.dropout(X, rate, seed)
-    return X * ops.dropout(ops.alloc(shape) + 1, rate, seed)
+    return X * ops.dropout(ops.alloc(X.shape) + 1, rate, seed)
 
 
 def draw(model: Optional[Model], is_train: bool) -> Tuple[float, int]:

@@ -5,6 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._fusion import adds_to_gradient
 from ._gradients import check_array, check_shape
 from ._sequence import add_up, array_of
 
@@ -21,6 +22,7 @@ def expand_window(window_size: int = 1) -> Model[InT, InT]:
     return Model("expand_window", forward, attrs={"window_size": window_size})
 
 
+@adds_to_gradient
 def forward(
     model: Model[InT, InT], X: Union[Floats2d, Ragged], is_train: bool
 ) -> Tuple[Union[Floats2d, Ragged], Callable]:
@@ -47,5 +49,4 @@ def _rows(X: Any) -> Any:
     return X.data if isinstance(X, Ragged) else X
 
 
-forward.adds_gradient = True  # type: ignore[attr-defined]
 forward.output_width = lambda model, width: width and (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]

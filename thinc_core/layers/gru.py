@@ -46,7 +46,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
     ops: Any = model.ops
     check_padded(model, Xp)
     params, H0, live = model.get_param("GRU"), model.get_param("H0"), live_rows(ops, Xp)
-    dirs, sizes = model.get_dim("dirs"), ops.to_numpy(Xp.size_at_t)
+    dirs, sizes = model.get_dim("dirs"), ops._host(model.name, "size_at_t", Xp.size_at_t)
     weights = list(gru_weights(params, model.get_dim("nI"), H0.shape))
     inputs, states = [rows_of(model, Xp, live, model.get_dim("nI"))], []
     for at, each in enumerate(weights):

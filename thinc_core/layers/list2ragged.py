@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
 from ._gradients import check_items, check_shape
-from ._sequence import lengths_of
+from ._sequence import lengths_of, to_ragged
 from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=ListXd)
@@ -21,13 +21,12 @@ def list2ragged() -> Model[InT, Ragged]:
 @keeps_width
 def forward(model: Model[InT, Ragged], Xs: List[ArrayXd], is_train: bool) -> Tuple[Ragged, Callable]:
     check_items(model, Xs, "a list of arrays")
-    lengths = lengths_of(Xs)
-    X = model.ops.flatten(Xs)
-    shape = X.shape
+    lengths, Y = lengths_of(Xs), to_ragged(model.ops, Xs)
+    shape = Y.dataXd.shape
 
     def backprop(dYr: Ragged) -> List[ArrayXd]:
         dX = dYr.data if len(shape) < 3 else dYr.data.reshape((-1, *shape[1:]))
         check_shape(model, dX, shape)
         return model.ops.unflatten(dX.reshape(shape), lengths)
 
-    return Ragged(X, model.ops._batch_lengths(lengths)), backprop
+    return Y, backprop

@@ -2,13 +2,14 @@
 
 from typing import Any, Callable, Optional, Tuple
 
+from ..backends import checks
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._gradients import accumulate
-from ._widths import as_wide
+from ._gradients import accumulate, check_gradient
+from ._widths import float_rows
 from ._wrapper import init_child
 from .linear import forward as linear_forward
 
@@ -26,40 +27,39 @@ def LoRA(
     """
     if layer._func is not linear_forward:
         raise ValueError(f"lora: layer must be a Linear; got {layer.name!r}")
-    if rank < 1:
-        raise ValueError(f"lora: rank must be >= 1; got {rank}")
+    checks.at_least("lora", "rank", rank, 1)
     initialize: Any = partial(init, init_A or glorot_uniform_init)
     initialize.param_shapes = {"A": ("rank", "nI"), "B": ("nO", "rank")}
     dims = {"nO": layer.maybe_get_dim("nO"), "nI": layer.maybe_get_dim("nI"), "rank": rank}
-    name, params = f"lora({layer.name})", {"A": None, "B": None}
-    return Model(name, forward, init=initialize, dims=dims, params=params, attrs={"alpha": alpha}, layers=[layer])
+    more: Any = {"params": {"A": None, "B": None}, "attrs": {"alpha": alpha}, "layers": [layer]}
+    return Model(f"lora({layer.name})", forward, init=initialize, dims=dims, **more)
 
 
 def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, layer, scale = model.ops, model.layers[0], _scale(model)
     W, A, B = layer.get_param("W"), model.get_param("A"), model.get_param("B")
-    X = as_wide(X, W)
-    H, Y = ops.gemm(X, A, trans2=True), layer(X, is_train)[0]
+    X = float_rows(model, X, W)
+    H: Any = scale * ops.gemm(X, A, trans2=True)
+    Y: Any = layer(X, is_train)[0] + ops.gemm(H, B, trans2=True)
 
     def low_rank(dY: Any, dA: Any, dB: Any) -> Any:
-        scaled = scale * dY
-        dH = ops.gemm(scaled, B)
-        ops.gemm(scaled, H, out=dB, trans1=True, accumulate=True)
+        dH: Any = scale * ops.gemm(dY, B)
+        ops.gemm(dY, H, out=dB, trans1=True, accumulate=True)
         ops.gemm(dH, X, out=dA, trans1=True, accumulate=True)
         return ops.gemm(dY, W) + ops.gemm(dH, A)
 
     def backprop(dY: Floats2d) -> Floats2d:
+        check_gradient(model.name, dY, Y)
         return accumulate(model, low_rank, (dY,), "A", "B")
 
-    return Y + scale * ops.gemm(H, B, trans2=True), backprop
+    return Y, backprop
 
 
 def init(init_A: Callable, model: Model[Floats2d, Floats2d], X: Any = None, Y: Any = None) -> None:
     if not model.layers[0].has_param("W"):  # weights trained before are kept
         init_child(model, X, Y)
-    nO, nI, rank = (model.get_dim(dim) for dim in ("nO", "nI", "rank"))
-    model.set_param("A", init_A(model.ops, (rank, nI)))
-    model.set_param("B", zero_init(model.ops, (nO, rank)))
+    model.set_param("A", init_A(model.ops, (model.get_dim("rank"), model.get_dim("nI"))))
+    model.set_param("B", zero_init(model.ops, (model.get_dim("nO"), model.get_dim("rank"))))
 
 
 def merge(model: Model) -> Model:

@@ -6,9 +6,9 @@ from ..config import registry
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import Ragged
-from ._gradients import accumulate
+from ._gradients import accumulate, check_gradient
 from ._sequence import lengths_and_shape
-from ._widths import as_wide, sample_width
+from ._widths import float_rows, sample_width
 
 
 @registry.layers("ParametricAttention.v1")
@@ -22,11 +22,12 @@ def ParametricAttention(nO: Optional[int] = None) -> Model[Ragged, Ragged]:
 
 def forward(model: Model[Ragged, Ragged], Xr: Ragged, is_train: bool) -> Tuple[Ragged, Callable]:
     lengths, _ = lengths_and_shape(model, Xr)
-    X = as_wide(Xr.dataXd, model.get_param("Q"))
+    X = float_rows(model, Xr.dataXd, model.get_param("Q"))
     attention, get_dK = attend(model, X, lengths)
 
     def backprop(dYr: Ragged) -> Ragged:
         dY: Any = dYr.dataXd
+        check_gradient(model.name, dY, X)
         return Ragged(dY * attention + get_dK((X * dY).sum(axis=1, keepdims=True)), lengths)
 
     return Ragged(X * attention, lengths), backprop

@@ -5,8 +5,9 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._gradients import check_gradient
 from ._sequence import array_of, lengths_and_shape
-from ._widths import as_wide
+from ._widths import float_rows
 from .noop import noop
 from .parametricattention import attend
 from .parametricattention import init as init_query
@@ -37,12 +38,13 @@ def ParametricAttention_v2(
 
 def forward(model: Model[Ragged, Ragged], Xr: Ragged, is_train: bool) -> Tuple[Ragged, Callable]:
     lengths, _ = lengths_and_shape(model, Xr)
-    X = as_wide(Xr.dataXd, model.get_param("Q"))
+    X = float_rows(model, Xr.dataXd, model.get_param("Q"))
     K, backprop_keys = model.get_ref(KEY_TRANSFORM_REF)(X, is_train)
     attention, get_dK = attend(model, K, lengths)
 
     def backprop(dYr: Ragged) -> Ragged:
         dY: Any = dYr.dataXd
+        check_gradient(model.name, dY, X)
         return Ragged(dY * attention + backprop_keys(get_dK((X * dY).sum(axis=1, keepdims=True))), lengths)
 
     return Ragged(X * attention, lengths), backprop

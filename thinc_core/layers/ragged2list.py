@@ -26,7 +26,7 @@ def forward(model: Model[Ragged, OutT], Xr: Ragged, is_train: bool) -> Tuple[Lis
 
     def backprop(dYs: List[ArrayXd]) -> Ragged:
         check_lengths(model, dYs, sizes)
-        dX = ops.flatten(dYs)
+        dX = ops._joined(dYs)
         check_shape(model, dX, shape)
         return Ragged(dX.reshape(shape), lengths)
 

@@ -1,12 +1,12 @@
 """residual: a layer with its input added to its output."""
 
+from functools import partial
 from typing import Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._fusion import run_plus
+from ._fusion import backprop_plus, run_plus
 from ._gradients import backprop_child
-from ._sequence import add_up
 from ._widths import width_of_child
 from ._wrapper import init_child
 
@@ -27,12 +27,9 @@ def residual(layer: Model[InT, InT]) -> Model[InT, InT]:
 def forward(model: Model[InT, InT], X: InT, is_train: bool) -> Tuple[InT, Callable]:
     layer = model._layers[0]
     Y, backprop_layer = run_plus(layer, X, is_train, X)
-    adds_gradient = getattr(layer._func, "adds_gradient", False)
 
     def backprop(dY: InT) -> InT:
-        if adds_gradient:
-            return backprop_child(model, backprop_layer, dY, dY)
-        return add_up([dY, backprop_child(model, backprop_layer, dY)])
+        return backprop_child(model, partial(backprop_plus, layer, backprop_layer), dY, dY)
 
     return Y, backprop
 

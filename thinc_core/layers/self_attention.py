@@ -55,7 +55,7 @@ def forward(model: Model[SeqT, SeqT], Xs: SeqT, is_train: bool) -> Tuple[SeqT, C
     if model.attrs["rotary"]:
         QKV = ops.rotary(QKV, *heads, inplace=True)
     rate = model.attrs["dropout_rate"] if is_train else 0
-    mask = ops.get_dropout_mask((weights_size(nH, ops.to_numpy(lengths)),), rate) if rate else None
+    mask = ops.get_dropout_mask((weights_size(nH, ops._host(model.name, "lengths", lengths)),), rate) if rate else None
     Y, weights = ops.attention(QKV, lengths, nH, causal=causal, mask=mask, keep=is_train)
 
     def backprop(dYs: SeqT) -> SeqT:

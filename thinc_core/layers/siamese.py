@@ -29,7 +29,7 @@ def forward(
     model: Model[Tuple[LayerT, LayerT], OutT], X: Tuple[LayerT, LayerT], is_train: bool
 ) -> Tuple[OutT, Callable]:
     layer, similarity = model._layers
-    check_items(model, X, "a pair")
+    check_items(model, X, "a pair", count=2)
     first, second = X
     Y1, callback1 = layer(first, is_train)
     Y2, callback2 = layer(second, is_train)

@@ -2,11 +2,12 @@
 
 from typing import Any, Callable, Optional, Tuple
 
+from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
-from ._gradients import accumulate, check_gradient
-from ._widths import sample_width
+from ._gradients import accumulate, check_gradient, check_items
+from ._widths import on_device, sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]
 SparseT = Model[InT, Floats2d]
@@ -35,13 +36,15 @@ def SparseLinear_v2(nO: Optional[int] = None, length: int = 2**18) -> SparseT:
 def forward(model: SparseT, X: InT, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops: Any = model.ops
     W, v1_indexing = model.get_param("W"), model.attrs["v1_indexing"]
+    check_items(model, X, "a tuple of keys, values and lengths", count=3)
     keys, values, lengths = X
+    checks.floats(model.name, "the values of X", on_device(model, values))
     given = values.dtype
     bags = (keys, values.astype(W.dtype, copy=False), lengths)
     Y = ops.sparse_affine(*bags, W, model.get_param("b"), v1_indexing)
 
     def backprop(dY: Floats2d) -> InT:
-        check_gradient("sparse_linear", dY, Y)
+        check_gradient(model.name, dY, Y)
         dvalues = accumulate(model, add_gradients, (dY,), "W", "b")
         return ops.alloc(keys.shape, dtype=keys.dtype), dvalues.astype(given, copy=False), lengths
 

@@ -8,7 +8,7 @@ from ..model import Model
 from ..types import Floats2d
 from ..util import partial
 from ._dense import init_stacked
-from ._gradients import accumulate
+from ._gradients import accumulate, check_gradient
 from ._widths import as_wide
 
 
@@ -36,11 +36,13 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
     Z = ops.affine(X, W, model.get_param("b"))
     gate, value = ops.as_contig(Z[:, :nO]), Z[:, nO:]
     swish = ops.swish(gate)
+    Y: Any = swish * value
 
     def backprop(dY: Any) -> Floats2d:
+        check_gradient(model.name, dY, Y)
         dZ = ops.alloc(Z.shape, dtype=Z.dtype, zeros=False)
         dZ[:, :nO] = ops.backprop_swish(dY * value, gate, swish)
         dZ[:, nO:] = dY * swish
         return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
 
-    return swish * value, backprop
+    return Y, backprop

@@ -5,7 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
-from ._fusion import run_plus
+from ._fusion import adds, run_plus
 from ._sequence import add_up, lengths_of, replace_data
 from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
@@ -40,7 +40,7 @@ def _plus(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool, added: SeqT) -> 
     return run_converted(_convert, model, Xseq, is_train, run)
 
 
-forward.plus = _plus  # type: ignore[attr-defined]
+adds(forward, _plus)
 
 
 def _convert(model: Model, X: Any) -> Tuple[Any, Callable[[Any], Any]]:

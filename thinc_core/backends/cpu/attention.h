@@ -37,12 +37,18 @@ static void each_attention_block_(const int32_t* lengths, size_t B, size_t H, si
   });
 }
 
-// Y = A * mask, rows of A and of the mask being `ld` apart and those of Y side by side.
+// Y = A * mask for the keys that each query of a block sees, 0 for the others; rows of A are `lda` apart, those of Y
+// side by side. mask: of the block; null for ones.
 template <typename T>
-static void masked_(T* Y, const T* A, const T* mask, size_t n, size_t keys, size_t lda, size_t ldm) {
-  for (size_t i = 0; i < n; ++i, Y += keys, A += lda, mask += ldm) {
-    const T *a = A, *m = mask;
-    fill_(Y, keys, [=](size_t j) { return a[j] * m[j]; });
+static void masked_(T* Y, const T* A, const T* mask, const AttentionBlock& b, size_t lda, bool causal) {
+  for (size_t i = 0; i < b.n; ++i, Y += b.keys, A += lda) {
+    const T *a = A, *m = mask ? mask + i * b.length : nullptr;
+    const size_t seen = causal ? b.query + i + 1 : b.keys;
+    if (m)
+      fill_(Y, seen, [=](size_t j) { return a[j] * m[j]; });
+    else if (Y != A)
+      memcpy(Y, A, seen * sizeof(T));
+    for (size_t j = seen; j < b.keys; ++j) Y[j] = T(0);
   }
 }
 
@@ -63,7 +69,7 @@ static void attention(T* Y, T* weights, T* scratch, const T* QKV, const T* mask,
     size_t lda = b.length;
     if (mask) {
       T* dropped = free + (weights ? 0 : rows * b.length);
-      masked_(dropped, S, mask + b.at, b.n, b.keys, b.length, b.length);
+      masked_(dropped, S, mask + b.at, b, b.length, causal);
       A = dropped, lda = b.keys;
     }
     gemm(Y + (b.row + b.query) * O + b.head * D, A, V, b.n, D, b.keys, lda, ld, O, false, false, false);
@@ -73,7 +79,7 @@ static void attention(T* Y, T* weights, T* scratch, const T* QKV, const T* mask,
 template <typename T>
 static void backprop_attention(T* dQKV, T* scratch, const T* dY, const T* QKV, const T* weights, const T* mask,
                                const int32_t* lengths, size_t B, size_t H, size_t D, size_t rows, bool causal) {
-  const size_t O = H * D, ld = 3 * O, arrays = mask ? 2 : 1;
+  const size_t O = H * D, ld = 3 * O, arrays = mask || causal ? 2 : 1;
   const T temperature = sqrt_(T(D));
   each_attention_block_(lengths, B, H, D, rows, causal, arrays, [=](const AttentionBlock& b) {
     const size_t q = (b.row + b.query) * ld + b.head * D, k = b.row * ld + O + b.head * D, v = k + O;
@@ -81,13 +87,16 @@ static void backprop_attention(T* dQKV, T* scratch, const T* dY, const T* QKV, c
     T *dS = scratch + b.scratch, *dropped = dS + rows * b.length;
     size_t lda = b.length;
     gemm(dS, dy, QKV + v, b.n, b.keys, D, O, ld, b.keys, false, true, false);
-    if (mask) {
-      masked_(dS, dS, mask + b.at, b.n, b.keys, b.keys, b.length);
-      masked_(dropped, P, mask + b.at, b.n, b.keys, b.length, b.length);
+    if (mask || causal) {
+      const T* m = mask ? mask + b.at : nullptr;
+      masked_(dS, dS, m, b, b.keys, causal);
+      masked_(dropped, P, m, b, b.length, causal);
       A = dropped, lda = b.keys;
     }
-    for (size_t i = 0; i < b.n; ++i)
-      backprop_softmax(dS + i * b.keys, dS + i * b.keys, P + i * b.length, 1, b.keys, temperature);
+    for (size_t i = 0; i < b.n; ++i) {
+      T* ds = dS + i * b.keys;
+      backprop_softmax(ds, ds, P + i * b.length, 1, causal ? b.query + i + 1 : b.keys, temperature);
+    }
     const bool more = b.query + b.n < b.length;  // what the block before this one has begun
     gemm(dQKV + q, dS, QKV + k, b.n, D, b.keys, b.keys, ld, ld, false, false, false);
     gemm(dQKV + k, dS, QKV + q, b.keys, D, b.n, b.keys, ld, ld, true, false, more);

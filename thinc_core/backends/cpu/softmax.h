@@ -169,16 +169,17 @@ static void backprop_softmax_sequences(T* dX_to, const T* dY_to, const T* Y_to, 
 }
 
 // dY = (Y - target) / divisor, as reference/softmax.py says. flags: bit 0 missing, bit 1 negated. *wrong: how many of Y
-// are outside [0, 1]; NaN is not among them.
+// are outside [0, 1]; NaN is not among them. If any are, nothing is written.
 template <typename T>
 static void crossentropy_gradient(T* dY_bo, size_t* wrong, const T* Y_bo, const int32_t* labels_b,
                                   const uint8_t* flags_b, size_t B, size_t O, T on, T off, T divisor) {
   size_t count = 0;
-  for (size_t b = 0; b < B; ++b) {
+  for (size_t i = 0; i < B * O; ++i) count += (Y_bo[i] < T(0)) | (Y_bo[i] > T(1));
+  *wrong = count;
+  for (size_t b = 0; b < B && !count; ++b) {
     const T* y = Y_bo + b * O;
     T* dy = dY_bo + b * O;
     const size_t label = size_t(labels_b[b]);
-    for (size_t o = 0; o < O; ++o) count += (y[o] < T(0)) | (y[o] > T(1));
     if (flags_b[b]) {
       memset(dy, 0, O * sizeof(T));
       if (!(flags_b[b] & 1)) dy[label] = y[label] / divisor;
@@ -187,5 +188,4 @@ static void crossentropy_gradient(T* dY_bo, size_t* wrong, const T* Y_bo, const 
     fill_(dy, O, [=](size_t o) { return (y[o] - off) / divisor; });
     dy[label] = (y[label] - on) / divisor;
   }
-  *wrong = count;
 }

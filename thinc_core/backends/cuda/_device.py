@@ -16,7 +16,7 @@ from ._errors import Describe, ErrorWord
 from ._launch import Kernel
 
 SOURCES = Path(__file__).parent
-# NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise; that of CUDA 13.5 no longer does.
+# Before CUDA 13.5 NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise.
 OPTIONS = ("-std=c++17", "-default-device")
 DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
 THREADS = 256  # of a block; kernels are compiled for at most that many
@@ -65,6 +65,7 @@ class Device:
         self._kernels: Dict[Tuple[str, str], Kernel] = {}
         self.most_blocks = BLOCKS_PER_SM * self._multiprocessors()
         self.errors = self._error_word()
+        self.capability = self._capability()
 
     def kernel(self, stem: str, name: str) -> Kernel:
         """The kernel of that name in <stem>.cu.
@@ -117,6 +118,9 @@ class Device:
 
     def _stream(self) -> int:
         return int(self.xp.cuda.get_current_stream().ptr)
+
+    def _capability(self) -> int:
+        return int(self.xp.cuda.Device(self.number).compute_capability)  # "90"
 
     def _multiprocessors(self) -> int:
         return int(self.xp.cuda.Device(self.number).attributes["MultiProcessorCount"])

@@ -7,6 +7,7 @@ not be changed in place: nothing but our own code makes such arrays, to be lengt
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import Any, Dict, Optional
 
 import numpy
@@ -16,7 +17,7 @@ class Known:
     """values: (B,) int64 on the host, read-only.  starts: (B + 1,) int64 on the device, None until it is asked for."""
 
     def __init__(self, array: Any, values: Any, starts: Any):
-        self.array = weakref.ref(array, lambda _, key=id(array): _known.pop(key, None))
+        self.array = weakref.ref(array, partial(_forget, id(array)))
         self.values = numpy.array(values, dtype="int64")
         self.values.flags.writeable = False
         self.total, self.least = int(self.values.sum()), int(self.values.min()) if self.values.size else 0
@@ -24,6 +25,10 @@ class Known:
 
 
 _known: Dict[int, Known] = {}  # by id, as arrays cannot be hashed
+
+
+def _forget(key: int, _: Any) -> None:
+    _known.pop(key, None)
 
 
 def remember(array: Any, values: Any, starts: Any = None) -> Any:

@@ -23,7 +23,7 @@ _by_sizes: Dict[Any, Any] = {}  # lengths still in use (weak), by what they were
 
 
 def batch_lengths(ops: Any, sizes: Any) -> Any:
-    """(B,) int32 on the device, with starts: one copy brings both. For as long as they live, the same for the same sizes."""
+    """(B,) int32 on the device, with starts: one copy brings both. While they live, the same for the same sizes."""
     device = ops._device()
     key = (device.number, device._stream(), tuple(sizes))
     found = _by_sizes.get(key)
@@ -36,8 +36,12 @@ def batch_lengths(ops: Any, sizes: Any) -> Any:
     words[B + 1 :].view("int32")[:B] = sizes
     table = ops.xp.asarray(words)
     lengths = table[B + 1 :].view("int32")[:B]
-    _by_sizes[key] = weakref.ref(lengths, lambda _, key=key: _by_sizes.pop(key, None))
+    _by_sizes[key] = weakref.ref(lengths, partial(_forget, key))
     return remember(lengths, sizes, table[: B + 1])
+
+
+def _forget(key: Any, _: Any) -> None:
+    _by_sizes.pop(key, None)
 
 
 def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> Any:
@@ -58,8 +62,8 @@ def starts_of(ops: Any, op: str, lengths: Any, rows: int, minimum: int = 0) -> A
 def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: int = 0) -> Tuple[Any, int]:
     """The starts for a gradient d with a row for each length, and the number of rows; (None, 0) where starts are None.
 
-    How many rows there are is needed here, to make the array for them. Lengths that the host knows tell, and so does the
-    caller's out; without either this is the one place that waits for the device and reads the lengths.
+    How many rows there are is needed here, to make the array for them. Lengths that the host knows tell, and so does
+    the caller's out; without either this is the one place that waits for the device and reads the lengths.
     """
     found = known(lengths)
     if found is not None:

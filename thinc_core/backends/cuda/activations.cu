@@ -218,9 +218,9 @@ DEVICE A backprop_hard_swish_mobilenet_(A x) {
 GRADIENT(backprop_hard_swish_mobilenet_)
 
 // After a matrix product Z: Y = f(Z + b), for affine_activation with the activations' default settings.
-#define BIASED_OF(suffix, T, f)                                                         \
-  KERNEL(biased_##f##suffix, (T * Y, T * kept, const T* Z, const T* b, i64 n, i64 O)) { \
-    map_biased(Y, kept, Z, b, n, O, [](acc<T> x) { return f(x); });                     \
+#define BIASED_OF(suffix, T, f)                                                              \
+  KERNEL(biased_##f##suffix, (T * Y, T * kept, const acc<T>* Z, const T* b, i64 n, i64 O)) { \
+    map_biased(Y, kept, Z, b, n, O, [](acc<T> x) { return f(x); });                          \
   }
 #define BIASED(f) FOR_FLOATS(BIASED_OF, f)
 BIASED(relu_)
@@ -231,13 +231,13 @@ BIASED(swish_)
 BIASED(dish_)
 BIASED(hard_swish_)
 BIASED(hard_swish_mobilenet_)
-#define BIASED_MORE(suffix, T, ...)                                                                            \
-  KERNEL(biased_mish_##suffix, (T * Y, T * kept, const T* Z, const T* b, i64 n, i64 O)) {                      \
-    map_biased(Y, kept, Z, b, n, O, [](acc<T> x) { return mish_(x, acc<T>(20)); });                            \
-  }                                                                                                            \
-  KERNEL(biased_clipped_linear_##suffix, (T * Y, T * kept, const T* Z, const T* b, i64 n, i64 O, acc<T> slope, \
-                                          acc<T> offset, acc<T> low, acc<T> high)) {                           \
-    map_biased(Y, kept, Z, b, n, O,                                                                            \
-               [=](acc<T> x) { return at_most_(at_least_(line_(x, slope, offset), low), high); });             \
+#define BIASED_MORE(suffix, T, ...)                                                                                 \
+  KERNEL(biased_mish_##suffix, (T * Y, T * kept, const acc<T>* Z, const T* b, i64 n, i64 O)) {                      \
+    map_biased(Y, kept, Z, b, n, O, [](acc<T> x) { return mish_(x, acc<T>(20)); });                                 \
+  }                                                                                                                 \
+  KERNEL(biased_clipped_linear_##suffix, (T * Y, T * kept, const acc<T>* Z, const T* b, i64 n, i64 O, acc<T> slope, \
+                                          acc<T> offset, acc<T> low, acc<T> high)) {                                \
+    map_biased(Y, kept, Z, b, n, O,                                                                                 \
+               [=](acc<T> x) { return at_most_(at_least_(line_(x, slope, offset), low), high); });                  \
   }
 FOR_FLOATS(BIASED_MORE)

@@ -153,8 +153,9 @@ DEVICE A floor_(A x) {
 }
 
 // N elements that are loaded and stored at once. LANES of them are 16 bytes.
+constexpr int alignment(int bytes) { return bytes < 16 ? bytes : 16; }
 template <typename T, int N>
-struct __align__(sizeof(T) * N) Vec {
+struct __align__(alignment(sizeof(T) * N)) Vec {
   T v[N];
 };
 template <typename T>
@@ -162,12 +163,12 @@ constexpr int LANES = 16 / (int)sizeof(T);
 
 template <int N, typename T>
 DEVICE Vec<T, N> load(const T* p) {
-  CHECK_ALIGNED(p, sizeof(T) * N);
+  CHECK_ALIGNED(p, alignment(sizeof(T) * N));
   return *reinterpret_cast<const Vec<T, N>*>(p);
 }
 template <typename T, int N>
 DEVICE void store(T* p, Vec<T, N> x) {
-  CHECK_ALIGNED(p, sizeof(T) * N);
+  CHECK_ALIGNED(p, alignment(sizeof(T) * N));
   *reinterpret_cast<Vec<T, N>*>(p) = x;
 }
 // Whether all of the pointers are multiples of 16 bytes. The answer is the same for all threads.
@@ -251,23 +252,25 @@ DEVICE void map_elements(T* Y, i64 n, F f, const X*... Xs) {
 // i modulo n, by 32-bit division where that is enough.
 DEVICE i64 modulo(i64 i, i64 n) { return (u64)i >> 32 || (u64)n >> 32 ? i % n : (i64)((u32)i % (u32)n); }
 
-// Y = f(Z + b) of rows of O elements, and the sum itself in kept, unless that is null. Both may be exactly Z.
+// Y = f(Z + b) of rows of O elements, and the sum itself in kept, unless that is null. Z is a product that has not been
+// rounded to T. Both may be exactly Z.
 template <int V, typename T, typename F>
-DEVICE void map_biased_pieces(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+DEVICE void map_biased_pieces(T* Y, T* kept, const acc<T>* Z, const T* b, i64 n, i64 O, F f) {
   for (i64 i = first_index() * V; i < n; i += stride() * V) {
-    Vec<T, V> z = load<V>(Z + i), shift = load<V>(b + modulo(i, O)), y;
+    Vec<acc<T>, V> z = load<V>(Z + i);
+    Vec<T, V> shift = load<V>(b + modulo(i, O)), sums, y;
 #pragma unroll
     for (int k = 0; k < V; ++k) {
-      acc<T> sum = to_acc(z.v[k]) + to_acc(shift.v[k]);
+      acc<T> sum = z.v[k] + to_acc(shift.v[k]);
       y.v[k] = from_acc<T>(f(sum));
-      z.v[k] = from_acc<T>(sum);
+      sums.v[k] = from_acc<T>(sum);
     }
-    if (kept) store(kept + i, z);
+    if (kept) store(kept + i, sums);
     store(Y + i, y);
   }
 }
 template <typename T, typename F>
-DEVICE void map_biased(T* Y, T* kept, const T* Z, const T* b, i64 n, i64 O, F f) {
+DEVICE void map_biased(T* Y, T* kept, const acc<T>* Z, const T* b, i64 n, i64 O, F f) {
   if (O % LANES<T> == 0 && aligned(Y, kept, Z, b)) {
     map_biased_pieces<LANES<T>>(Y, kept, Z, b, n, O, f);
   } else {
@@ -453,11 +456,13 @@ DEVICE void report(ErrorWord* error, i64 ticket, i64 value, i64 position, i64 li
 
 // Whether an element survives dropout: 16 of the 128 bits that a counter gives, at least the threshold. The layout of a
 // block of 64 elements is that of cpu/dropout.h.
-DEVICE bool survives(u32 word, bool upper, i64 threshold) { return ((upper ? word >> 16 : word & 0xffffu)) >= threshold; }
+DEVICE bool survives(u32 word, bool upper, i64 threshold) {
+  return ((upper ? word >> 16 : word & 0xffffu)) >= threshold;
+}
 
 // A mask with bit k set if element first + k * WARP + lane survives, for k < N. All lanes of the warp must call, with
-// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other. count:
-// how many elements from the first on are wanted at all.
+// the same arguments; a warp makes 32 counters at a time, for at least six of its k, and its lanes ask each other.
+// count: how many elements from the first on are wanted at all.
 template <int N>
 DEVICE u32 survivors(i64 first, i64 count, i64 seed, i64 threshold) {
   constexpr int GROUP = 6;  // 192 elements are in at most four blocks of 64, wherever they begin

@@ -1,5 +1,5 @@
-// Dropout, and its masks. Which bits decide about an element: cpu/dropout.h. A thread serves one counter, whose eight elements
-// are four pairs, 16 elements apart; eight neighbours fill lines of 64 bytes.
+// Dropout, and its masks. Which bits decide about an element: cpu/dropout.h. A thread serves one counter, whose eight
+// elements are four pairs, 16 elements apart; eight neighbours fill lines of 64 bytes.
 UNTYPED_KERNEL(get_dropout_mask, (float* __restrict__ mask, i64 n, i64 seed, i64 threshold, float kept)) {
   bool whole = aligned(mask);
   for (i64 counter = first_index(); counter < (n + 63) / 64 * 8; counter += stride()) {
@@ -51,8 +51,8 @@ DEVICE void dropout(T* Y, const T* X, i64 n, i64 seed, i64 threshold, acc<T> kep
     }
   }
 }
-#define DROPOUT(suffix, T, ...)                                                               \
+#define DROPOUT(suffix, T, ...)                                                                \
   KERNEL(dropout_##suffix, (T * Y, const T* X, i64 n, i64 seed, i64 threshold, acc<T> kept)) { \
-    dropout(Y, X, n, seed, threshold, kept);                                                  \
+    dropout(Y, X, n, seed, threshold, kept);                                                   \
   }
 FOR_FLOATS(DROPOUT)

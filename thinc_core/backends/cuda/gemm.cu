@@ -1,9 +1,9 @@
 // What follows a matrix product, or goes before those of its gradient. The products are cuBLAS's.
 // Formulas: reference/gemm.py. Z, the product, is in what numbers are computed with where that decides between pieces.
 
-#define ADD_BIAS(suffix, T, ...)                                        \
-  KERNEL(add_bias_##suffix, (T * Y, const T* b, i64 n, i64 O)) {        \
-    map_biased(Y, (T*)nullptr, Y, b, n, O, [](acc<T> x) { return x; }); \
+#define ADD_BIAS(suffix, T, ...)                                                  \
+  KERNEL(add_bias_##suffix, (T * Y, const acc<T>* Z, const T* b, i64 n, i64 O)) { \
+    map_biased(Y, (T*)nullptr, Z, b, n, O, [](acc<T> x) { return x; });           \
   }
 FOR_FLOATS(ADD_BIAS)
 
@@ -117,7 +117,8 @@ struct ColumnSums {
 };
 // One row: the columns [begin, begin + N * WARP) of it, by this warp, which is one of the team.
 template <int N, typename T, typename Team>
-DEVICE void backprop_normed_row(const NormedGradient<T>& d, i64 row, i64 begin, ColumnSums<N, acc<T>>& sums, Team team) {
+DEVICE void backprop_normed_row(const NormedGradient<T>& d, i64 row, i64 begin, ColumnSums<N, acc<T>>& sums,
+                                Team team) {
   typedef acc<T> A;
   int lane = threadIdx.x % WARP;
   A g[N], h[N], sum = A(0), products = A(0), mean = to_acc(d.mu[row]), scale = to_acc(d.rstd[row]);
@@ -180,53 +181,54 @@ DEVICE void write_sums(A* to, const ColumnSums<N, A>& sums, i64 begin, i64 O, i6
 template <int N, bool WIDE, typename T, typename Team>
 DEVICE void backprop_normed(const NormedGradient<T>& d, acc<T>* sums, Team team) {
   int warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
-  i64 width = (2 + d.P) * d.O, begin = WIDE ? (i64)warp * N * WARP : 0, first = WIDE ? 0 : warp, step = WIDE ? 1 : warps;
+  i64 width = (2 + d.P) * d.O, begin = WIDE ? (i64)warp * N * WARP : 0, first = WIDE ? 0 : warp,
+      step = WIDE ? 1 : warps;
   for (i64 s = blockIdx.x; s * d.share < d.B; s += gridDim.x) {
     ColumnSums<N, acc<T>> own = {};
     i64 end = min(d.B, (s + 1) * d.share);
 #pragma unroll 1
     for (i64 row = s * d.share + first; row < end; row += step) backprop_normed_row(d, row, begin, own, team);
-    if (WIDE) {
+    if constexpr (WIDE) {
       write_sums(d.parts + s * width, own, begin, d.O, d.P, false);
-      continue;
-    }
+    } else {
 #pragma unroll 1
-    for (int w = 0; w < warps; ++w) {
-      if (w == warp) write_sums(sums, own, begin, d.O, d.P, w > 0);
+      for (int w = 0; w < warps; ++w) {
+        if (w == warp) write_sums(sums, own, begin, d.O, d.P, w > 0);
+        __syncthreads();
+      }
+      for (i64 i = threadIdx.x; i < width; i += blockDim.x) d.parts[s * width + i] = sums[i];
       __syncthreads();
     }
-    for (i64 i = threadIdx.x; i < width; i += blockDim.x) d.parts[s * width + i] = sums[i];
-    __syncthreads();
   }
 }
-#define BACKPROP_NORMED_ARGUMENTS(T)                                                                                   \
-  (T * dZ, acc<T> * parts, const T* dY, const T* best, const i32* which, const T* mu, const T* rstd, const T* G, i64 B, \
-   i64 O, i64 P, i64 share, i64 seed, i64 threshold, acc<T> kept, ErrorWord* error, i64 ticket)
+#define BACKPROP_NORMED_ARGUMENTS(T)                                                                             \
+  (T * dZ, acc<T> * parts, const T* dY, const T* best, const i32* which, const T* mu, const T* rstd, const T* G, \
+   i64 B, i64 O, i64 P, i64 share, i64 seed, i64 threshold, acc<T> kept, ErrorWord* error, i64 ticket)
 #define BACKPROP_NORMED_GRADIENT(T) \
   (NormedGradient<T>{dZ, parts, dY, best, which, mu, rstd, G, B, O, P, share, seed, threshold, kept, error, ticket})
-#define BACKPROP_NORMED(suffix, T, N)                                                              \
-  ROW_KERNEL(backprop_affine_maxout_layernorm_##N##_##suffix, BACKPROP_NORMED_ARGUMENTS(T)) {       \
-    SHARED(acc<T>, sums, (2 + MOST_PIECES) * N * WARP);                                            \
-    backprop_normed<N, false>(BACKPROP_NORMED_GRADIENT(T), sums, WarpTeam());                       \
+#define BACKPROP_NORMED(suffix, T, N)                                                         \
+  ROW_KERNEL(backprop_affine_maxout_layernorm_##N##_##suffix, BACKPROP_NORMED_ARGUMENTS(T)) { \
+    SHARED(acc<T>, sums, (2 + MOST_PIECES) * N * WARP);                                       \
+    backprop_normed<N, false>(BACKPROP_NORMED_GRADIENT(T), sums, WarpTeam());                 \
   }
 FOR_FLOATS(BACKPROP_NORMED, 4)
 FOR_FLOATS(BACKPROP_NORMED, 8)
-#define BACKPROP_NORMED_WIDE(suffix, T, ...)                                                                        \
-  ROW_KERNEL(backprop_affine_maxout_layernorm_wide_##suffix, BACKPROP_NORMED_ARGUMENTS(T)) {                         \
-    SHARED(acc<T>, scratch, WARP + 1);                                                                              \
-    backprop_normed<4, true>(BACKPROP_NORMED_GRADIENT(T), (acc<T>*)nullptr, BlockTeam<acc<T>>{scratch});            \
+#define BACKPROP_NORMED_WIDE(suffix, T, ...)                                                             \
+  ROW_KERNEL(backprop_affine_maxout_layernorm_wide_##suffix, BACKPROP_NORMED_ARGUMENTS(T)) {             \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                   \
+    backprop_normed<4, true>(BACKPROP_NORMED_GRADIENT(T), (acc<T>*)nullptr, BlockTeam<acc<T>>{scratch}); \
   }
 FOR_FLOATS(BACKPROP_NORMED_WIDE)
 
 // dG, dshift (O,) and db (O, P) plus the columns of parts.
-#define NORMED_FINISH(suffix, T, ...)                                                                            \
-  KERNEL(affine_maxout_layernorm_finish_##suffix,                                                                \
-         (T * dG, T * dshift, T * db, const acc<T>* parts, i64 shares, i64 O, i64 P)) {                          \
-    SHARED(acc<T>, scratch, MOST_THREADS);                                                                       \
-    add_up_parts(parts, shares, (2 + P) * O, scratch, [=](i64 column, acc<T> sum) {                              \
-      T* to = column < O ? dG + column : column < 2 * O ? dshift + (column - O) : db + (column - 2 * O);         \
-      *to = from_acc<T>(to_acc(*to) + sum);                                                                      \
-    });                                                                                                          \
+#define NORMED_FINISH(suffix, T, ...)                                                                    \
+  KERNEL(affine_maxout_layernorm_finish_##suffix,                                                        \
+         (T * dG, T * dshift, T * db, const acc<T>* parts, i64 shares, i64 O, i64 P)) {                  \
+    SHARED(acc<T>, scratch, MOST_THREADS);                                                               \
+    add_up_parts(parts, shares, (2 + P) * O, scratch, [=](i64 column, acc<T> sum) {                      \
+      T* to = column < O ? dG + column : column < 2 * O ? dshift + (column - O) : db + (column - 2 * O); \
+      *to = from_acc<T>(to_acc(*to) + sum);                                                              \
+    });                                                                                                  \
   }
 FOR_FLOATS(NORMED_FINISH)
 

@@ -29,7 +29,7 @@ from ._arrays import (
 )
 from ._arrays import indices as as_indices
 from ._base import CudaOps
-from ._blas import is_faster, multiply_fast
+from ._blas import is_faster, multiply_fast, multiply_half
 from .dropout import drawn
 from .layernorm import WIDEST_OF_A_WARP, kept
 
@@ -52,24 +52,21 @@ BIASED: Dict[str, Tuple[str, Tuple[float, ...]]] = {
 }
 
 
-def multiply(ops: Any, x: Any, y: Any, out: Any) -> Any:
-    """x @ y into out, an array in C order. Both may be transposed views of such arrays."""
+def multiply(ops: Any, x: Any, y: Any, out: Any, add: bool = False) -> Any:
+    """x @ y into out, an array in C order, in addition to what it holds if add, without a temporary.
+
+    x, y: in C order, or transposed views of such arrays.
+    """
     precision = get_matmul_precision()
-    if precision != "float32" and out.dtype == FLOAT32 and is_faster(ops.xp, ops._device().number, precision):
-        multiply_fast(ops.xp, x, y, out, precision)
-    elif out.dtype.name == "bfloat16":  # in float32, as not every CuPy that has it can multiply it
-        out[...] = ops.xp.dot(x.astype("float32"), y.astype("float32"))
+    if x.dtype.itemsize == 2:
+        multiply_half(ops, x, y, out, add)
+    elif precision != "float32" and out.dtype == FLOAT32 and is_faster(ops, precision):
+        multiply_fast(ops, x, y, out, precision, add)
+    elif add:
+        importlib.import_module("cupy.cublas").gemm("N", "N", x, y, out=out, alpha=1.0, beta=1.0)
     else:
         ops.xp.dot(x, y, out=out)
     return out
-
-
-def multiply_add(ops: Any, x: Any, y: Any, out: Any) -> None:
-    """out += x @ y, in the product itself where cuBLAS has one for the dtype. x and y as in multiply, out in C order."""
-    if out.dtype.itemsize == 2:
-        out += multiply_new(ops, x, y)
-    else:
-        importlib.import_module("cupy.cublas").gemm("N", "N", x, y, out=out, alpha=1.0, beta=1.0)
 
 
 def multiply_new(ops: Any, x: Any, y: Any) -> Any:
@@ -103,8 +100,7 @@ class CudaGemm(CudaOps):
         ):
             return Ops.gemm(self, x, y, out, trans1, trans2, accumulate=accumulate)
         if add:
-            multiply_add(self, left, right, out)
-            return out
+            return multiply(self, left, right, out, add=True)
         return multiply(self, left, right, target(self, out, shape, x.dtype))
 
     def affine(self, X, W, b, *, out=None):
@@ -112,17 +108,18 @@ class CudaGemm(CudaOps):
         if found is None or not fits(self, out, found[1], X.dtype, *found[2:]):
             return Ops.affine(self, X, W, b, out=out)
         kind, shape, x, w, shift = found
-        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
-        self._device().launch(STEM, f"add_bias_{kind}", -(-Y.size // LANES[kind]), Y, shift, Y.size, shape[1])
+        Y = target(self, out, shape, X.dtype)
+        Z, work = self._wide_product(x, w, Y), -(-Y.size // LANES[kind])
+        self._device().launch(STEM, f"add_bias_{kind}", work, Y, Z, shift, Y.size, shape[1])
         return Y
 
     def affine_softmax(self, X, W, b, temperature=1.0, *, out=None):
         found, given = self._affine_args(X, W, b, 2), numbers((temperature,))
         if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
             return Ops.affine_softmax(self, X, W, b, temperature, out=out)
-        kind, shape, x, w, shift = found
-        Y = multiply(self, x, w.T, target(self, out, shape, X.dtype))
-        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), *shape, given[0])
+        kind, (B, O), x, w, shift = found  # noqa: E741
+        Y = multiply(self, x, w.T, target(self, out, (B, O), X.dtype))
+        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), B, O, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):
@@ -152,12 +149,16 @@ class CudaGemm(CudaOps):
         """Y = f(X @ W.T + b), and Z what f was applied to, unless it is None."""
         kind, shape, x, w, shift = found
         name, more = BIASED[activation]
-        product = multiply(self, x, w.T, Y if Z is None else Z)
+        product = self._wide_product(x, w, Y if Z is None else Z)
         work = -(-Y.size // LANES[kind])
         self._device().launch(
             activations.STEM, f"biased_{name}_{kind}", work, Y, Z, product, shift, Y.size, shape[1], *more
         )
         return Y
+
+    def _wide_product(self, x: Any, w: Any, Y: Any) -> Any:
+        """x @ w.T in what numbers are computed with, so that it is rounded with the bias only: Y, or a new array."""
+        return multiply(self, x, w.T, Y if Y.dtype.itemsize > 2 else wide_empty(self, Y.shape, Y.dtype))
 
     def _affine_args(self, X: Any, W: Any, b: Any, rank: int) -> Optional[Tuple[Any, ...]]:
         """Dtype, shape of the result, and the arguments in C order; None when kernels cannot take them."""
@@ -180,7 +181,7 @@ class CudaGemm(CudaOps):
 
     def _add_gradients(self, kind: str, dy: Any, x: Any, dW: Any, db: Any) -> None:
         """dW += dy.T @ x, db += the column sums of dy; dW is (O, I) and db (O,), dy and x are in C order."""
-        multiply_add(self, dy.T, x, dW)
+        multiply(self, dy.T, x, dW, add=True)
         add_column_sums(self, kind, db, dy)
 
     def affine_maxout(self, X, W, b, *, out=None):
@@ -196,9 +197,7 @@ class CudaGemm(CudaOps):
     def _pieces(self, x: Any, w: Any) -> Any:
         """x @ w.T for w (O, P, I), in what numbers are computed with: rounded, other pieces might win."""
         w = w.reshape(w.shape[0] * w.shape[1], w.shape[2])
-        if x.dtype.itemsize == 2:
-            x, w = x.astype("float32"), w.astype("float32")
-        return multiply_new(self, x, w.T)
+        return multiply(self, x, w.T, wide_empty(self, (x.shape[0], w.shape[0]), x.dtype))
 
     def _all_fit(self, outs: Tuple[Any, ...], shape: Tuple[int, int], dtype: Any, read: Tuple[Any, ...]) -> bool:
         """Whether outs are like best and which, and then mu and rstd, or None."""
@@ -280,7 +279,7 @@ class CudaGemm(CudaOps):
         device.launch_checking(STEM, f"{op}_{team}_{kind}", count * device.threads, describe, *given)
         finish = f"affine_maxout_layernorm_finish_{kind}"
         device.launch_blocks(STEM, finish, -(-(2 + P) * O // WARP), dG, dshift, db, parts, count, O, P)
-        multiply_add(self, dZ.T, x, dW.reshape(O * P, I))
+        multiply(self, dZ.T, x, dW.reshape(O * P, I), add=True)
         return multiply(self, dZ, w.reshape(O * P, I), target(self, out, X.shape, X.dtype))
 
     def backprop_affine_maxout(self, dY, which, X, W, dW, db, *, out=None):
@@ -313,7 +312,7 @@ def _matrix(ops: Any, X: Any) -> Any:
 
 
 def _team(width: int, pieces: int, index: str, threads: int) -> Optional[str]:
-    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None if no kernel does."""
+    """Who works on a row of the gradient of affine_maxout_layernorm: part of the kernel's name; None: no kernel."""
     if pieces > MOST_PIECES or index != "i32":
         return None
     if width <= 8 * WARP:

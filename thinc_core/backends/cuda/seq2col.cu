@@ -51,13 +51,13 @@ DEVICE void backprop_seq2col_pieces(T* __restrict__ dX, const T* __restrict__ dY
     store(dX + t * I + column, dx);
   }
 }
-#define SEQ2COL(suffix, T, ...)                                                                        \
-  KERNEL(seq2col_##suffix, (T * Y, const T* X, const i64* starts, i64 B, i64 rows, i64 I, i64 nW)) {   \
-    by_pieces<T>(I, [=](auto lanes) { seq2col_pieces<lanes.n>(Y, X, starts, B, rows, I, nW); }, Y, X); \
-  }                                                                                                    \
-  KERNEL(backprop_seq2col_##suffix,                                                                    \
-         (T * dX, const T* dY, const T* plus, const i64* starts, i64 B, i64 rows, i64 I, i64 nW)) {    \
+#define SEQ2COL(suffix, T, ...)                                                                             \
+  KERNEL(seq2col_##suffix, (T * Y, const T* X, const i64* starts, i64 B, i64 rows, i64 I, i64 nW)) {        \
+    by_pieces<T>(I, [=](auto lanes) { seq2col_pieces<lanes.n>(Y, X, starts, B, rows, I, nW); }, Y, X);      \
+  }                                                                                                         \
+  KERNEL(backprop_seq2col_##suffix,                                                                         \
+         (T * dX, const T* dY, const T* plus, const i64* starts, i64 B, i64 rows, i64 I, i64 nW)) {         \
     auto run = [=](auto lanes) { backprop_seq2col_pieces<lanes.n>(dX, dY, plus, starts, B, rows, I, nW); }; \
-    by_pieces<T>(I, run, dX, dY, plus);                                                                \
+    by_pieces<T>(I, run, dX, dY, plus);                                                                     \
   }
 FOR_FLOATS(SEQ2COL)

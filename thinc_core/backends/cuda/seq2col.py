@@ -11,8 +11,8 @@ STEM = "seq2col"
 
 
 def _windows(ops, op, kind, X, widths, nW, lengths, out, more=()):
-    """Launch the kernel, which reads X and writes rows of another width. widths: of the result and of one row. more: what
-    else it reads, arrays of the result's shape or None.
+    """Launch the kernel, which reads X and writes rows of another width. widths: of the result and of one row.
+    more: what else it reads, arrays of the result's shape or None.
 
     RETURNS: the result; None when out or the lengths do not fit.
     """

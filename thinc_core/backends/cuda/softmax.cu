@@ -216,10 +216,10 @@ DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ gues
     dY[i] = from_acc<T>(gone ? A(0) : d / divisor);
   }
 }
-#define CROSSENTROPY_GRADIENT(suffix, T, I)                                                                      \
-  KERNEL(crossentropy_gradient_##suffix##_##I,                                                                   \
-         (T * dY, const T* guesses, const I* labels, const u8* negated, i64 B, i64 O, i64 missing,               \
-          i64 has_missing, acc<T> on, acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket)) {               \
+#define CROSSENTROPY_GRADIENT(suffix, T, I)                                                                           \
+  KERNEL(crossentropy_gradient_##suffix##_##I,                                                                        \
+         (T * dY, const T* guesses, const I* labels, const u8* negated, i64 B, i64 O, i64 missing, i64 has_missing,   \
+          acc<T> on, acc<T> off, acc<T> divisor, ErrorWord* error, i64 ticket)) {                                     \
     crossentropy_gradient(dY, guesses, labels, negated, B, O, missing, has_missing, on, off, divisor, error, ticket); \
   }
 FOR_FLOATS(CROSSENTROPY_GRADIENT, i32)

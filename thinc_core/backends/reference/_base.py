@@ -8,6 +8,7 @@ from typing import Any, Callable
 import numpy
 
 from .. import checks
+from .._dtypes import is_float, is_half
 
 
 class Base:
@@ -24,13 +25,13 @@ class Base:
             checks.numbers(op, name, value)
 
     def _wide(self, X: Any) -> Any:
-        """X, or a float32 copy when it is float16: half precision is stored, never computed with."""
-        return X.astype("float32") if X.dtype.char == "e" else X  # in either byte order
+        """X, or a float32 copy of float16 and bfloat16: half precision is stored, never computed with."""
+        return X.astype("float32") if is_half(X.dtype) else X
 
     def _result(self, op: str, Y: Any, X: Any, inplace: bool) -> Any:
         """Y in X's float dtype; written into X, and X returned, when inplace."""
         if not checks.flag(op, "inplace", inplace):
-            return self.xp.asarray(Y, dtype=X.dtype if X.dtype.kind == "f" else None)  # NumPy makes 0-d arrays scalars
+            return self.xp.asarray(Y, dtype=X.dtype if is_float(X.dtype) else None)  # NumPy makes 0-d arrays scalars
         checks.writable(op, "the array changed in place", X)
         X[...] = Y
         return X

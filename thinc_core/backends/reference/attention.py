@@ -96,7 +96,7 @@ class Attention(Base):
         """
         op = "backprop_attention"
         host = self._attention_args(op, QKV, lengths, n_heads, mask=mask, weights=weights)
-        checks.flag(op, "causal", causal)  # where a row did not attend its weight is 0, and so is the gradient
+        causal = checks.flag(op, "causal", causal)
         self._arrays(op, dY=dY)
         checks.shape(op, "dY", dY, (QKV.shape[0], QKV.shape[1] // 3))
         checks.floats(op, "dY", dY)
@@ -105,6 +105,7 @@ class Attention(Base):
         gradients = (triple for triple, *_ in self._heads(dQKV, dy, host, n_heads))
         for ((Q, K, V), d, at, square), (dQ, dK, dV) in zip(self._heads(wide, dy, host, n_heads), gradients):
             P = self._wide(weights[at]).reshape(square)
+            P = self.xp.where(self.xp.tri(len(P), dtype=bool), P, P.dtype.type(0)) if causal else P
             dP, dropped = d @ V.T, P
             if mask is not None:
                 factor = self._wide(mask[at]).reshape(square)

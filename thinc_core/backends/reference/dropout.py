@@ -42,7 +42,7 @@ class Dropout(Base):
         SOURCE: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
         source = checks.generator("get_dropout_mask", rng)
-        drop = 0.0 if drop is None else checks.number("get_dropout_mask", "drop", drop)
+        drop = checks.drop_rate("get_dropout_mask", drop)
         if drop <= 0:
             return self.xp.ones(shape, dtype="float32")
         if not self._drops_some(drop):
@@ -60,7 +60,7 @@ class Dropout(Base):
         RETURNS: in [0, 2^53).
         """
         source = checks.generator("dropout_seed", rng)
-        drop = 0.0 if drop is None else checks.number("dropout_seed", "drop", drop)
+        drop = checks.drop_rate("dropout_seed", drop)
         return self._dropout_seed(source) if self._drops_some(drop) else 0
 
     @takes_out()
@@ -76,7 +76,7 @@ class Dropout(Base):
         """
         self._arrays("dropout", X=X)
         checks.floats("dropout", "X", X)
-        drop, seed = checks.number("dropout", "drop", drop), checks.seed("dropout", seed, 53)
+        drop, seed = checks.drop_rate("dropout", drop), checks.seed("dropout", seed, 53)
         with numpy.errstate(invalid="ignore"):
             return self._result("dropout", self._dropped(self._wide(X), drop, seed), X, inplace)
 

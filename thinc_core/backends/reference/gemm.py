@@ -219,7 +219,7 @@ class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
             checks.shape(op, name, param, W.shape[:1])
             checks.floats(op, name, param)
         eps, keep = checks.number(op, "eps", eps), checks.flag(op, "keep", keep)
-        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
+        drop, seed = checks.drop_rate(op, drop), checks.seed(op, seed, 53)
         if plus is not None:
             self._arrays(op, plus=plus)
             checks.shape(op, "plus", plus, (X.shape[0], W.shape[0]))
@@ -263,23 +263,28 @@ class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
         RAISES: ValueError when ranks, dimensions or dtypes differ; IndexError when which is outside [0, P).
         """
         op = "backprop_affine_maxout_layernorm"
-        drop, seed = checks.number(op, "drop", drop), checks.seed(op, seed, 53)
-        norm = {"best": best, "mu": mu, "rstd": rstd, "G": G, "dG": dG, "dshift": dshift}
-        self._arrays(op, dY=dY, X=X, W=W, dW=dW, db=db, which=which, **norm)
+        drop, seed = checks.drop_rate(op, drop), checks.seed(op, seed, 53)
+        self._arrays(op, dY=dY, best=best, which=which, mu=mu, rstd=rstd, X=X, W=W, G=G, dW=dW, db=db)
+        self._arrays(op, dG=dG, dshift=dshift)
+        read = {"dY": dY, "which": which, "best": best, "mu": mu, "rstd": rstd, "G": G}
         checks.ndim(op, "W", W, 3)
-        checks.affine_buffers(op, X, W, dW, db, dY=dY, which=which, best=best, mu=mu, rstd=rstd, G=G)
+        checks.affine_buffers(op, X, W, dW, db, **read, dG=dG, dshift=dshift)
         checks.affine(op, X, W, db)
-        checks.shape(op, "dY", dY, (X.shape[0], W.shape[0]))
+        for names, want in (("dY which best", (X.shape[0], W.shape[0])), ("mu rstd", X.shape[:1]), ("G", W.shape[:1])):
+            for name in names.split():
+                checks.shape(op, name, read[name], want)
         checks.same_dtype(op, "dY and X", dY, X)
-        checks.shape(op, "which", which, dY.shape)
+        for name in ("best", "mu", "rstd", "G"):
+            checks.floats(op, name, read[name])
+        for name, buffer in (("dG", dG), ("dshift", dshift)):
+            checks.shape(op, name, buffer, W.shape[:1])
+            checks.floats(op, name, buffer)
+            checks.writable(op, name, buffer)
+            checks.apart(op, name, buffer, X=X, W=W, **read)
+        checks.apart(op, "dG", dG, dshift=dshift)
         checks.integers(op, "which", which)
         checks.at_least(op, "P", W.shape[1], 1)
         checks.indices(op, "which", which, W.shape[1])
-        for name, value in norm.items():
-            checks.floats(op, name, value)
-        for name, buffer in (("dG", dG), ("dshift", dshift)):
-            checks.writable(op, name, buffer)
-            checks.apart(op, name, buffer, dW=dW, db=db, X=X, W=W, which=which)
         if drop > 0:
             dY = self.dropout(dY, drop, seed)
         d_best = self.backprop_layernorm(dY, best, G, mu, rstd, dG, dshift)

@@ -206,10 +206,10 @@ class LSTM(Base):
             at = (layer, direction)
             half = d_output[:, direction * nO : (direction + 1) * nO]
             dA, H = self._backprop_direction(half, state, at, weights, dH0[at], dC0[at])
-            grads.Wx[...] = dA.T @ state.inputs[layer]
-            grads.Wh[...] = dA.T @ H
+            self.gemm(dA, state.inputs[layer], grads.Wx, trans1=True)  # type: ignore[attr-defined]
+            self.gemm(dA, H, grads.Wh, trans1=True)  # type: ignore[attr-defined]
             grads.bx[...] = grads.bh[...] = dA.sum(axis=0)
-            d_inputs.append(dA @ weights.Wx)
+            d_inputs.append(self.gemm(dA, weights.Wx))  # type: ignore[attr-defined]
             if direction == 0:
                 d_output, d_inputs = sum(d_inputs), []
         dtype = params.dtype

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Tuple
 import numpy
 
 from .. import checks
+from .._dtypes import is_half
 from ._base import Base
 from ._out import takes_out
 
@@ -190,7 +191,8 @@ class Optim(Base):
         norm = self._norm(gradient)
         over = (norm >= threshold) & (norm > 0)
         scale = self.xp.where(over, threshold / self.xp.where(norm > 0, norm, 1), 1)
-        gradient *= scale.astype(gradient.dtype)
+        x = self._wide(gradient)
+        gradient[...] = x * scale.astype(x.dtype)
         return gradient
 
     def _norm(self, gradient: Any) -> Any:
@@ -208,7 +210,8 @@ class Optim(Base):
         checks.floats("update_averages", "ema", ema)
         checks.writable("update_averages", "ema", ema)
         step = checks.number("update_averages", "t", t)
-        ema -= average_rate(step, checks.number("update_averages", "max_decay", max_decay)) * (ema - weights)
+        rate, wide = average_rate(step, checks.number("update_averages", "max_decay", max_decay)), self._wide(ema)
+        ema[...] = wide - rate * (wide - self._wide(weights))
 
     @takes_out()
     def logloss(self, y_true: FloatsXdT, y_pred: FloatsXdT, *, out: Optional[FloatsXdT] = None) -> FloatsXdT:
@@ -219,8 +222,9 @@ class Optim(Base):
         """
         self._arrays("logloss", y_true=y_true, y_pred=y_pred)
         checks.same_shape("logloss", "y_true and y_pred", y_true, y_pred)
-        log = self.xp.log
-        return -(y_true * log(y_pred + 1e-8) + (1 - y_true) * log(1 - y_pred + 1e-8))
+        y, p, log = self._wide(y_true), self._wide(y_pred), self.xp.log
+        loss = -(y * log(p + 1e-8) + (1 - y) * log(1 - p + 1e-8))
+        return loss.astype(y_pred.dtype) if is_half(y_pred.dtype) else loss
 
 
 def _checked_rates(op: str, i: int, rates: Any) -> StepRates:
