@@ -3,7 +3,22 @@
 from typing import Dict, Sequence
 
 from ..rows import Op
-from . import activations, dropout, gather, gemm, hash, layernorm, lstm, maxout, optim, pad, reduce, seq2col, softmax
+from . import (
+    activations,
+    attention,
+    dropout,
+    gather,
+    gemm,
+    hash,
+    layernorm,
+    lstm,
+    maxout,
+    optim,
+    pad,
+    reduce,
+    seq2col,
+    softmax,
+)
 
 FAMILIES: Dict[str, Sequence[Op]] = {
     module.__name__.rsplit(".", 1)[-1]: module.OPS
@@ -18,6 +33,7 @@ FAMILIES: Dict[str, Sequence[Op]] = {
         reduce,
         pad,
         lstm,
+        attention,
         optim,
         dropout,
         gemm,

@@ -51,5 +51,14 @@ OPS = (
         original=original_layer,
         judged=BOTH,
     ),
+    Op(
+        "rmsnorm",
+        lambda at: forward_args(at)[:2],
+        lambda t, x, g: lambda: t.nn.functional.rms_norm(x, x.shape[1:], g, 1e-6),
+        lambda X, G: X / np.sqrt(np.square(X).mean(axis=1, keepdims=True) + 1e-6) * G,
+        (Target("torch", 1.0),),
+        original=False,
+        judged=BOTH,
+    ),
     Op("backprop_layernorm", backward_args, torch_backward, None, TARGETS, original=False, judged=BOTH),
 )
