@@ -55,12 +55,18 @@ def row(name: str, call: Callable[..., Any], backward: bool) -> Op:
 
 
 def rotary(ops: Any, QKV: Any, lengths: Any, dY: Any) -> Any:
-    """Queries and keys turned, values copied."""
-    return ops.rotary(QKV, lengths, 2 * HEADS, dY.shape[1] // HEADS)
+    """Queries and keys of two heads turned, values copied."""
+    return ops.rotary(QKV, lengths, 4, dY.shape[1] // 2)
+
+
+def backprop_rotary(ops: Any, QKV: Any, lengths: Any, dY: Any) -> Any:
+    """Turned back."""
+    return ops.backprop_rotary(QKV, lengths, 4, dY.shape[1] // 2)
 
 
 OPS = (
     row("attention", forward, False),
     row("attention and backprop_attention", both, True),
     Op("rotary", args, call=rotary, original=False, sizes=SIZES),
+    Op("backprop_rotary", args, call=backprop_rotary, original=False, sizes=SIZES),
 )
