@@ -44,6 +44,23 @@ def test_probabilities_give_the_gradient_of_their_logits(settings):
     assert loss == pytest.approx(other_loss)
 
 
+def test_values():
+    """The definition, row by row, with everything at once."""
+    X, weights, smoothing, ignored = logits(), [1.0, 0.5, 2.0], 0.3, 1
+    total = counted = 0.0
+    for x, label in zip(X, LABELS.tolist()):
+        if label == ignored:
+            continue
+        log_p = x - numpy.log(numpy.exp(x).sum())
+        target = numpy.full(3, smoothing / 3)
+        target[label] += 1 - smoothing
+        total -= (weights * target * log_p).sum()
+        counted += weights[label]
+    settings = {"class_weights": weights, "label_smoothing": smoothing, "ignore": ignored}
+    assert CrossEntropy(**settings).get_loss(X, LABELS) == pytest.approx(total / counted)
+    assert CrossEntropy(normalize=False, **settings).get_loss(X, LABELS) == pytest.approx(total)
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_as_pytorch(settings):

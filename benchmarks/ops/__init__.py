@@ -5,6 +5,7 @@ from typing import Dict, Sequence
 from ..rows import Op
 from . import (
     activations,
+    attention,
     dropout,
     gather,
     gemm,
@@ -34,6 +35,7 @@ FAMILIES: Dict[str, Sequence[Op]] = {
         reduce,
         pad,
         lstm,
+        attention,
         optim,
         dropout,
         gemm,

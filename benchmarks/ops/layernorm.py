@@ -29,6 +29,13 @@ def backward_args(at: At) -> Tuple[np.ndarray, ...]:
     return at.normal(seed=1), X, G, X.mean(axis=1), rstd, np.zeros_like(G), np.zeros_like(b)
 
 
+def rms_backward_args(at: At) -> Tuple[np.ndarray, ...]:
+    """Gradient, values, gain, deviations, and where the gradient of the gain goes."""
+    X, G, _ = forward_args(at)
+    rstd = 1 / np.sqrt(np.square(X).mean(axis=1) + X.dtype.type(1e-6))
+    return at.normal(seed=1), X, G, rstd, np.zeros_like(G)
+
+
 def torch_backward(t: Any, dy: Any, x: Any, g: Any, mu: Any, rstd: Any, dg: Any, db: Any) -> Callable[[], Any]:
     """Without the tape."""
     run, m, r = t.ops.aten.native_layer_norm_backward, mu[:, None], rstd[:, None]
@@ -51,5 +58,15 @@ OPS = (
         original=original_layer,
         judged=BOTH,
     ),
+    Op(
+        "rmsnorm",
+        lambda at: forward_args(at)[:2],
+        lambda t, x, g: lambda: t.nn.functional.rms_norm(x, x.shape[1:], g, 1e-6),
+        lambda X, G: X / np.sqrt(np.square(X).mean(axis=1, keepdims=True) + 1e-6) * G,
+        (Target("torch", 1.0),),
+        original=False,
+        judged=BOTH,
+    ),
+    Op("backprop_rmsnorm", rms_backward_args, original=False),
     Op("backprop_layernorm", backward_args, torch_backward, None, TARGETS, original=False, judged=BOTH),
 )

@@ -12,6 +12,7 @@ SETTINGS = [
     {"kernel_size": 3},
     {"kernel_size": 4, "dilation": 2},
     {"kernel_size": 2, "dilation": 3, "padding": "causal"},
+    {"kernel_size": 4},
     {"kernel_size": 1},
     {"kernel_size": 9},
 ]

@@ -57,6 +57,16 @@ def test_without_positions_the_order_does_not_matter():
         assert numpy.allclose(Y, Z, rtol=1e-4, atol=1e-5) == same
 
 
+def test_rotary_turns_pairs_half_a_head_apart():
+    """Column j + D / 2 is the imaginary part of column j, which turns by t * base ** (-2 j / D)."""
+    X = numpy.random.RandomState(0).normal(size=(7, 8))
+    lengths = numpy.asarray([4, 3], "i")
+    Y = NumpyOps().rotary(X, lengths, 1, 6, base=100.0)
+    steps = numpy.asarray([0, 1, 2, 3, 0, 1, 2])[:, None]
+    turned = (X[:, :3] + 1j * X[:, 3:6]) * numpy.exp(1j * steps * 100.0 ** (-numpy.arange(3) / 3))
+    numpy.testing.assert_allclose(Y, numpy.hstack([turned.real, turned.imag, X[:, 6:]]))
+
+
 def test_rotary_positions_are_relative():
     """Scores depend on distances alone: rows ahead of all others move these and change nothing between them."""
     ops, random = NumpyOps(), numpy.random.RandomState(0)
@@ -163,6 +173,13 @@ def test_wrong_settings():
         TransformerBlock(8, norm="norm")
     with pytest.raises(ValueError, match="transformer_block: activation must be one of Gelu, SwiGLU; got 'Relu'"):
         TransformerBlock(8, activation="Relu")
+
+
+@pytest.mark.parametrize("nF, width", [(None, 32), (12, 12)])
+@pytest.mark.parametrize("activation, name", [("Gelu", "gelu"), ("SwiGLU", "swiglu")])
+def test_width_between_the_dense_layers(nF, width, activation, name):
+    model = TransformerBlock(8, nH=2, nF=nF, activation=activation).initialize()
+    assert [node.get_dim("nO") for node in model.walk() if node.name == name] == [width]
 
 
 def test_block_has_dropout_where_it_is_asked_for():
