@@ -61,6 +61,9 @@ ORIGINAL = """
     slanted_triangular softmax_activation tensorflow2xp to_categorical to_numpy torch2xp uniform_init use_ops
     use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory warmup_linear with_array with_padded
     wrap_model_recursive xp2mxnet xp2tensorflow xp2torch zero_init
+    CauchySimilarity ClippedLinear Dish HardSigmoid HardSwish HardSwishMobilenet HardTanh Logistic MultiSoftmax
+    ParametricAttention ParametricAttention_v2 ReluK Sigmoid SparseLinear SparseLinear_v2 Swish premap_ids remap_ids
+    remap_ids_v2 strings2arrays
 """
 
 
