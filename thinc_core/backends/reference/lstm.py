@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Tuple
 
 import numpy
 
-from .. import checks
+from .. import lstm_checks
 from ._base import Base
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ class LSTM(Base):
 
     def _lstm(self, op: str, params: Any, H0: Any, C0: Any, X: Any, size_at_t: Any) -> Tuple[Any, LSTMState]:
         self._arrays(op, params=params, H0=H0, C0=C0, X=X)
-        checks.lstm(op, params, H0, C0, X)
+        lstm_checks.forward(op, params, H0, C0, X)
         sizes = self._host(op, "size_at_t", size_at_t)
-        checks.sizes(op, "size_at_t", sizes, X.shape[0])
+        lstm_checks.sizes(op, "size_at_t", sizes, X.shape[0])
         depth, dirs, nO = H0.shape
         layer_input, h0, c0 = self._wide(X), self._wide(H0), self._wide(C0)
         inputs, halves = [], []
@@ -189,11 +189,11 @@ class LSTM(Base):
         return self._backprop_lstm("backprop_lstm_states", dY, lengths, params, fwd_state)
 
     def _backprop_lstm(self, op: str, dY: Any, lengths: Any, params: Any, fwd_state: Any) -> Tuple[Any, Any, Any, Any]:
-        checks.lstm_state(op, fwd_state, LSTMState)
+        lstm_checks.kept_state(op, fwd_state, LSTMState)
         self._arrays(op, dY=dY, params=params)
         state = fwd_state
-        checks.backprop_lstm(op, dY, params, state)
-        checks.same_sizes(op, self._host(op, "lengths", lengths), state.sizes)
+        lstm_checks.backprop(op, dY, params, state)
+        lstm_checks.same_sizes(op, self._host(op, "lengths", lengths), state.sizes)
         depth, dirs, nO = state.H0.shape
         shape = (depth, dirs, state.inputs[0].shape[1], nO)
         wide, d_output = self._wide(params), self._wide(dY)
