@@ -209,6 +209,9 @@ RUNTIME = _Runtime(
 )
 
 
+DEVICE = types.SimpleNamespace(Device=Device, get_cublas_handle=FAKE.cuda.device.get_cublas_handle)  # type: ignore[attr-defined]
+
+
 def _module() -> types.ModuleType:
     cuda = types.ModuleType("cupy.cuda")
     nvtx = types.SimpleNamespace(RangePush=lambda *_: None, RangePop=lambda: None)
@@ -216,8 +219,9 @@ def _module() -> types.ModuleType:
     members = (Device, Stream, Event, MemoryPointer, MemoryPool, UnownedMemory, PythonFunctionAllocator)
     functions = (get_current_stream, get_elapsed_time, set_allocator, get_allocator, alloc)
     vars(cuda).update({member.__name__: member for member in (*members, *functions)})
+    vars(cuda).update(cublas=FAKE.cuda.cublas)  # type: ignore[attr-defined]
     vars(cuda).update(nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)))
-    vars(cuda).update(runtime=RUNTIME, device=types.SimpleNamespace(Device=Device), nvtx=nvtx, memory=memory)
+    vars(cuda).update(runtime=RUNTIME, device=DEVICE, nvtx=nvtx, memory=memory)
     return cuda
 
 

@@ -1,4 +1,4 @@
-"""Dropout masks."""
+"""Dropout and its masks."""
 
 from typing import Any, Callable, Tuple
 
@@ -28,5 +28,11 @@ OPS = (
         numpy_mask,
         (Target("thinc", 0.1),),
         dtypes=("float32",),
+    ),
+    Op(
+        "dropout",
+        lambda at: (at.normal(), 0.2, 1),
+        lambda t, x, rate, seed: lambda: t.dropout(x, rate, True),
+        original=False,
     ),
 )

@@ -97,6 +97,7 @@ def products() -> Sequence[Op]:
         ),
         Op("backprop_affine", backward_args, torch_backward, numpy_backward, original=False, **twice),
         Op("backprop_affine_maxout", maxout_backward_args, torch_maxout_backward, original=False, **winners),
+        Op("backprop_affine_maxout_layernorm", norm_backward_args, original=False, **winners),
     )
 
 
@@ -120,6 +121,14 @@ def maxout_backward_args(at: At) -> Tuple[np.ndarray, ...]:
     return at.array(M, O, seed=3), which, X, weight, np.zeros_like(weight), np.zeros_like(b)
 
 
+def norm_backward_args(at: At) -> Tuple[np.ndarray, ...]:
+    """The same behind a layer norm: what it normalised, its statistics and gain, and where its gradients go too."""
+    dY, which, X, weight, dW, db = maxout_backward_args(at)
+    best, G = at.array(*dY.shape, seed=5), at.array(dY.shape[1], seed=6)
+    rstd = 1 / np.sqrt(best.var(axis=1) + best.dtype.type(1e-8))
+    return dY, best, which, best.mean(axis=1), rstd, X, weight, G, dW, db, np.zeros_like(G), np.zeros_like(G)
+
+
 def torch_maxout_backward(t: Any, dy: Any, which: Any, x: Any, w: Any, dw: Any, db: Any) -> Callable[[], Any]:
     """The gradient scattered to the pieces, then the three of a layer."""
     index, shape = which.long()[:, :, None], (*dy.shape, P)
@@ -137,7 +146,14 @@ def fused_target(at: At) -> Sequence[Target]:
     return (Target("gemm", 1.1),) if at.shape[1] >= 96 else ()
 
 
-def fused(name: str, call: Any, plain: Callable[..., Any], args: Any = layer_args, torch: Optional[Any] = None) -> Op:
+def fused(
+    name: str,
+    call: Any,
+    plain: Callable[..., Any],
+    args: Any = layer_args,
+    torch: Optional[Any] = None,
+    targets: Any = fused_target,
+) -> Op:
     """A layer with what follows its product in one op; the original has to run them one by one."""
 
     def gemm(ops: Any, X: Any, weight: Any, *others: Any) -> Any:
@@ -148,7 +164,7 @@ def fused(name: str, call: Any, plain: Callable[..., Any], args: Any = layer_arg
         args,
         torch,
         None,
-        fused_target,
+        targets,
         call,
         original=lambda api, *arguments: lambda: plain(native(api), *arguments),
         flops=flops,
@@ -222,6 +238,13 @@ OPS = (
     activation("swish", lambda t, z: t.nn.functional.silu(z)),
     activation("sigmoid", lambda t, z: t.sigmoid(z)),
     activation("gelu", lambda t, z: t.nn.functional.gelu(z), keep=True),
+    fused(
+        "affine_softmax",
+        lambda ops, *args: ops.affine_softmax(*args),
+        lambda ops, *args: ops.softmax(ops.affine(*args)),
+        torch=lambda t, x, w, b: lambda: t.softmax(t.nn.functional.linear(x, w, b), 1),
+        targets=(),
+    ),
     fused("affine_maxout", lambda ops, *args: ops.affine_maxout(*args), maxout, maxout_args, torch_maxout),
     fused(
         "affine_maxout_layernorm",

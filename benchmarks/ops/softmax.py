@@ -1,4 +1,4 @@
-"""Softmax over rows, and down the columns of each sequence."""
+"""Softmax over rows, and down the columns of each sequence; the gradient of the loss behind it."""
 
 from typing import Any, Tuple
 
@@ -40,6 +40,18 @@ def torch_backward(t: Any, y: Any, dy: Any) -> Any:
     return lambda: t.ops.aten._softmax_backward_data(dy, y, 1, y.dtype)
 
 
+def loss_args(at: At) -> Tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels."""
+    return softmax_(at.normal()), np.random.default_rng(8).integers(0, at.width, at.rows).astype("int32")
+
+
+def loss_gradient(guesses: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The plain expression."""
+    d_guesses = guesses.copy()
+    d_guesses[np.arange(len(labels)), labels] -= 1
+    return d_guesses
+
+
 OPS = (
     Op("softmax", lambda at: (at.normal(),), lambda t, x: lambda: t.softmax(x, 1), softmax_, ROW),
     Op("backprop_softmax", backward_args, torch_backward, backprop_softmax_, BACK),
@@ -55,4 +67,5 @@ OPS = (
         lambda t, dy, y, lengths: torch_backward(t, y, dy),
         targets=BACK,
     ),
+    Op("crossentropy_gradient", loss_args, None, loss_gradient, original=False),
 )

@@ -18,6 +18,7 @@ SMALL = {1: (50,), 2: (30, 12), 3: (5, 16, 12)}
 # Draws of their own, or a result in another form than ours.
 OTHER_RESULT = (
     "get_dropout_mask",
+    "dropout",
     "clip_gradient",
     "seq2col nW=1 lengths",
     "adam",
@@ -26,9 +27,7 @@ OTHER_RESULT = (
     "backprop_softmax_sequences",
 )
 # No arithmetic of their own (allocation, conversion, batching), or measured under another name (LSTM gradients).
-NOT_MEASURED = (
-    "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss"
-)
+NOT_MEASURED = "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss|dropout_seed"
 
 
 def arrays(value):
