@@ -27,7 +27,10 @@ OTHER_RESULT = (
     "backprop_softmax_sequences",
 )
 # No arithmetic of their own (allocation, conversion, batching), or measured under another name (LSTM gradients).
-NOT_MEASURED = "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss|dropout_seed"
+NOT_MEASURED = (
+    "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss"
+    "|dropout_seed"
+)
 
 
 def arrays(value):
