@@ -7,15 +7,16 @@ from typing import Any, Optional, Tuple
 import numpy
 
 from ..ops import Ops
-from ._arrays import all_apart, contig, count, fits, flag, outs_of, suffix, target
+from ._arrays import all_apart, contig, count, fits, flag, here, outs_of, suffix, target
 from ._base import CudaOps
+from ._hosts import known
 
 STEM = "attention"
 WARP = 32
 
 
 class CudaAttention(CudaOps):
-    """Attention in float32 and float64. How many weights there are depends on the lengths, so the host reads them."""
+    """Attention in float32 and float64. How many weights there are depends on the lengths, so the host has to know them."""
 
     def attention(self, QKV, lengths, n_heads, *, causal=False, mask=None, keep=True, out=None):
         kind, outs = _kind(self, QKV, mask, causal, keep), outs_of(out, 2)
@@ -72,7 +73,10 @@ def _table(ops: Any, QKV: Any, lengths: Any, n_heads: Any) -> Optional[Tuple[Tup
     """
     if QKV.ndim != 2 or not count(n_heads, 1) or QKV.size == 0 or QKV.shape[1] % (3 * n_heads):
         return None
-    host = numpy.asarray(lengths.get() if type(lengths) is ops.xp.ndarray else lengths)
+    on_device, found = type(lengths) is ops.xp.ndarray, known(lengths)
+    if on_device and not here(ops, lengths):
+        return None
+    host = found.values if found else numpy.asarray(lengths.get() if on_device else lengths)
     if host.ndim != 1 or host.dtype.kind not in "iu" or int(host.min()) < 0 or int(host.sum()) != len(QKV):
         return None
     host = host.astype("int64")
