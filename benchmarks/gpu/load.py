@@ -10,6 +10,7 @@ from .card import use_tests
 # A kernel of each file.
 FIRST: Dict[str, str] = {
     "activations": "relu_f32",
+    "attention": "attention_f32",
     "dropout": "get_dropout_mask",
     "gather": "gather_add_f32_i32",
     "gemm": "add_bias_f32",

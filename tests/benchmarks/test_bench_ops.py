@@ -22,14 +22,16 @@ OTHER_RESULT = (
     "clip_gradient",
     "seq2col nW=1 lengths",
     "adam",
+    "apply_gradients",
+    "attention",
     "lstm",
     "softmax_sequences",
     "backprop_softmax_sequences",
 )
 # No arithmetic of their own (allocation, conversion, batching), or measured under another name (LSTM gradients).
 NOT_MEASURED = (
-    "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss"
-    "|dropout_seed"
+    "backprop_lstm_states|alloc|asarray|reshape|as_contig|to_numpy|cblas|minibatch|multibatch|tile$|insert_into|logloss|"
+    "dropout_seed"
 )
 
 
