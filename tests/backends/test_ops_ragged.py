@@ -116,7 +116,7 @@ def test_bfloat16_kernels(width: int) -> None:
     device.launch("seq2col", "seq2col_bf16", 300, windows, bits(X), starts, 3, 59, width, 1)
     numpy.testing.assert_array_equal(floats(windows), REFERENCE.seq2col(X, 1, lengths=lengths))
     dX = FAKE.empty((59, width), dtype="uint16")
-    device.launch("seq2col", "backprop_seq2col_bf16", 300, dX, windows, starts, 3, 59, width, 1)
+    device.launch("seq2col", "backprop_seq2col_bf16", 300, dX, windows, None, starts, 3, 59, width, 1)
     sums = REFERENCE.backprop_seq2col(floats(windows), 1, lengths=lengths)
     numpy.testing.assert_array_equal(dX.get(), bits(sums).get())
 
