@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Callable, List
 
-import fake_cuda  # noqa: F401 (gives the stand-in its devices)
+import fake_cuda  # noqa: F401, which puts the devices into the stand-in
 import pytest
 from cuda_emulation import build
 from cuda_emulation.device import emulated_device

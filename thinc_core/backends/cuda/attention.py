@@ -16,7 +16,7 @@ WARP = 32
 
 
 class CudaAttention(CudaOps):
-    """Attention in float32 and float64. How many weights there are depends on the lengths, so the host has to know them."""
+    """Attention in float32 and float64. How many weights there are is told by the lengths, on the host."""
 
     def attention(self, QKV, lengths, n_heads, *, causal=False, mask=None, keep=True, out=None):
         kind, outs = _kind(self, QKV, mask, causal, keep), outs_of(out, 2)
