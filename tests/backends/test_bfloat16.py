@@ -11,9 +11,10 @@ from running import REFERENCE, call, copied, drawn, outputs, with_arrays
 
 BFLOAT16 = numpy.dtype(pytest.importorskip("ml_dtypes", reason="NumPy has bfloat16 with ml_dtypes only").bfloat16)
 HALF_ULP = 2.0**-8  # relative, where it is largest
-# Terms are added one by one to what is stored, or a sum of them is; a gradient is stored between two products.
+# Terms are added one by one to what is stored, or a sum of them is; a gradient is stored between two products; weights
+# are stored between a step and their decay.
 SEVERAL = {"scatter_add", "backprop_hash_embed", "backprop_hash_embeds", "update_averages", "gemm", "backprop_affine"}
-SEVERAL |= {"backprop_affine_maxout", "backprop_affine_maxout_layernorm"}
+SEVERAL |= {"backprop_affine_maxout", "backprop_affine_maxout_layernorm", "backprop_sparse_affine", "apply_gradients"}
 SIZES = ((5, 17), (7, 64))
 
 

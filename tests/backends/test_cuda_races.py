@@ -16,10 +16,16 @@ SHARING = [stem for stem in STEMS if sources.sharing_kernels(stem)]
 COMMON = "common.cuh"
 BARRIERS = [(barrier.line, COMMON) for barrier in sources.barriers(SHARING[0], COMMON)]
 BARRIERS += [(barrier.line, f"{stem}.cu") for stem in STEMS for barrier in sources.barriers(stem, f"{stem}.cu")]
+# Whose teams of threads meet so often that a run with threads of the system takes many minutes.
+LONG = {"attention"}
 NOT_NEEDED: Dict[Tuple[str, int], str] = {}  # (file, line): why kernels are right without the barrier there
 
 
-@pytest.mark.parametrize("stem", STEMS)
+def _marked(stem: str, *values: Any) -> Any:
+    return pytest.param(*values, marks=[pytest.mark.slow] if stem in LONG else [])
+
+
+@pytest.mark.parametrize("stem", [_marked(stem, stem) for stem in STEMS])
 def test_threads_do_not_race(stem: str) -> None:
     """Also the threads of different blocks, which run at once."""
     (job,) = races.found([races.Job(stem, str(races.library()), [stem])])
@@ -29,11 +35,14 @@ def test_threads_do_not_race(stem: str) -> None:
     assert undone == [], "kernels with barriers or shared memory that no row of cases.py launches"
 
 
-@pytest.mark.parametrize("line, file", [each for each in BARRIERS if each[::-1] not in NOT_NEEDED], ids=str)
+@pytest.mark.parametrize(
+    "line, file",
+    [_marked(file[: -len(".cu")], line, file) for line, file in BARRIERS if (file, line) not in NOT_NEEDED],
+)
 def test_a_missing_barrier_is_a_race(line: int, file: str) -> None:
     """Of each barrier that is removed, at the lines that it was between, in some file that it is compiled into."""
     seen: List[Any] = []
-    for stem in SHARING if file == COMMON else [file[: -len(".cu")]]:
+    for stem in sorted(set(SHARING) - LONG) if file == COMMON else [file[: -len(".cu")]]:
         barrier = next(each for each in sources.barriers(stem, file) if each.line == line)
         (job,) = races.found([races.Job(stem, str(races.library({stem: barrier.text})), [stem])])
         seen += job.reports
