@@ -25,6 +25,7 @@ from . import build
 NO_RANDOMIZE = 0x0040000  # of personality(2): the sanitizer's shadow memory has to be where it expects it
 FLAGS = ("-fsanitize=thread",)
 DTYPES = ("f32", "none")  # synchronisation is the same for all dtypes
+LONGEST = 300  # seconds; threads that wait for ever are ended
 SIZES = ((200, 130), (3, 1100))  # tiles and sequences enough for a block to come round twice; a row for a block
 REPORT = "WARNING: ThreadSanitizer"
 
@@ -79,7 +80,13 @@ def found(jobs: Sequence[Job]) -> Iterator[Job]:
         for job in jobs:
             command = [sys.executable, "-m", "cuda_emulation.races", str(log), json.dumps(asdict(job))]
             done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, preexec_fn=_fixed_addresses, cwd=build.ROOT
+                command,
+                env=environment,
+                capture_output=True,
+                text=True,
+                preexec_fn=_fixed_addresses,
+                cwd=build.ROOT,
+                timeout=LONGEST,
             )
             if done.returncode:
                 raise RuntimeError(f"{job.name}: status {done.returncode}\n{done.stderr[-3000:]}")
