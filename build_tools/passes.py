@@ -77,10 +77,11 @@ def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
         return [Pass("chosen tests", {}, [*common, *chosen, *arguments])]
     plan = [Pass("whole suite", {}, [*common, *chosen])]
     isas, providers = forced_names()
-    # The other backends compute the same whatever is forced, so only the compiled one is asked again.
+    # The other backends compute the same whatever is forced, so only the compiled one is asked again: each instruction
+    # set with the first provider, each other provider with the first instruction set.
     ops = [*common, OPS, "-k", "not reference and not cupy and not cuda"]
-    plan += [Pass(f"instruction set {name}", {"THINC_CORE_ISA": name}, ops) for name in isas]
-    plan += [Pass(f"BLAS {name}", {"THINC_CORE_BLAS": name}, ops) for name in providers]
+    for isa, provider in [*((isa, providers[0]) for isa in isas), *((isas[0], name) for name in providers[1:])]:
+        plan.append(Pass(f"{isa}, BLAS {provider}", {"THINC_CORE_ISA": isa, "THINC_CORE_BLAS": provider}, ops))
     return plan
 
 
