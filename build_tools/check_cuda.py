@@ -85,29 +85,33 @@ def doubles(cubin: Path) -> Dict[str, int]:
 
 
 class Nvrtc:
-    """The compiler that CuPy has at run time. library: None where there is none."""
+    """The compiler that CuPy has at run time; is_there says whether it was found."""
 
     def __init__(self) -> None:
-        self.library: Optional[ctypes.CDLL] = None
+        self._nvrtc: Optional[ctypes.CDLL] = None
         installed = [path for folder in sys.path for path in Path(folder or ".").glob("nvidia/*/lib/libnvrtc.so.*")]
         for name in [*map(str, installed), "libnvrtc.so"]:
             try:
-                self.library = ctypes.CDLL(name)
+                self._nvrtc = ctypes.CDLL(name)
                 return
             except OSError:
                 continue
 
+    @property
+    def is_there(self) -> bool:
+        return self._nvrtc is not None
+
     def problem(self, text: str, options: Tuple[str, ...]) -> str:
         """What the compiler has against a text, an empty one if nothing."""
-        assert self.library is not None
+        assert self._nvrtc is not None
         program, size = ctypes.c_void_p(), ctypes.c_size_t()
         given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-        self.library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"text", 0, None, None)
-        status = self.library.nvrtcCompileProgram(program, len(options), given)
-        self.library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        self._nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"text", 0, None, None)
+        status = self._nvrtc.nvrtcCompileProgram(program, len(options), given)
+        self._nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
-        self.library.nvrtcGetProgramLog(program, log)
-        self.library.nvrtcDestroyProgram(ctypes.byref(program))
+        self._nvrtc.nvrtcGetProgramLog(program, log)
+        self._nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
         errors = [line for line in log.value.decode().splitlines() if "error" in line]
         return "\n".join(errors) or f"status {status}" if status else ""
 
@@ -117,7 +121,7 @@ def compiled_at_run_time(sources: List[Path]) -> Tuple[int, List[str]]:
     from thinc_core.backends.cuda import _device
 
     nvrtc, found = Nvrtc(), []
-    if nvrtc.library is None:
+    if not nvrtc.is_there:
         return 0, []
     jobs = [(source.stem, dtype) for source in sources for dtype in (*_device.DTYPES, "none")]
     for stem, dtype in jobs:

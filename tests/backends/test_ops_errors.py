@@ -118,6 +118,8 @@ ERRORS = [
     ("backprop_attention", {"dY": f((5, 4), "f"), "QKV": f((5, 12), "f"), "weights": f(13, "f"), "lengths": ints(2, 3), "n_heads": 2}, ValueError, "backprop_attention: weights must have shape (26,); got (13,)"),
     ("rotary", {"X": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2, "D": 3}, ValueError, "rotary: D must be even and X (width 12) hold all heads; got 2 heads of 3"),
     ("backprop_rotary", {"dY": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 4, "D": 4}, ValueError, "backprop_rotary: D must be even and dY (width 12) hold all heads; got 4 heads of 4"),
+    ("rotary", {"X": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 0, "D": 2**70}, ValueError, f"rotary: D must be even and X (width 12) hold all heads; got 0 heads of {2**70}"),
+    ("backprop_rotary", {"dY": f((5, 12), "f"), "lengths": ints(2, 3), "n_heads": 2**70, "D": 0}, ValueError, f"backprop_rotary: D must be even and dY (width 12) hold all heads; got {2**70} heads of 0"),
     ("backprop_softmax", {"Y": f(3, "f"), "dY": f(4, "f")}, ValueError, "backprop_softmax: Y and dY must have the same shape; got (3,) and (4,)"),
     ("softmax_sequences", {"Xs": f((2, 2, 2), "f"), "lengths": ints(2)}, NotImplementedError, "softmax_sequences: Xs must have 2 dimensions; got shape (2, 2, 2)"),
     # Dropout

@@ -28,7 +28,7 @@ cdef object _rotary(ops, str op, X, lengths, n_heads, D, base, inplace, out, bin
     if (
         t < 0 or rows is None or not is_2d(X) or total != dim(X, 0) or not _number(base, &slower)
         or type(n_heads) is not int or type(D) is not int or n_heads < 0 or D < 0 or D % 2
-        or n_heads * D > dim(X, 1) or into < 0 or (into and (not changeable(X) or overlap(X, rows)))
+        or max(n_heads, D, n_heads * D) > dim(X, 1) or into < 0 or (into and (not changeable(X) or overlap(X, rows)))
         or (out is not None and not (_takes(out, into, X) and apart(out, (rows,))))
     ):
         return getattr(Ops, op)(ops, X, lengths, n_heads, D, base=base, inplace=inplace, out=out)

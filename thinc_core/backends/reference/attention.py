@@ -194,7 +194,7 @@ class Attention(Base):
         checks.floats(op, name, X)
         checks.at_least(op, "n_heads", n, 0)
         checks.at_least(op, "D", D, 0)
-        if D % 2 or n * D > X.shape[1]:
+        if D % 2 or max(n, D, n * D) > X.shape[1]:
             got = f"got {n} heads of {D}"
             raise checks.ShapeError(f"{op}: D must be even and {name} (width {X.shape[1]}) hold all heads; {got}")
         host = self._host(op, "lengths", lengths)
