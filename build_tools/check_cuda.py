@@ -29,7 +29,8 @@ FP64 = re.compile(r"D(?:ADD|MUL|FMA|SETP|MNMX)\b|F2F\.F64|F2F\.\w+\.F64|I2F\.F64
 
 def tool(name: str) -> Optional[str]:
     """A program of the CUDA toolkit, beside this Python, on the path or where the toolkit is installed."""
-    places = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/local/cuda/bin"]
+    packages = [str(path) for folder in sys.path for path in Path(folder or ".").glob("nvidia/*/bin")]
+    places = [str(Path(sys.executable).parent), *packages, os.environ.get("PATH", ""), "/usr/local/cuda/bin"]
     return shutil.which(name, path=os.pathsep.join(places))
 
 
@@ -92,6 +93,8 @@ class Nvrtc:
         installed = [path for folder in sys.path for path in Path(folder or ".").glob("nvidia/*/lib/libnvrtc.so.*")]
         for name in [*map(str, installed), "libnvrtc.so"]:
             try:
+                for part in Path(name).parent.glob("libnvrtc-builtins.so.*"):  # which it would look for elsewhere
+                    ctypes.CDLL(str(part), mode=ctypes.RTLD_GLOBAL)
                 self._nvrtc = ctypes.CDLL(name)
                 return
             except OSError:
