@@ -3,7 +3,10 @@
 import copy
 import enum
 import functools
+import importlib.util
 import pathlib
+import pickle
+import sys
 from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union
 
 import catalogue
@@ -12,6 +15,7 @@ import numpy
 import pytest
 
 from thinc_core.config import Config, ConfigValidationError, registry
+from thinc_core.config import file as config_file
 from thinc_core.model import Model
 from thinc_core.types import Floats2d, Generator
 
@@ -390,6 +394,30 @@ def test_config_is_confections():
         assert type(each) is Config
     again = Config().from_bytes(config.to_bytes())
     assert again == config == {"a": {"x": 1, "b": {"y": "1"}}} or again == config
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda Config: Config({"a": {"b": 1}}),
+        lambda Config: Config.merge,
+        lambda Config: type("Mine", (Config,), {})().from_str("[a]\nb = 1"),
+        lambda Config: pickle.dumps(Config()),
+    ],
+    ids=["called", "attribute", "subclass", "pickled"],
+)
+def test_config_takes_its_base_when_it_is_first_used(use, monkeypatch):
+    spec = importlib.util.spec_from_file_location("thinc_core.config.again", config_file.__file__)
+    again = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, again)
+    spec.loader.exec_module(again)
+    Config = again.Config
+    assert not isinstance({}, Config)
+    assert confection.Config not in type.__getattribute__(Config, "__mro__")
+    use(Config)
+    assert Config.__mro__[1:] == confection.Config.__mro__
+    assert Config().from_str("[a]\nb = 1") == {"a": {"b": 1}}
+    assert pickle.loads(pickle.dumps(Config({"a": 1}))) == {"a": 1}
 
 
 def test_from_str_with_overrides_changes_the_object_itself():

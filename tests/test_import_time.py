@@ -35,7 +35,8 @@ def test_import(module):
 def test_building_and_running_a_model():
     run(
         "import numpy\n"
-        "from thinc_core.api import Adam, Model, Ragged, Relu, Softmax, chain, fix_random_seed, with_array\n"
+        "from thinc_core.api import Adam, CategoricalCrossentropy, Config, Model, Ragged, Relu, Softmax, chain\n"
+        "from thinc_core.api import fix_random_seed, registry, with_array\n"
         "model = chain(Relu(4, 3), Softmax(2, 4)).initialize()\n"
         "Y, backprop = model.begin_update(numpy.zeros((2, 3), dtype='f'))\n"
         "backprop(Y)\n"

@@ -8,7 +8,6 @@ import functools
 import gc
 import os
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
 
 from numpy import integer
@@ -313,7 +312,11 @@ def _attrs_fit(node: "Model", saved: Dict[str, bytes]) -> bool:
 
 
 def _as_path(path: Union[FilePath, str]) -> Any:
-    return path if hasattr(path, "open") else Path(os.fspath(path))
+    if hasattr(path, "open"):
+        return path
+    from pathlib import Path
+
+    return Path(os.fspath(path))
 
 
 def write_file(path: Union[FilePath, str], data: bytes) -> None:

@@ -9,7 +9,6 @@ import functools
 import importlib
 import inspect  # noqa: F401
 import os
-import pathlib
 import stat
 import sys
 from contextvars import ContextVar
@@ -114,7 +113,7 @@ _FROM_COMPAT = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("platform", "random", "tempfile", "threading"):
+    if name in ("pathlib", "platform", "random", "tempfile", "threading"):
         # Old code takes these from here; we import them where they are used, as some are slow to import.
         return importlib.import_module(name)
     # Asked for each time: enable_tensorflow() may be called after this module was imported.
@@ -406,6 +405,8 @@ def write_atomically(path: Any, data: bytes) -> None:
 
     path: a pathlib path. Other path-like objects (cloud storage) are opened and written, as they have no rename.
     """
+    import pathlib
+
     if not isinstance(path, pathlib.Path) or (path.exists() and not path.is_file() and not path.is_dir()):
         with path.open("wb") as file_:
             file_.write(data)

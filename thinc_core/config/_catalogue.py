@@ -1,7 +1,7 @@
 """The catalogues behind `registry`, once they are looked into: functions of this process and of installed packages."""
 
 import warnings
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 import catalogue
 
@@ -25,6 +25,9 @@ class LoadedCatalogue(catalogue.Registry):
 
     Looked up in this order: entry points of our group, functions registered in this process, foreign entry points.
     """
+
+    # What imports the module that registers a name of our own, or every such module when called without a name.
+    read: Optional[Callable[..., None]] = None
 
     def __init__(self, namespace: Tuple[str, ...], entry_points: bool = False) -> None:
         super().__init__(namespace, entry_points=entry_points)
@@ -54,8 +57,13 @@ class LoadedCatalogue(catalogue.Registry):
         entry = self._entries(self.entry_point_namespace).get(name)
         return default if entry is None else entry.load()
 
+    def _is_registered(self, name: str) -> bool:
+        if self.read is not None and isinstance(name, str) and not catalogue.check_exists(*self.namespace, name):
+            self.read(name)
+        return catalogue.check_exists(*self.namespace, name)
+
     def __contains__(self, name: str) -> bool:
-        own = name in self._entries(self.entry_point_namespace) or catalogue.check_exists(*self.namespace, name)
+        own = name in self._entries(self.entry_point_namespace) or self._is_registered(name)
         return own or name in self._entries(self._foreign_group)
 
     def get(self, name: str) -> Any:
@@ -63,7 +71,7 @@ class LoadedCatalogue(catalogue.Registry):
         entry = self._entries(self.entry_point_namespace).get(name)
         if entry is not None:
             return entry.load()
-        if isinstance(name, str) and catalogue.check_exists(*self.namespace, name):
+        if isinstance(name, str) and self._is_registered(name):
             return catalogue.REGISTRY[(*self.namespace, name)]
         entry = self._entries(self._foreign_group).get(name)
         if entry is not None:
@@ -72,6 +80,8 @@ class LoadedCatalogue(catalogue.Registry):
 
     def get_all(self) -> Dict[str, Any]:
         """All functions by name. Foreign packages that cannot be imported are left out with a warning."""
+        if self.read is not None:
+            self.read()
         result = {}
         for name, entry in self._entries(self._foreign_group).items():
             try:

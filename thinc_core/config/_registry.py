@@ -13,7 +13,10 @@ NAMESPACE = "thinc_core"
 
 FuncT = TypeVar("FuncT")
 
-# Importing these modules registers our own functions; the first lookup in a catalogue does it.
+_PACKAGE = __package__.rpartition(".")[0]
+
+# Importing these modules registers our own functions; the first lookup in a catalogue does it. A module that has
+# `read_registered` does so name by name.
 _BUILT_IN = {
     "optimizers": "optimizers",
     "schedules": "schedules",
@@ -22,6 +25,10 @@ _BUILT_IN = {
     "initializers": "initializers",
     "ops": "backends",
 }
+
+
+def _is_ours(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith(f"{_PACKAGE}.")
 
 
 class Catalogue:
@@ -43,6 +50,8 @@ class Catalogue:
         """The same as calling the catalogue."""
 
         def add(function: FuncT) -> FuncT:
+            if _is_ours(function) and not _is_ours(self._queue.get(name, function)):
+                return function  # our modules are read when they are needed, so perhaps after what replaces them
             # No lock: this runs while a module is imported, and _load imports modules under its lock. Queueing first
             # and looking for the real one second loses nothing, as _load does both the other way round.
             self._queue[name] = function
@@ -68,7 +77,8 @@ class Catalogue:
     def _import_our_own(self) -> None:
         if self._name in _BUILT_IN:
             for name in _BUILT_IN[self._name].split():
-                module = importlib.import_module(f"{__package__.rpartition('.')[0]}.{name}")
+                module = importlib.import_module(f"{_PACKAGE}.{name}")
+                self._real.read = getattr(module, "read_registered", None)
             if self._name == "ops":
                 self._register_backends(module)
 

@@ -1,16 +1,57 @@
 """Config: a nested dict that is read from and written to config files. The file format is confection's."""
 
-import configparser
-import re
-from typing import Any, Dict, List
+from __future__ import annotations
 
-import confection
-from confection import ConfigValidationError
+import re
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+
+if TYPE_CHECKING:
+    from configparser import Error
+
+    from confection import Config as Base
+    from confection import ConfigValidationError
 
 _HEADER = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
 
 
-class Config(confection.Config):
+class _Deferred(type):
+    """Type of Config until it is first used; then it becomes a subclass of confection's.
+
+    That brings in pydantic, which takes longer than all of ours; most scripts that import Config only name it.
+    """
+
+    def __new__(mcs, name: str, bases: Tuple[type, ...], namespace: Dict[str, Any]) -> type:
+        deferred = [base for base in bases if isinstance(base, _Deferred)]
+        for base in deferred:
+            _complete(base)
+        return _Used(name, bases, namespace) if deferred else super().__new__(mcs, name, bases, namespace)
+
+    def __getattribute__(cls, name: str) -> Any:
+        return getattr(_complete(cls), name)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return _complete(cls)(*args, **kwargs)
+
+
+class _Used(type):
+    """Type of Config and its subclasses from then on: `type` in all but name, which Python does not let it become."""
+
+
+def _complete(cls: Any) -> Any:
+    import confection
+
+    if type(cls) is _Deferred:
+        type.__setattr__(cls, "__bases__", (confection.Config,))
+        type.__setattr__(cls, "__class__", _Used)
+    return cls
+
+
+if not TYPE_CHECKING:
+    # A class written in Python, as confection's is: bases can only be exchanged between classes of one layout.
+    Base = type("Base", (dict,), {})
+
+
+class Config(Base, metaclass=_Deferred):
     """A config file as a dict of sections. confection's, with errors that tell the line and any order of sections."""
 
     def from_str(
@@ -20,13 +61,15 @@ class Config(confection.Config):
         interpolate: bool = True,
         overrides: Dict[str, Any] = {},  # noqa: B006
         schema: Any = None,
-    ) -> "Config":
+    ) -> Config:
         """Replace the content by what the text says. RETURNS: self.
 
         interpolate: replace variables such as ${section.key}.
         overrides: {"section.key": value}; the section has to exist.
         RAISES: ConfigValidationError naming the section, key or line that is wrong.
         """
+        import configparser
+
         try:
             parsed = super().from_str(_parents_first(text), interpolate=interpolate, overrides=overrides, schema=schema)
         except configparser.Error as error:
@@ -56,8 +99,12 @@ def _parents_first(text: str) -> str:
     return text[: starts[0]] + "".join(block if block.endswith("\n") else block + "\n" for _, block in ordered)
 
 
-def _readable(error: configparser.Error, text: str) -> ConfigValidationError:
+def _readable(error: Error, text: str) -> ConfigValidationError:
     """The error of the underlying parser as a ConfigValidationError with path and line."""
+    import configparser
+
+    from confection import ConfigValidationError
+
     section, option = getattr(error, "section", None), getattr(error, "option", None)
     line = getattr(error, "lineno", None) or _line_of(text, section, option)
     if isinstance(error, configparser.DuplicateSectionError):

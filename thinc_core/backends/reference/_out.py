@@ -7,7 +7,6 @@ cannot (another layout, memory that an argument has a part of) comes here too, s
 from __future__ import annotations
 
 import functools
-import inspect
 from typing import Any, Callable, Dict, Tuple, TypeVar
 
 from .. import checks
@@ -28,7 +27,7 @@ def takes_out(*, like: str = "", changes: Tuple[str, ...] = ()) -> Callable[[F],
     def decorate(body: F) -> F:
         method: Any = into_out(body, like, changes)
         parts = (body.__doc__ or "").partition("        RETURNS:")  # a docstring may have been stripped (-OO)
-        text = SEVERAL if "Tuple" in str(inspect.signature(body).return_annotation) else ONE
+        text = SEVERAL if "Tuple" in str(body.__annotations__["return"]) else ONE
         method.__doc__ = f"{parts[0]}        {text}\n{parts[1]}{parts[2]}" if parts[0] else None
         method.into_out = functools.partial(into_out, like=like, changes=changes)  # for a backend's version of the body
         return method
@@ -38,7 +37,7 @@ def takes_out(*, like: str = "", changes: Tuple[str, ...] = ()) -> Callable[[F],
 
 def into_out(body: Callable[..., Any], like: str, changes: Tuple[str, ...]) -> Any:
     """A method that hands everything but out to the body, and writes what that returns into out."""
-    op, parameters = body.__name__, list(inspect.signature(body).parameters)[1:]
+    op, parameters = body.__name__, _parameters(body)
 
     @functools.wraps(body)
     def method(self: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -48,6 +47,13 @@ def into_out(body: Callable[..., Any], like: str, changes: Tuple[str, ...]) -> A
         return _written(self, op, out, body(self, *args, **kwargs))
 
     return method
+
+
+def _parameters(body: Any) -> Tuple[str, ...]:
+    """Names of what may be given by position, but self; inspect.signature would take 30 us."""
+    while hasattr(body, "__wrapped__"):
+        body = body.__wrapped__
+    return body.__code__.co_varnames[1 : body.__code__.co_argcount]
 
 
 def _check_early(ops: Any, op: str, given: Dict[str, Any], out: Any, like: str, changes: Tuple[str, ...]) -> None:
