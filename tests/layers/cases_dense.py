@@ -25,7 +25,7 @@ from thinc_core.layers import (
     chain,
     with_array,
 )
-from thinc_core.layers._gradients import check_array, check_shape
+from thinc_core.layers._checks import check_array, check_shape
 from thinc_core.model import Model
 
 from .case import NI, NO, Case, dense_case, plain_case

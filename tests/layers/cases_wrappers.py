@@ -27,7 +27,7 @@ from thinc_core.layers import (
     with_nvtx_range,
     with_reshape,
 )
-from thinc_core.layers._gradients import check_shape
+from thinc_core.layers._checks import check_shape
 from thinc_core.layers.resizable import resize_linear_weighted
 from thinc_core.model import Model
 

@@ -151,6 +151,20 @@ def test_predict_equals_forward(case, kind):
 
 
 @pytest.mark.parametrize("case, kind", EACH_KIND)
+def test_without_the_gradient_of_the_input(case, kind):
+    """The callback returns nothing; parameters get what they get with it."""
+    model, other = build(case, dtype="float32"), build(case, dtype="float32")
+    X = sample(case, kind, model.ops, "float32")
+    Y, backprop = model.begin_update(X, needs_dX=False)
+    dY = noise(Y, numpy.random.RandomState(2))
+    assert backprop(dY) is None
+    other.begin_update(X)[1](dY)
+    for (_, gradient), (_, expected) in zip(gradients(model).items(), gradients(other).items()):
+        numpy.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+    assert list(gradients(model)) == list(gradients(other))
+
+
+@pytest.mark.parametrize("case, kind", EACH_KIND)
 def test_arguments_stay_as_they_are(case, kind):
     model = build(case, dtype="float32")
     X = sample(case, kind, model.ops, "float32")

@@ -6,7 +6,8 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._gradients import accumulate, check_gradient
+from ._checks import check_gradient
+from ._gradients import backprop_dense
 from ._widths import as_wide, sample_width, set_from_samples
 from .chain import chain
 from .dropout import Dropout
@@ -83,10 +84,10 @@ def activate(
     X = as_wide(X, W)
     Y, Z = ops.affine_activation(X, W, b, activation, keep=is_train)
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
         check_gradient(model.name, dY, Y)
         before = ops.affine(X, W, b) if Z is None else Z
         dZ = getattr(ops, f"backprop_{activation}")(dY, before, *((Y,) if takes_Y else ()))
-        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+        return backprop_dense(model, dZ, X, W, needs_dX)
 
     return Y, backprop

@@ -3,26 +3,15 @@
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
 _normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
 
-What a layer can take part in is marked on its forward function, and holds for that function only: one that wraps it,
-and copies its attributes as functools.wraps does, does something else.
+What a layer can take part in is marked on its forward function.
 """
 
-from typing import Any, Callable, Tuple, TypeVar
+from typing import Any, Callable, Tuple
 
+from .._marks import ForwardT, mark, marked
 from ..errors import add_node_to_error
 from ..model import Model
 from ._sequence import add_up
-
-ForwardT = TypeVar("ForwardT", bound=Callable[..., Any])
-
-
-def _mark(forward: Any, key: str, value: Any) -> None:
-    setattr(forward, key, (value, forward))
-
-
-def _marked(forward: Any, key: str) -> Any:
-    value, owner = getattr(forward, key, (None, None))
-    return value if owner is forward else None
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
@@ -30,30 +19,30 @@ def part(name: str) -> Callable[[ForwardT], ForwardT]:
     "hash table", "maxout", "layernorm" or "dropout"."""
 
     def decorate(forward: ForwardT) -> ForwardT:
-        _mark(forward, "fused_part", name)
+        mark(forward, "fused_part", name)
         return forward
 
     return decorate
 
 
 def is_part(layer: Model, *names: str) -> bool:
-    return _marked(layer._func, "fused_part") in names
+    return marked(layer._func, "fused_part") in names
 
 
 def adds(forward: Callable[..., Any], plus: Callable[..., Any]) -> None:
     """Say that plus(layer, X, is_train, added) gives added + layer(X) in one pass, for layers with this function."""
-    _mark(forward, "plus", plus)
+    mark(forward, "plus", plus)
 
 
 def adds_to_gradient(forward: ForwardT) -> ForwardT:
     """Say that the backprop of this forward function takes a second array, to add to the gradient that it returns."""
-    _mark(forward, "adds_gradient", True)
+    mark(forward, "adds_gradient", True)
     return forward
 
 
 def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
     """added + layer(X), and the backprop of the layer. Neither array is written to."""
-    plus = _marked(layer._func, "plus")
+    plus = marked(layer._func, "plus")
     try:
         if plus is not None:
             return plus(layer, X, is_train, added)
@@ -67,7 +56,7 @@ def run_plus(layer: Any, X: Any, is_train: bool, added: Any) -> Tuple[Any, Calla
 
 def backprop_plus(layer: Any, backprop: Callable, dY: Any, added: Any) -> Any:
     """added + what the backprop of the layer returns."""
-    if _marked(layer._func, "adds_gradient"):
+    if marked(layer._func, "adds_gradient"):
         return backprop(dY, added)
     return add_up([added, backprop(dY)])
 

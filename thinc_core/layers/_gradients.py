@@ -1,11 +1,13 @@
-"""What layers share in their backward pass: where gradients of parameters go, checks, masks, the identity."""
+"""What layers share in their backward pass: where gradients of parameters go, callbacks of children, masks."""
 
+from functools import partial
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from ..errors import KindError, add_node_to_error
+from .._marks import backprop_without_dX
+from ..errors import add_node_to_error
 from ..model import Model
 from ..types import Floats1d, Floats2d
-from ..util import get_width
+from ._checks import check_shape
 
 
 def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -> Any:
@@ -37,6 +39,22 @@ def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...]
         _tell_proxy(model, name, buffer)
 
 
+def backprop_dense(model: Model, dZ: Floats2d, X: Floats2d, W: Floats2d, needs_dX: bool) -> Any:
+    """The backward pass of X @ W.T + b: dX if it is needed, else None; the gradients of W and b are added."""
+    ops: Any = model.ops
+    if needs_dX:
+        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+    check_shape(model, dZ, (X.shape[0], W.shape[0]))
+    accumulate(model, partial(add_products, ops), (dZ, X), "W", "b")
+    return None
+
+
+def add_products(ops: Any, dZ: Any, X: Any, dW: Any, db: Any) -> None:
+    """Add what a dense layer's weights, of any shape, get from dZ: (B, all outputs)."""
+    ops.gemm(dZ, X, out=dW.reshape(dZ.shape[1], X.shape[1]), trans1=True, accumulate=True)
+    db += dZ.sum(axis=0).reshape(db.shape)
+
+
 def _buffer(model: Model, name: str) -> Any:
     if not model.has_grad_proxy:
         return model.grad_buffer(name)
@@ -47,53 +65,6 @@ def _buffer(model: Model, name: str) -> Any:
 def _tell_proxy(model: Model, name: str, buffer: Any) -> None:
     if model.has_grad_proxy:
         model.inc_grad(name, buffer)
-
-
-def check_items(model: Model, X: Any, what: str, name: str = "X", count: Optional[int] = None) -> None:
-    """RAISES: KindError unless X is a list or tuple, of so many items; what: the words for what it must be."""
-    if not isinstance(X, (list, tuple)):
-        raise KindError(f"{model.name}: {name} must be {what}; got {type(X).__name__}")
-    if count is not None and len(X) != count:
-        raise KindError(f"{model.name}: {name} must be {what}; got a {type(X).__name__} of {len(X)}")
-
-
-def check_array(model: Model, X: Any) -> None:
-    """RAISES: KindError unless X is an array."""
-    if not hasattr(X, "shape"):
-        raise KindError(f"{model.name}: X must be an array; got {type(X).__name__}")
-
-
-def check_gradient(layer: str, dY: Any, Y: Any) -> None:
-    """RAISES: ValueError when an incoming gradient differs from the output in shape or dtype."""
-    if dY.shape != Y.shape:
-        raise ValueError(f"{layer}: dY must have the shape of the output {Y.shape}; got {dY.shape}")
-    if dY.dtype != Y.dtype:
-        raise ValueError(f"{layer}: dY must have the dtype of the output {Y.dtype}; got {dY.dtype}")
-
-
-def check_shape(model: Model, dY: Any, shape: Tuple[int, ...]) -> None:
-    """RAISES: ValueError when an incoming gradient has another shape than the output, unless both have no elements."""
-    if dY.shape != shape and (dY.size or 0 not in shape):
-        raise ValueError(f"{model.name}: dY must have the shape of the output {tuple(shape)}; got {tuple(dY.shape)}")
-
-
-def check_lengths(model: Model, dYs: Any, lengths: List[int]) -> None:
-    """RAISES: ValueError when the arrays of a list have other lengths than those of the output."""
-    found = [dY.shape[0] for dY in dYs]
-    if found != lengths:
-        raise ValueError(f"{model.name}: dY must be arrays of the lengths {lengths}, as the output is; got {found}")
-
-
-def check_width(model: Model, dY: Any, width: int) -> None:
-    """RAISES: ValueError when a gradient that has rows is not as wide as the output."""
-    found = get_width(dY)
-    if found != width and _has_rows(dY):
-        raise ValueError(f"{model.name}: dY must have width {width}, as the output has; got {found}")
-
-
-def _has_rows(X: Any) -> bool:
-    data = X if hasattr(X, "shape") or isinstance(X, (list, tuple)) else X.data
-    return any(len(item) for item in data) if isinstance(data, (list, tuple)) else bool(data.size)
 
 
 def backprop_each(
@@ -126,6 +97,11 @@ def backprop_child(model: Model, callback: Callable, *dY: Any) -> Any:
         for node in (*model._layers[:1], model):
             add_node_to_error(error, node)
         raise
+
+
+def backprop_child_without_dX(model: Model, callback: Callable, dY: Any) -> None:
+    """backprop_child for a gradient that nobody asks for."""
+    backprop_child(model, partial(backprop_without_dX, model._layers[0], callback), dY)
 
 
 def identity(dY: Any) -> Any:

@@ -2,12 +2,14 @@
 GPU's registers, still hold them, and no mask is stored.
 """
 
+from functools import partial
 from typing import Any, Callable, Optional, Sequence, Tuple
 
+from .._marks import skips_dX
 from ..model import Model
 from ..types import Floats2d
 from ._fusion import adds, is_part
-from ._gradients import accumulate_in
+from ._gradients import accumulate_in, add_products
 from ._sequence import add_up
 from ._widths import as_wide
 from .dropout import draw
@@ -35,12 +37,22 @@ class NormalizedMaxout:
         drop = draw(step.dropout, is_train)
         Y, *kept = ops.affine_maxout_layernorm(*args, 1e-8, is_train, *drop, plus)
 
-        def backprop(dY: Floats2d) -> Floats2d:
+        def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
             state = kept if is_train else ops.affine_maxout_layernorm(*args)[1:]
             owners = ((mixer, "W"), (mixer, "b"), (norm, "G"), (norm, "b"))
-            return accumulate_in(owners, ops.backprop_affine_maxout_layernorm, (dY, *state, X, W, G), *drop)
+            op = ops.backprop_affine_maxout_layernorm if needs_dX else partial(_add_gradients, ops)
+            return accumulate_in(owners, op, (dY, *state, X, W, G), *drop)
 
         return Y, backprop
+
+
+def _add_gradients(
+    ops: Any, dY: Any, best: Any, which: Any, mu: Any, rstd: Any, X: Any, W: Any, G: Any, *buffers: Any
+) -> None:
+    """What ops.backprop_affine_maxout_layernorm adds to gradients, without the dX that it returns."""
+    dW, db, dG, dshift, drop, seed = buffers
+    d_best = ops.backprop_layernorm(ops.dropout(dY, drop, seed), best, G, mu, rstd, dG, dshift)
+    add_products(ops, ops.backprop_maxout(d_best, which, W.shape[1]).reshape(len(X), -1), X, dW, db)
 
 
 def _with_plus(step: NormalizedMaxout, X: Floats2d, is_train: bool, plus: Floats2d) -> Tuple[Floats2d, Callable]:
@@ -49,6 +61,7 @@ def _with_plus(step: NormalizedMaxout, X: Floats2d, is_train: bool, plus: Floats
     return Y if fits else add_up([plus, Y]), backprop
 
 
+skips_dX(NormalizedMaxout._func)
 adds(NormalizedMaxout._func, _with_plus)
 
 

@@ -10,7 +10,8 @@ from ..backends import Ops, checks
 from ..errors import KindError
 from ..model import Model
 from ..types import ArrayXd, Padded, Ragged
-from ._gradients import backprop_each, check_shape
+from ._checks import check_shape
+from ._gradients import backprop_each
 from ._widths import on_device
 
 

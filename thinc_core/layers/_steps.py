@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, Callable, List, Sequence, Tuple
 
+from .._marks import backprop_without_dX
 from ..errors import add_node_to_error
 from ..model import Model
 from ._fusion import backprop_plus, is_part, run_plus
@@ -13,13 +14,13 @@ from .concatenate import forward as concatenate_forward
 
 
 def run_in_turn(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
-    """added + the output of the chain, where None adds nothing, and the backprop(dY, plus=None), which adds to dX."""
+    """added + the output of the chain, where None adds nothing; backprop(dY, plus=None, needs_dX=True): plus + dX."""
     if is_train:
         return _run_keeping(model, X, True, added)
     Y = _run_forgetting(model, X, added)
 
-    def backprop(dY: Any, plus: Any = None) -> Any:
-        return _run_keeping(model, X, False, None)[1](dY, plus)
+    def backprop(dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
+        return _run_keeping(model, X, False, None)[1](dY, plus, needs_dX)
 
     return Y, backprop
 
@@ -62,7 +63,9 @@ def _run_keeping(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any,
     return X, partial(_backprop, model, steps, callbacks)
 
 
-def _backprop(model: Model, steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any, plus: Any = None) -> Any:
+def _backprop(
+    model: Model, steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any, plus: Any = None, needs_dX: bool = True
+) -> Any:
     callback: Any = None
     try:
         for callback in callbacks[:0:-1]:
@@ -70,6 +73,8 @@ def _backprop(model: Model, steps: Sequence[Any], callbacks: Sequence[Callable],
         if not callbacks:
             return dY if plus is None else add_up([plus, dY])
         callback = callbacks[0]
+        if not needs_dX:
+            return backprop_without_dX(steps[0], callback, dY)
         return callback(dY) if plus is None else backprop_plus(steps[0], callback, dY, plus)
     except Exception as error:
         index = callbacks.index(callback)

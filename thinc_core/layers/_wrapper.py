@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..model import Model
 from ..types import Padded, Ragged
 from ..util import partial
-from ._gradients import backprop_child
+from ._gradients import backprop_child, backprop_child_without_dX
 from ._sequence import array_of, combine, lengths_of
 from ._widths import hand_down
 
@@ -23,22 +23,29 @@ def run_converted(
     inner_X, restore = convert(model, X)
     if restore is unchanged:
         Y, callback = run(layer, X, is_train)
-        return Y, functools.partial(backprop_child, model, callback)
+        return Y, functools.partial(_backprop_unchanged, model, callback)
     inner_X = _with_width(inner_X, layer.maybe_get_dim("nI"))
     inner_Y, callback = run(layer, inner_X, is_train)
     width = _width_if_empty(inner_Y)
 
-    def backprop(dY: Any) -> Any:
+    def backprop(dY: Any, needs_dX: bool = True) -> Any:
         sizes = _sizes(X)
         if sizes is not None and _sizes(dY) != sizes:
             found = f"as long as the output, {sizes}; got {_sizes(dY) or type(dY).__name__}"
             raise ValueError(f"{model.name}: dY must be sequences {found}")
-        dX = restore(backprop_child(model, callback, _with_width(convert(model, dY)[0], width)))
+        inner_dY = _with_width(convert(model, dY)[0], width)
+        if not needs_dX:
+            return backprop_child_without_dX(model, callback, inner_dY)
+        dX = restore(backprop_child(model, callback, inner_dY))
         if isinstance(X, Ragged) and dX.data_shape != X.data_shape:
             return Ragged(dX.data.reshape(X.dataXd.shape), X.lengths)
         return dX
 
     return restore(inner_Y), backprop
+
+
+def _backprop_unchanged(model: Model, callback: Callable, dY: Any, needs_dX: bool = True) -> Any:
+    return (backprop_child if needs_dX else backprop_child_without_dX)(model, callback, dY)
 
 
 def init_converted(convert: Convert, model: Model, X: Any = None, Y: Any = None) -> None:

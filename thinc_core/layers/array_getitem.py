@@ -5,8 +5,8 @@ from typing import Any, Callable, Sequence, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, FloatsXd, IntsXd
+from ._checks import check_array, check_shape
 from ._fusion import part
-from ._gradients import check_array, check_shape
 
 AxisIndex = Union[int, slice, Sequence[int]]
 Index = Union[AxisIndex, Tuple[AxisIndex, ...]]

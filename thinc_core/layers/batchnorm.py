@@ -5,7 +5,8 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
-from ._gradients import accumulate, check_gradient
+from ._checks import check_gradient
+from ._gradients import accumulate
 from ._widths import float_rows, set_one_width
 
 

@@ -5,7 +5,8 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d
-from ._gradients import accumulate, check_gradient, check_items
+from ._checks import check_gradient, check_items
+from ._gradients import accumulate
 from ._widths import float_rows, sample_width
 
 InT = Tuple[Floats2d, Floats2d]

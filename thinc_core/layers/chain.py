@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, Tuple, TypeVar
 
+from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ._fusion import adds, adds_to_gradient, part
@@ -30,6 +31,7 @@ def chain(layer1: Model[InT, Any], layer2: Model[Any, Any], *layers: Model[Any, 
 
 @part("chain")
 @adds_to_gradient
+@skips_dX
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
     return run_in_turn(model, X, is_train, None)
 

@@ -1,13 +1,14 @@
 """ClippedLinear: dense layer followed by a line that is cut off below and above."""
 
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
-from ._gradients import accumulate
+from ._gradients import backprop_dense
 from ._widths import as_wide
 
 LINE = ("slope", "offset", "min_val", "max_val")  # attributes, and arguments of the op
@@ -38,6 +39,7 @@ def ClippedLinear(
     return dense("clipped_linear", forward, nO, nI, init_W, init_b, dropout, normalize, attrs=attrs)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")
     line = {name: model.attrs[name] for name in LINE}
@@ -45,8 +47,8 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
     Z = ops.affine(X, W, b)
     Y = ops.clipped_linear(Z, **line, inplace=not is_train)
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
         before = Z if is_train else ops.affine(X, W, b)
-        return accumulate(model, ops.backprop_affine, (ops.backprop_clipped_linear(dY, before, **line), X, W), "W", "b")
+        return backprop_dense(model, ops.backprop_clipped_linear(dY, before, **line), X, W, needs_dX)
 
     return Y, backprop

@@ -6,7 +6,8 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
-from ._gradients import backprop_each, check_width
+from ._checks import check_width
+from ._gradients import backprop_each
 from ._hash_tables import forward_hashed, hash_tables
 from ._sequence import add_up, columns, combine
 from ._widths import sample_width, width_of_all

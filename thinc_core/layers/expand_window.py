@@ -5,8 +5,8 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._checks import check_array, check_shape
 from ._fusion import adds_to_gradient
-from ._gradients import check_array, check_shape
 from ._sequence import add_up, array_of
 
 InT = TypeVar("InT", Floats2d, Ragged)

@@ -2,6 +2,7 @@
 
 from typing import Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import he_normal_init
 from ..model import Model
@@ -28,5 +29,6 @@ def Gelu(
     return dense("gelu", forward, nO, nI, init_W or he_normal_init, init_b, dropout, normalize)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     return activate(model, X, is_train, "gelu")

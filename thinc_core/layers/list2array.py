@@ -5,7 +5,7 @@ from typing import Callable, List, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import Array2d
-from ._gradients import check_items, check_shape
+from ._checks import check_items, check_shape
 from ._sequence import lengths_of
 from ._widths import keeps_width
 

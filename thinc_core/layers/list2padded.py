@@ -5,7 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
-from ._gradients import check_items, check_shape
+from ._checks import check_items, check_shape
 from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=List2d)

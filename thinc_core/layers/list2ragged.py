@@ -5,7 +5,7 @@ from typing import Callable, List, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
-from ._gradients import check_items, check_shape
+from ._checks import check_items, check_shape
 from ._sequence import lengths_of, to_ragged
 from ._widths import keeps_width
 

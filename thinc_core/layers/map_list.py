@@ -4,7 +4,8 @@ from typing import Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_each, check_items
+from ._checks import check_items
+from ._gradients import backprop_each
 from ._widths import width_of_child
 
 InT = TypeVar("InT")

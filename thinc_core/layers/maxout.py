@@ -1,14 +1,16 @@
 """Maxout: dense layer whose outputs are each the largest of several linear pieces."""
 
-from typing import Callable, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
 from ._fusion import part
-from ._gradients import accumulate
+from ._gradients import accumulate, add_products
 from ._widths import as_wide
 
 
@@ -34,12 +36,16 @@ def Maxout(
 
 
 @part("maxout")
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
     X = as_wide(X, W)
     Y, which = ops.affine_maxout(X, W, model.get_param("b"))
 
-    def backprop(dY: Floats2d) -> Floats2d:
-        return accumulate(model, ops.backprop_affine_maxout, (dY, which, X, W), "W", "b")
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
+        if needs_dX:
+            return accumulate(model, ops.backprop_affine_maxout, (dY, which, X, W), "W", "b")
+        dZ = ops.backprop_maxout(dY, which, W.shape[1])
+        return accumulate(model, partial(add_products, ops), (dZ.reshape(len(X), -1), X), "W", "b")
 
     return Y, backprop

@@ -3,12 +3,14 @@
 from itertools import accumulate as running_sum
 from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
+from ._checks import check_gradient
 from ._dense import init as init_dense
-from ._gradients import accumulate, check_gradient
+from ._gradients import backprop_dense
 from ._widths import as_wide
 
 
@@ -32,18 +34,20 @@ def MultiSoftmax_v2(nOs: Tuple[int, ...], nI: Optional[int] = None) -> Model[Flo
     return _layer(forward_v2, nOs, nI)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
     X = as_wide(X, W)
     Y = ops.affine(X, W, model.get_param("b"))
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
         check_gradient("multisoftmax", dY, Y)
-        return accumulate(model, ops.backprop_affine, (dY, X, W), "W", "b")
+        return backprop_dense(model, dY, X, W, needs_dX)
 
     return Y, backprop
 
 
+@skips_dX
 def forward_v2(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     Y: Any
     Y, backprop = forward(model, X, is_train)

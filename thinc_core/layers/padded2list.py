@@ -5,7 +5,7 @@ from typing import Any, Callable, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
-from ._gradients import check_lengths, check_shape
+from ._checks import check_lengths, check_shape
 from ._sequence import lengths_of, pad_like
 from ._widths import keeps_width
 

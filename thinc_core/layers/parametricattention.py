@@ -6,7 +6,8 @@ from ..config import registry
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import Ragged
-from ._gradients import accumulate, check_gradient
+from ._checks import check_gradient
+from ._gradients import accumulate
 from ._sequence import lengths_and_shape
 from ._widths import float_rows, sample_width
 

@@ -5,7 +5,7 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
-from ._gradients import check_gradient
+from ._checks import check_gradient
 from ._sequence import array_of, lengths_and_shape
 from ._widths import float_rows
 from .noop import noop

@@ -5,7 +5,7 @@ from typing import Callable, Tuple, cast
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
-from ._gradients import check_gradient
+from ._checks import check_gradient
 from ._sequence import lengths_and_shape, rows_like
 from ._widths import keeps_width
 

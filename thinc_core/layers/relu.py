@@ -1,13 +1,14 @@
 """Relu: dense layer followed by the rectified linear unit."""
 
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
 from ._dense import dense
-from ._gradients import accumulate
+from ._gradients import backprop_dense
 from ._widths import as_wide
 
 
@@ -29,12 +30,13 @@ def Relu(
     return dense("relu", forward, nO, nI, init_W or glorot_uniform_init, init_b, dropout, normalize)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")
     X = as_wide(X, W)
     Y = ops.affine_relu(X, W, model.get_param("b"))
 
-    def backprop(dY: Floats2d) -> Floats2d:
-        return accumulate(model, ops.backprop_affine, (ops.backprop_relu(dY, Y), X, W), "W", "b")
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
+        return backprop_dense(model, ops.backprop_relu(dY, Y), X, W, needs_dX)
 
     return Y, backprop

@@ -1,13 +1,15 @@
 """Softmax: dense layer followed by a softmax over its outputs."""
 
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
+from ._checks import check_gradient
 from ._dense import dense
-from ._gradients import accumulate, check_gradient
+from ._gradients import backprop_dense
 from ._widths import as_wide
 
 NORMALIZE_ATTR = "softmax_normalize"
@@ -48,6 +50,7 @@ def Softmax_v2(
     return dense("softmax", forward, nO, nI, init_W or zero_init, init_b, attrs=attrs, lenient=True)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, temperature = model.ops, model.get_param("W"), model.attrs[TEMPERATURE_ATTR]
     validate_temperature(temperature)
@@ -56,10 +59,10 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
         return ops.affine(X, W, model.get_param("b")), _no_backprop
     Y = ops.affine_softmax(X, W, model.get_param("b"), temperature)
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
         check_gradient("softmax", dY, Y)
         dZ = dY / temperature if temperature != 1.0 else dY
-        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+        return backprop_dense(model, dZ, X, W, needs_dX)
 
     return Y, backprop
 

@@ -5,7 +5,7 @@ from typing import Callable, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
-from ._gradients import check_gradient
+from ._checks import check_gradient
 from ._widths import keeps_width
 
 

@@ -6,7 +6,8 @@ from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
-from ._gradients import accumulate, check_gradient, check_items
+from ._checks import check_gradient, check_items
+from ._gradients import accumulate
 from ._widths import on_device, sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]

@@ -2,13 +2,15 @@
 
 from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
+from ._checks import check_gradient
 from ._dense import init_stacked
-from ._gradients import accumulate, check_gradient
+from ._gradients import backprop_dense
 from ._widths import as_wide
 
 
@@ -29,6 +31,7 @@ def SwiGLU(
     return Model("swiglu", forward, init=init, dims={"nO": nO, "nI": nI}, params={"W": None, "b": None})
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops: Any = model.ops
     W, nO = model.get_param("W"), model.get_dim("nO")
@@ -38,11 +41,11 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
     swish = ops.swish(gate)
     Y: Any = swish * value
 
-    def backprop(dY: Any) -> Floats2d:
+    def backprop(dY: Any, needs_dX: bool = True) -> Any:
         check_gradient(model.name, dY, Y)
         dZ = ops.alloc(Z.shape, dtype=Z.dtype, zeros=False)
         dZ[:, :nO] = ops.backprop_swish(dY * value, gate, swish)
         dZ[:, nO:] = dY * swish
-        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+        return backprop_dense(model, dZ, X, W, needs_dX)
 
     return Y, backprop

@@ -8,7 +8,8 @@ from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ints2d
-from ._gradients import backprop_child, check_shape
+from ._checks import check_shape
+from ._gradients import backprop_child
 from ._widths import width_of_child
 from ._wrapper import init_child
 

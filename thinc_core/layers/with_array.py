@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
@@ -23,6 +24,7 @@ def with_array(layer: Model[ArrayXd, ArrayXd], pad: int = 0) -> Model[SeqT, SeqT
 
 
 @width_of_child
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

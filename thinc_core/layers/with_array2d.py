@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d, List2d, Padded, Ragged
@@ -23,6 +24,7 @@ def with_array2d(layer: Model[Array2d, Array2d], pad: int = 0) -> Model[SeqT, Se
 
 
 @width_of_child
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

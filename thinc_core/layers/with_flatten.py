@@ -5,7 +5,8 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd
-from ._gradients import backprop_child, check_items, check_lengths
+from ._checks import check_items, check_lengths
+from ._gradients import backprop_child
 from ._sequence import flat_items, nested
 from ._widths import width_of_child
 

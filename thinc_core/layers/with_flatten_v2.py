@@ -4,7 +4,8 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_child, check_items
+from ._checks import check_items
+from ._gradients import backprop_child
 from ._sequence import flat_items, nested
 from ._widths import width_of_child
 

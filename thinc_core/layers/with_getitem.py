@@ -4,7 +4,8 @@ from typing import Any, Callable, Optional, Tuple
 
 from ..config import registry
 from ..model import Model
-from ._gradients import backprop_child, check_items
+from ._checks import check_items
+from ._gradients import backprop_child
 
 
 @registry.layers("with_getitem.v1")

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded, Ragged
@@ -19,6 +20,7 @@ def with_list(layer: Model[List2d, List2d]) -> Model[SeqT, SeqT]:
 
 
 @width_of_child
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..config import registry
 from ..errors import KindError
 from ..model import Model
@@ -23,6 +24,7 @@ def with_padded(layer: Model[Padded, Padded]) -> Model[SeqT, SeqT]:
 
 
 @width_of_child
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, Ints1d, ListXd, Padded, Ragged
@@ -21,6 +22,7 @@ def with_ragged(layer: Model[Ragged, Ragged]) -> Model[SeqT, SeqT]:
 
 
 @width_of_child
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xseq: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     return run_converted(_convert, model, Xseq, is_train)
 

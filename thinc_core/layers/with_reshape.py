@@ -5,7 +5,8 @@ from typing import Any, Callable, Optional, Tuple, TypeVar, cast
 from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d
-from ._gradients import backprop_child, check_array, check_shape
+from ._checks import check_array, check_shape
+from ._gradients import backprop_child
 from ._widths import width_of_child
 from ._wrapper import init_child
 

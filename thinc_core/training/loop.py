@@ -117,7 +117,7 @@ def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> Any:
     When the optimizer has a grad_scaler, the gradient of the loss is scaled by it.
     """
     scaler = getattr(optimizer, "grad_scaler", None)
-    Y, backprop = model.begin_update(batch.X)
+    Y, backprop = model.begin_update(batch.X, needs_dX=False)
     guesses = rows_of(Y)
     batch_loss = cross_entropy(guesses, batch.Y, model.ops.xp)
     d_guesses = loss.get_grad(guesses, batch.Y)
