@@ -23,8 +23,7 @@ def LoRA(
 
     layer: a Linear, trained before.  X: (B, nI).  Y: (B, nO).
     Params: A (rank, nI), drawn; B (nO, rank), zeros at first, so that training starts from what the layer does.
-    `merge` of this module turns it into a Linear.
-    SOURCE: Hu et al. 2021, arXiv:2106.09685.
+    `merge` of this module turns it into a Linear. SOURCE: Hu et al. 2021, arXiv:2106.09685.
     """
     if layer._func is not linear_forward:
         raise ValueError(f"lora: layer must be a Linear; got {layer.name!r}")
