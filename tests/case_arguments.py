@@ -298,7 +298,7 @@ def adam(d: Draw) -> Args:
 STEP = {"t": 20, "learn_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "grad_clip": 0.5, "decay": 0.9}
 
 
-def apply_gradients(moments: bool = True, unscale: float = 1.0, **rates: float) -> Callable[[Draw], Args]:
+def apply_gradients(moments: int = 2, unscale: float = 1.0, **rates: float) -> Callable[[Draw], Args]:
     """Three parameters, of which the second has no average, rates of its own and is not clipped."""
 
     def make(d: Draw) -> Args:
@@ -308,8 +308,8 @@ def apply_gradients(moments: bool = True, unscale: float = 1.0, **rates: float) 
         return {
             "weights": [d.floats(*shape) for shape in shapes],
             "gradients": [d.floats(*shape) for shape in shapes],
-            "mom1": [d.floats(n) if moments else None for n in sizes],
-            "mom2": [d.floats(n, low=0.1) if moments else None for n in sizes],
+            "mom1": [d.floats(n) if moments > 0 else None for n in sizes],
+            "mom2": [d.floats(n, low=0.1) if moments > 1 else None for n in sizes],
             "averages": [d.floats(*shapes[0]), None, d.floats(*shapes[2])],
             "rates": [step, step._replace(t=3, grad_clip=0.0, decay=1.0), step],
             "unscale": unscale,

@@ -430,13 +430,15 @@ TRAINING = [
             make.apply_gradients(**settings),  # type: ignore[arg-type]
             "function",
             "array",
-            mutates=STEP_CHANGES if settings.get("moments", True) else STEP_CHANGES[:3],
+            mutates=STEP_CHANGES[: 3 + settings.get("moments", 2)],
             label=label,
         )
         for label, settings in (
             ("adam", {}),
             ("radam", {"learn_rate": 0.0, "momentum_rate": 0.01}),
-            ("sgd", {"moments": False}),
+            ("sgd", {"moments": 0}),
+            ("momentum", {"moments": 1, "share": 0.9, "learn_rate": 0.003, "momentum_rate": 0.01, "ema_decay": 0.99}),
+            ("lion", {"moments": 1, "by_sign": 1.0}),
             ("penalty", {"unscale": 0.25, "penalty": 0.1}),
         )
     ),

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Dict, List
 
 if TYPE_CHECKING:
+    from .accumulation import accumulate_gradients  # noqa: F401
     from .backends import *  # noqa: F403
     from .compat import has_cupy  # noqa: F401
     from .config import Config, ConfigValidationError, registry  # noqa: F401
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from .layers import *  # noqa: F403
     from .loss import *  # noqa: F403
     from .model import *  # noqa: F403
+    from .more_initializers import *  # noqa: F403
+    from .more_losses import *  # noqa: F403
+    from .more_optimizers import *  # noqa: F403
+    from .more_schedules import *  # noqa: F403
     from .optimizers import *  # noqa: F403
     from .schedules import *  # noqa: F403
     from .shims import Shim  # noqa: F401
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 # Module: the names it exports here. Layers are not listed: thinc_core.layers.__all__ says which there are.
 _NAMES: Dict[str, str] = {
+    "accumulation": "accumulate_gradients",
     "backends": """
         AppleOps CupyOps MPSOps NumpyOps Ops get_current_ops get_matmul_precision get_ops set_current_ops
         set_gpu_allocator set_matmul_precision use_matmul_precision use_ops use_pytorch_for_gpu_memory
@@ -35,10 +41,21 @@ _NAMES: Dict[str, str] = {
     "crossentropy": "CrossEntropy",
     "diagnosis": "check_finite check_gradients",
     "grad_scaler": "GradScaler",
-    "initializers": "configure_normal_init glorot_uniform_init normal_init uniform_init zero_init",
-    "loss": "CategoricalCrossentropy CosineDistance L2Distance SequenceCategoricalCrossentropy",
+    "initializers": """
+        configure_normal_init glorot_normal_init glorot_uniform_init he_normal_init he_uniform_init lecun_normal_init
+        lecun_uniform_init normal_init normal_init_v2 uniform_init zero_init
+    """,
+    "loss": "CategoricalCrossentropy CosineDistance L2Distance Loss SequenceCategoricalCrossentropy",
     "model": """
         Model change_attr_values deserialize_attr serialize_attr set_dropout_rate wrap_model_recursive
+    """,
+    "more_initializers": """
+        constant_init identity_init orthogonal_init truncated_normal_init variance_scaling_init
+    """,
+    "more_losses": "BinaryCrossEntropy FocalLoss HuberLoss",
+    "more_optimizers": "Adafactor AdamW Lion RAdam_v2 SGD_v2",
+    "more_schedules": """
+        cosine cosine_restarts exponential inverse_sqrt multistep one_cycle plateau_v2 polynomial warmup
     """,
     "optimizers": "Adam Optimizer RAdam SGD",
     "schedules": """

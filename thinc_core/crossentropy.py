@@ -1,6 +1,8 @@
 """CrossEntropy: the log-likelihood of classes, with class weights and label smoothing, and its exact gradient."""
 
-from typing import Any, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union, cast
+
+import numpy
 
 from .backends import get_array_ops
 from .config import registry
@@ -19,8 +21,9 @@ class CrossEntropy(Loss):
     Called as loss(guesses, truths) -> (gradient, loss). The gradient is the one with respect to the logits, also for
     probabilities: Softmax passes it through.
 
-    guesses: (B, O) logits, or probabilities without `from_logits`.  truths: (B,) class ids, or (B, O) targets, rows of
-        probabilities.
+    guesses: (B, O) logits, or probabilities without `from_logits`; or a list of such arrays.
+    truths: (B,) class ids, or (B, O) targets, rows of probabilities; a list of them for a list of guesses, which are
+        rows of one batch, and the gradient is a list.
     class_weights: a number for each class; the mean is then over the weights of the true classes, so that classes with
         large weights count more, and losses keep their size.
     label_smoothing: probability taken from the target and shared equally by all classes, the right one included.
@@ -48,28 +51,33 @@ class CrossEntropy(Loss):
         self.from_logits = from_logits
         self.normalize = normalize
 
-    def __call__(self, guesses: Floats2d, truths: Truths) -> Tuple[Floats2d, float]:
+    def __call__(self, guesses: Any, truths: Any) -> Tuple[Any, float]:
+        if isinstance(guesses, (list, tuple)):
+            return over_sequences(self, guesses, truths)
         ops, g = get_array_ops(guesses), cast(Any, guesses)
         targets, counted = self._targets(ops, guesses, truths)
         probs: Any = ops.softmax(guesses) if self.from_logits else guesses
-        # The weighted targets W pull with W - p * sum(W): of each class, against all of them.
-        gradient = probs * targets.sum(axis=1, keepdims=True) - targets
         if self.from_logits:
             shifted = g - g.max(axis=1, keepdims=True) if g.size else g
             logs = shifted - ops.xp.log(ops.xp.exp(shifted).sum(axis=1, keepdims=True))
         else:
             logs = ops.xp.log(ops.xp.maximum(probs, ops.xp.finfo(probs.dtype).tiny))
-        loss = -(targets * logs).sum()
+        gradient, loss = self._at(ops.xp, probs, logs, targets)
         if self.normalize and counted:
             gradient /= counted
             loss = loss / counted
         return gradient, float(loss)
 
-    def get_grad(self, guesses: Floats2d, truths: Truths) -> Floats2d:
+    def get_grad(self, guesses: Any, truths: Any) -> Any:
         return self(guesses, truths)[0]
 
-    def get_loss(self, guesses: Floats2d, truths: Truths) -> float:
+    def get_loss(self, guesses: Any, truths: Any) -> float:
         return self(guesses, truths)[1]
+
+    def _at(self, xp: Any, probs: Any, logs: Any, targets: Any) -> Tuple[Any, Any]:
+        """The sums of gradient and loss for probabilities, their logarithms and weighted targets."""
+        # The weighted targets W pull with W - p * sum(W): of each class, against all of them.
+        return probs * targets.sum(axis=1, keepdims=True) - targets, -(targets * logs).sum()
 
     def _targets(self, ops: Any, guesses: Any, truths: Any) -> Tuple[Any, float]:
         """The smoothed targets times the weights of their classes, and what the mean divides by."""
@@ -98,3 +106,26 @@ class CrossEntropy(Loss):
         hot = (ops.xp.where(live, truths, 0)[:, None] == ops.xp.arange(n_classes)) & live[:, None]
         smoothed = (1 - self.label_smoothing) * hot + self.label_smoothing / n_classes * live[:, None]
         return (smoothed * weights).astype(guesses.dtype), float((hot * weights).sum())
+
+
+def over_sequences(
+    loss: Callable[[Any, Any], Tuple[Any, float]], guesses: Sequence[Any], truths: Sequence[Any]
+) -> Tuple[List[Any], float]:
+    """A loss of the rows of all arrays together. RETURNS: the gradient of each, and the loss."""
+    if len(guesses) != len(truths):
+        raise ValueError(f"loss: guesses and truths must be of one length; got {len(guesses)} and {len(truths)}")
+    for k, (yh, y) in enumerate(zip(guesses, truths)):
+        if len(yh) != len(y):
+            raise ValueError(
+                f"loss: guesses and truths must have as many rows; got {len(yh)} and {len(y)} at position {k}"
+            )
+    if not guesses:
+        return [], 0.0
+    ops = get_array_ops(guesses[0])
+    if all(hasattr(y, "dtype") for y in truths):
+        joined: Any = ops.xp.concatenate([ops.asarray(y) for y in truths])
+    else:
+        joined = [label for y in truths for label in y]
+    gradient, value = loss(ops.xp.concatenate(list(guesses)), joined)
+    ends = numpy.cumsum([len(yh) for yh in guesses]).tolist()
+    return [gradient[end - len(yh) : end] for yh, end in zip(guesses, ends)], value

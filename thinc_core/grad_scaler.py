@@ -58,7 +58,7 @@ class GradScaler:
         RAISES: TypeError for anything else.
         """
         with numpy.errstate(over="ignore"):
-            return _times(dY, self.get_scale())
+            return times(dY, self.get_scale())
 
     @property
     def found_inf(self) -> bool:
@@ -130,13 +130,14 @@ def _check(name: str, value: float, is_right: bool, what: str) -> None:
         raise ValueError(f"GradScaler: {name} must be {what}; got {value}")
 
 
-def _times(dY: Any, scale: float) -> Any:
+def times(dY: Any, scale: float) -> Any:
+    """A gradient of any kind times a number."""
     if isinstance(dY, (list, tuple)):
-        return type(dY)([_times(each, scale) for each in dY])
+        return type(dY)([times(each, scale) for each in dY])
     if isinstance(dY, Ragged):
-        return Ragged(_times(dY.data, scale), dY.lengths)
+        return Ragged(times(dY.data, scale), dY.lengths)
     if isinstance(dY, Padded):
-        return Padded(_times(dY.data, scale), dY.size_at_t, dY.lengths, dY.indices)
+        return Padded(times(dY.data, scale), dY.size_at_t, dY.lengths, dY.indices)
     if not hasattr(dY, "dtype"):
         raise TypeError(f"GradScaler.scale: dY must be an array, a Ragged or a Padded; got {type(dY).__name__}")
     if dY.dtype.itemsize == 2:  # a scale of 65536 would be infinite itself

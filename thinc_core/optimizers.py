@@ -1,4 +1,7 @@
-"""Optimizers: Adam, RAdam and SGD behind one class, for one parameter, `optimizer(key, weights, gradient)`, or many."""
+"""Optimizers: Adam, RAdam and SGD behind one class, for one parameter, `optimizer(key, weights, gradient)`, or many.
+
+Others, such as AdamW and Lion, are in more_optimizers.py.
+"""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, DefaultDict, Dict, Iterable, List, Optional, Tuple, Union
@@ -111,6 +114,8 @@ class Optimizer(Hyperparameters):
     beta1, beta2: both 0 for plain SGD. eps: added to the square root of the uncorrected second moment.
     grad_clip: largest norm of the gradient of one parameter; 0 turns clipping off.
     use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
+    ema_decay: the decay of that average, which then starts at the parameters, in (0, 1); 0 for 0.9999 from zeros.
+    decay_vectors: whether L2 is for parameters of one dimension too, such as biases and the gains of norms.
     Assign a GradScaler to grad_scaler when the gradient of the loss is scaled by it; each step divides by the scale.
     """
 
@@ -118,6 +123,8 @@ class Optimizer(Hyperparameters):
         "L2_is_weight_decay",
         "_ops",
         "averages",
+        "decay_vectors",
+        "ema_decay",
         "grad_scaler",
         "last_seen",
         "mom1",
@@ -143,7 +150,11 @@ class Optimizer(Hyperparameters):
         use_averages: bool = True,
         use_radam: bool = False,
         L2_is_weight_decay: bool = True,
+        ema_decay: float = 0.0,
+        decay_vectors: bool = True,
     ) -> None:
+        if not 0 <= ema_decay < 1:
+            raise ValueError(f"optimizer: ema_decay must be in [0, 1); got {ema_decay}")
         super().__init__(grad_clip=grad_clip, learn_rate=learn_rate, b1=beta1, b2=beta2, eps=eps, L2=L2)
         self.mom1 = {}
         self.mom2 = {}
@@ -152,6 +163,8 @@ class Optimizer(Hyperparameters):
         self.last_seen: DefaultDict[KeyT, int] = defaultdict(int)
         self.use_radam = use_radam
         self.L2_is_weight_decay = L2_is_weight_decay
+        self.ema_decay = ema_decay
+        self.decay_vectors = decay_vectors
         self._ops: Dict[type, Ops] = {}
         self.grad_scaler: Optional[GradScaler] = None
 
@@ -182,7 +195,7 @@ class Optimizer(Hyperparameters):
         if scaler is not None:
             scaler.settle()
         steps = [
-            (key, weights, gradient, self._rates(key, lr_scale, shared))
+            (key, weights, gradient, self._rates(key, weights, lr_scale, shared))
             for key, weights, gradient in parameters
             if _has_values(key, weights, gradient)
         ]
@@ -196,24 +209,33 @@ class Optimizer(Hyperparameters):
         for batch in rows.values():
             ops = self._ops_for(batch[0][0])
             scaling = () if scaler is None else scaler.prepare_step(ops, batch[0][0])
-            ops.apply_gradients(*zip(*batch), *scaling)
+            self._update_batch(ops, batch, scaling)
 
-    def _rates(self, key: KeyT, lr_scale: float, shared: Dict[int, StepRates]) -> StepRates:
-        """What the next step of a parameter depends on. shared: by its number, what others depend on too."""
+    def _update_batch(self, ops: Any, batch: List[Tuple[Any, ...]], scaling: Tuple[Any, ...]) -> None:
+        """Update parameters of one device. batch: (weights, gradient, mom1, mom2, average, rates) of each."""
+        ops.apply_gradients(*zip(*batch), *scaling)
+
+    def _rates(self, key: KeyT, weights: FloatsXd, lr_scale: float, shared: Dict[int, StepRates]) -> StepRates:
+        """What the next step of a parameter depends on.
+
+        shared: what others depend on too, by the number of their step, below 0 for those that do not decay.
+        """
         t = self.nr_update.get(key, 0) + 1
+        decays = self.decay_vectors or weights.ndim > 1
         if self._per_key:
-            return self._rates_of(t, lr_scale, *self._values_for(key))
-        found = shared.get(t)
+            values = self._values_for(key)
+            return self._rates_of(t, lr_scale, *(values if decays else (*values[:-1], 0.0)))
+        found = shared.get(t if decays else -t)
         if found is None:
-            found = shared[t] = self._rates_of(t, lr_scale, *self._values)
+            values = self._values
+            found = self._rates_of(t, lr_scale, *(values if decays else (*values[:-1], 0.0)))
+            shared[t if decays else -t] = found
         return found
 
     def _rates_of(
         self, t: int, lr_scale: float, grad_clip: float, learn_rate: float, b1: float, b2: float, eps: float, L2: float
     ) -> StepRates:
-        clip = {"grad_clip": grad_clip, "penalty": 0.0 if self.L2_is_weight_decay else L2}
-        if L2 and self.L2_is_weight_decay:
-            clip["decay"] = 1.0 - lr_scale * learn_rate * L2
+        clip = self._around(grad_clip, lr_scale * learn_rate, L2)
         if b1 == b2 == 0.0:
             return StepRates(t, learn_rate * lr_scale, **clip)
         if b1 == 0.0 or b2 == 0.0:
@@ -225,16 +247,31 @@ class Optimizer(Hyperparameters):
         correction = (1.0 - b2**t) ** 0.5 / (1.0 - b1**t)
         return StepRates(t, learn_rate * lr_scale * correction, b1, b2, eps, **clip)
 
+    def _around(self, grad_clip: float, learn_rate: float, L2: float) -> Dict[str, float]:
+        """The rates of what happens before and after the step of every optimizer."""
+        around = {"grad_clip": grad_clip, "ema_decay": self.ema_decay}
+        if not self.L2_is_weight_decay:
+            around["penalty"] = L2
+        elif L2:
+            around["decay"] = 1.0 - learn_rate * L2
+        return around
+
+    def _count_moments(self, rates: StepRates) -> int:
+        return 2 if rates.beta1 else 0
+
     def _state(self, key: KeyT, weights: FloatsXd, rates: StepRates) -> Tuple[Any, Any, Any]:
         """The moments and the average of a parameter, or None for each it has not."""
+        count = self._count_moments(rates)
         mom1: Any = None
         mom2: Any = None
         average: Any = None
         kind = type(weights)  # where they must be too; the usual case costs no call
-        if rates.beta1:
-            mom1, mom2 = self.mom1.get(key), self.mom2.get(key)
+        if count:
+            mom1 = self.mom1.get(key)
             if type(mom1) is not kind:
                 mom1 = self._made(self.mom1, key, weights, (weights.size,))
+        if count > 1:
+            mom2 = self.mom2.get(key)
             if type(mom2) is not kind:
                 mom2 = self._made(self.mom2, key, weights, (weights.size,))
         if self.averages is not None:

@@ -5,7 +5,7 @@ from .reference.optim import StepRates, average_rate
 
 cdef enum:
     ARRAYS = 5  # of a parameter: weights, gradient, mom1, mom2, average
-    RATES = 9
+    RATES = 11
 
 ctypedef struct Range:
     size_t low, high
@@ -36,7 +36,7 @@ cdef class _StepTable:
         cdef void** pointers = <void**>np.PyArray_DATA(self.pointers) + i * ARRAYS
         if self.dtype < 0:
             self.dtype = real(weights)
-        if self.dtype < 0 or real(weights) != self.dtype or gradient is None or (mom1 is None) != (mom2 is None):
+        if self.dtype < 0 or real(weights) != self.dtype or gradient is None or (mom1 is None and mom2 is not None):
             return False
         starts[i + 1] = starts[i] + size(weights)
         return (
@@ -68,11 +68,11 @@ cdef class _StepTable:
             for k in range(RATES):
                 row[k] = row[k - RATES]
             return True
-        if type(rates) is not StepRates or not _number(rates.t, &row[0]):
+        if type(rates) is not StepRates or not (_number(rates.t, &row[0]) and _number(rates.ema_decay, &row[1])):
             return False
         given = (
             rates.beta1, rates.beta2, rates.eps, rates.learn_rate, rates.momentum_rate, rates.grad_clip,
-            rates.penalty, rates.decay, average_rate(row[0]),
+            rates.penalty, rates.decay, rates.share, rates.by_sign, rates.average_rate,
         )
         for k in range(RATES):
             if not _number(given[k], &row[k]):

@@ -18,11 +18,11 @@ _PACKAGE = __package__.rpartition(".")[0]
 # Importing these modules registers our own functions; the first lookup in a catalogue does it. A module that has
 # `read_registered` does so name by name.
 _BUILT_IN = {
-    "optimizers": "optimizers",
-    "schedules": "schedules",
+    "optimizers": "optimizers more_optimizers",
+    "schedules": "schedules more_schedules",
     "layers": "layers",
-    "losses": "loss crossentropy",
-    "initializers": "initializers",
+    "losses": "loss crossentropy more_losses",
+    "initializers": "initializers more_initializers",
     "ops": "backends",
 }
 

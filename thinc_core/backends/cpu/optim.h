@@ -22,29 +22,42 @@ static inline bool all_zero_(const T* X, size_t n) {
 // A step of one parameter: g = scale gradient;
 // mom1 = keep1 mom1 + take1 g;  mom2 = keep2 mom2 + take2 g^2;  weights -= rate mom1 / (mod sqrt(mom2) + eps);
 // weights -= along mom1;  weights *= decay;  average -= toward (average - weights);  gradient = 0.
-// Without moments it is weights -= rate g instead. 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
+// Instead of the first line it is weights -= rate g without moments (PLAIN); with mom1 alone it is
+// mom1 = keep1 mom1 + share g;  weights -= rate g (MOMENTUM), or
+// weights -= rate sign(keep1 mom1 + take1 g);  mom1 = keep2 mom1 + take2 g, and no step along it (SIGN).
+// 1 - beta is taken in double: 1 - 0.999f is wrong in the fifth digit.
 template <typename T>
 struct Step_ {
-  T keep1, take1, keep2, take2, eps, rate, mod, scale, along, decay, toward;
+  T keep1, take1, keep2, take2, eps, rate, mod, scale, along, decay, toward, share;
 };
+enum Kind_ { PLAIN, ADAM, ADAM_ALONG, MOMENTUM, SIGN };
 template <typename T>
 static inline Step_<T> adam_step_(double beta1, double beta2, T eps, T rate, T mod) {
-  return {T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), eps, rate, mod, T(1), T(0), T(1), T(0)};
+  return {T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), eps, rate, mod, T(1), T(0), T(1), T(0), T(0)};
 }
 
 // A factor of 1 changes no bit, but 0 times an infinite mom1 would: a step along it is a case of its own.
-template <bool MOMENTS, bool ALONG, bool AVERAGE, typename T>
+template <int KIND, bool AVERAGE, typename T>
 static inline void step_values_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, Step_<T> s) {
   THINC_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
     T g = gradient[i] * s.scale, w = weights[i];
-    if constexpr (MOMENTS) {
+    if constexpr (KIND == ADAM || KIND == ADAM_ALONG) {
       T m = s.keep1 * mom1[i] + s.take1 * g;
       T v = s.keep2 * mom2[i] + s.take2 * (g * g);
       mom1[i] = m;
       mom2[i] = v;
       w -= s.rate * m / (s.mod * sqrt_(v) + s.eps);
-      if constexpr (ALONG) w -= s.along * m;
+      if constexpr (KIND == ADAM_ALONG) w -= s.along * m;
+    } else if constexpr (KIND == MOMENTUM) {
+      T m = s.keep1 * mom1[i] + s.share * g;
+      mom1[i] = m;
+      w -= s.rate * g;
+      w -= s.along * m;
+    } else if constexpr (KIND == SIGN) {
+      T old = mom1[i], u = s.keep1 * old + s.take1 * g;
+      w -= s.rate * (u > T(0) ? T(1) : u < T(0) ? T(-1) : u);
+      mom1[i] = s.keep2 * old + s.take2 * g;
     } else {
       w -= s.rate * g;
     }
@@ -57,25 +70,27 @@ static inline void step_values_(T* weights, T* gradient, T* mom1, T* mom2, T* av
 
 // Settings with which moments of 0 stay 0 and change no weight that is 0 or does not decay.
 template <typename T>
-static inline bool is_settled_(const Step_<T>& s) {
-  const T sum = s.keep1 + s.take1 + s.keep2 + s.take2 + s.eps + s.rate + s.mod + s.scale + s.along + s.decay + s.toward;
-  return sum - sum == 0 && s.eps > 0 && s.mod >= 0 && s.rate >= 0 && s.scale >= 0 && s.decay >= 0;
+static inline bool is_settled_(const Step_<T>& s, bool divides) {
+  const T sum =
+      s.keep1 + s.take1 + s.keep2 + s.take2 + s.eps + s.rate + s.mod + s.scale + s.along + s.decay + s.toward + s.share;
+  return sum - sum == 0 && (s.eps > 0 || !divides) && s.mod >= 0 && s.rate >= 0 && s.scale >= 0 && s.decay >= 0;
 }
 
-template <bool MOMENTS, bool ALONG, bool AVERAGE, typename T>
+template <int KIND, bool AVERAGE, typename T>
 static void step_range_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, const Step_<T>& s) {
-  if constexpr (!MOMENTS) {
-    step_values_<MOMENTS, ALONG, AVERAGE>(weights, gradient, mom1, mom2, average, n, s);
+  constexpr bool BOTH = KIND == ADAM || KIND == ADAM_ALONG;
+  if constexpr (KIND == PLAIN) {
+    step_values_<KIND, AVERAGE>(weights, gradient, mom1, mom2, average, n, s);
   } else {
-    const bool settled = is_settled_(s);
+    const bool settled = is_settled_(s, BOTH);
     for (size_t i = 0; i < n; i += UNTOUCHED) {
       const size_t size = n - i < UNTOUCHED ? n - i : UNTOUCHED;
-      if (settled && gradient[i] == 0 && mom1[i] == 0 && mom2[i] == 0 && all_zero_(gradient + i, size) &&
-          all_zero_(mom1 + i, size) && all_zero_(mom2 + i, size) &&
+      if (settled && gradient[i] == 0 && mom1[i] == 0 && (!BOTH || mom2[i] == 0) && all_zero_(gradient + i, size) &&
+          all_zero_(mom1 + i, size) && (!BOTH || all_zero_(mom2 + i, size)) &&
           ((s.decay == 1 && !AVERAGE) || all_zero_(weights + i, size)) && (!AVERAGE || all_zero_(average + i, size)))
         continue;
       T* const a = AVERAGE ? average + i : nullptr;
-      step_values_<MOMENTS, ALONG, AVERAGE>(weights + i, gradient + i, mom1 + i, mom2 + i, a, size, s);
+      step_values_<KIND, AVERAGE>(weights + i, gradient + i, mom1 + i, BOTH ? mom2 + i : nullptr, a, size, s);
     }
   }
 }
@@ -86,7 +101,7 @@ static void adam(T* weights, T* gradient, T* mom1, T* mom2, size_t n, double bet
   const Step_<T> step = adam_step_(beta1, beta2, eps, learn_rate, mod_rate);
   in_parts_(n, 4, 1024, [=](size_t i, size_t last) {
     T* const none = nullptr;
-    step_range_<true, false, false>(weights + i, gradient + i, mom1 + i, mom2 + i, none, last - i, step);
+    step_range_<ADAM, false>(weights + i, gradient + i, mom1 + i, mom2 + i, none, last - i, step);
   });
 }
 

@@ -1,7 +1,20 @@
 // A step for all parameters of a model: the norms of the gradients, then all that happens to a value in one pass.
 // Threads share the values and the squares of all parameters together, however few a parameter has.
 
-enum Rate_ { BETA1, BETA2, EPS, LEARN_RATE, MOMENTUM_RATE, GRAD_CLIP, PENALTY, DECAY, AVERAGE_RATE, RATES };
+enum Rate_ {
+  BETA1,
+  BETA2,
+  EPS,
+  LEARN_RATE,
+  MOMENTUM_RATE,
+  GRAD_CLIP,
+  PENALTY,
+  DECAY,
+  SHARE,
+  BY_SIGN,
+  AVERAGE_RATE,
+  RATES
+};
 enum Array_ { WEIGHTS, GRADIENT, MOM1, MOM2, AVERAGE, ARRAYS };
 
 template <typename T>
@@ -24,8 +37,14 @@ struct Parameters_ {
     if (norm >= most && norm > 0) s.scale = T(most / norm);
     s.along = T(rate(i, MOMENTUM_RATE));
     s.decay = T(rate(i, DECAY));
+    s.share = T(rate(i, SHARE));
     s.toward = T(rate(i, AVERAGE_RATE));
     return s;
+  }
+  Kind_ kind(size_t i) const {
+    if (!array(i, MOM1)) return PLAIN;
+    if (!array(i, MOM2)) return rate(i, BY_SIGN) != 0 ? SIGN : MOMENTUM;
+    return rate(i, MOMENTUM_RATE) != 0 ? ADAM_ALONG : ADAM;
   }
 };
 
@@ -77,14 +96,15 @@ static void look_at_gradients_(const Parameters_<T>& p, size_t first, size_t las
   if (window.count) look_at_window_(p, window);
 }
 
-template <bool MOMENTS, bool ALONG, typename T>
+template <int KIND, typename T>
 static void step_part_(T* const* arrays, size_t from, size_t n, const Step_<T>& step) {
   T *const w = arrays[WEIGHTS] + from, *const g = arrays[GRADIENT] + from, *const average = arrays[AVERAGE];
-  T *const m = MOMENTS ? arrays[MOM1] + from : nullptr, *const v = MOMENTS ? arrays[MOM2] + from : nullptr;
+  T* const m = KIND != PLAIN ? arrays[MOM1] + from : nullptr;
+  T* const v = KIND == ADAM || KIND == ADAM_ALONG ? arrays[MOM2] + from : nullptr;
   if (average)
-    step_range_<MOMENTS, ALONG, true>(w, g, m, v, average + from, n, step);
+    step_range_<KIND, true>(w, g, m, v, average + from, n, step);
   else
-    step_range_<MOMENTS, ALONG, false>(w, g, m, v, average, n, step);
+    step_range_<KIND, false>(w, g, m, v, average, n, step);
 }
 
 template <typename T>
@@ -97,12 +117,12 @@ static void step_parameters_(const Parameters_<T>& p, size_t first, size_t last)
       const size_t stop = p.starts[i + 1] < end ? p.starts[i + 1] : end, from = at - p.starts[i];
       T* const* const arrays = p.arrays + i * ARRAYS;
       const Step_<T> step = p.step(i);
-      if (!arrays[MOM1])
-        step_part_<false, false>(arrays, from, stop - at, step);
-      else if (step.along == T(0))
-        step_part_<true, false>(arrays, from, stop - at, step);
-      else
-        step_part_<true, true>(arrays, from, stop - at, step);
+      const Kind_ kind = p.kind(i);
+      if (kind == PLAIN) step_part_<PLAIN>(arrays, from, stop - at, step);
+      if (kind == ADAM) step_part_<ADAM>(arrays, from, stop - at, step);
+      if (kind == ADAM_ALONG) step_part_<ADAM_ALONG>(arrays, from, stop - at, step);
+      if (kind == MOMENTUM) step_part_<MOMENTUM>(arrays, from, stop - at, step);
+      if (kind == SIGN) step_part_<SIGN>(arrays, from, stop - at, step);
       at = stop;
     }
   });

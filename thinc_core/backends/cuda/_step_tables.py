@@ -96,7 +96,7 @@ def _kind(ops: Any, weights: Any, gradient: Any, mom1: Any, mom2: Any, average: 
     """The dtype of a parameter whose arrays a kernel can take: moments are of what is computed with, and flat."""
     kind = suffix(ops, weights, gradient, *(() if average is None else (average,)))
     moments = [X for X in (mom1, mom2) if X is not None]
-    if kind is None or len(moments) == 1:
+    if kind is None or (mom1 is None and mom2 is not None):
         return None
     if moments and suffix(ops, *moments) != ("f64" if kind == "f64" else "f32"):
         return None

@@ -234,7 +234,7 @@ DEVICE void gradient_squares(acc<T>* __restrict__ partials, i32* found_inf, cons
 template <typename A>
 struct Step {
   Adam<A> adam;
-  A unscale, penalty, along, decay, toward;
+  A unscale, penalty, along, decay, toward, share, by_sign;
 
   template <int N, typename T>
   MEMBER void piece(const Chunk<T>& c, i64 i, A scale, bool skip) const {
@@ -244,28 +244,38 @@ struct Step {
     for (int k = 0; k < N; ++k) zero.v[k] = from_acc<T>(A(0));
     store(c.gradient + i, zero);
   }
+  // What the weight is after a step with one moment; m is changed.
+  MEMBER A moved(A w, A g, A* m) const {
+    if (by_sign != A(0)) {
+      A u = adam.keep1 * *m + adam.take1 * g;
+      *m = adam.keep2 * *m + adam.take2 * g;
+      return w - adam.rate * (u > A(0) ? A(1) : u < A(0) ? A(-1) : u);
+    }
+    *m = adam.keep1 * *m + share * g;
+    return w - adam.rate * g - along * *m;
+  }
   template <int N, typename T>
   MEMBER void move(const Chunk<T>& c, i64 i, A scale) const {
     A g[N];
     c.ready(i, unscale, penalty, g);
     Vec<T, N> w = load<N>(c.weights + i);
-    Vec<A, N> m = c.mom1 ? load<N>(c.mom1 + i) : Vec<A, N>(), v = c.mom1 ? load<N>(c.mom2 + i) : Vec<A, N>();
+    Vec<A, N> m = c.mom1 ? load<N>(c.mom1 + i) : Vec<A, N>(), v = c.mom2 ? load<N>(c.mom2 + i) : Vec<A, N>();
 #pragma unroll
     for (int k = 0; k < N; ++k) {
       A x = to_acc(w.v[k]);
-      if (c.mom1) {
+      if (c.mom2) {
         x = adam.moved(x, g[k] * scale, &m.v[k], &v.v[k]);
         if (along != A(0)) x -= along * m.v[k];
+      } else if (c.mom1) {
+        x = moved(x, g[k] * scale, &m.v[k]);
       } else {
         x -= adam.rate * (g[k] * scale);
       }
       w.v[k] = from_acc<T>(x * decay);
     }
     store(c.weights + i, w);
-    if (c.mom1) {
-      store(c.mom1 + i, m);
-      store(c.mom2 + i, v);
-    }
+    if (c.mom1) store(c.mom1 + i, m);
+    if (c.mom2) store(c.mom2 + i, v);
     if (c.average) {
       Vec<T, N> mean = load<N>(c.average + i);
 #pragma unroll
@@ -294,18 +304,18 @@ DEVICE void apply_gradients(const i64* __restrict__ items, const i64* __restrict
     for (i64 i = whole * N + threadIdx.x; i < c.n; i += blockDim.x) step.template piece<1>(c, i, scale, skip);
   }
 }
-#define APPLY_GRADIENTS(suffix, T, ...)                                                                          \
-  KERNEL(gradient_squares_##suffix, (acc<T> * partials, i32 * found_inf, const i64* items, const i64* chunks,    \
-                                     i64 count, acc<T> unscale, acc<T> penalty)) {                               \
-    gradient_squares<T>(partials, found_inf, items, chunks, count, unscale, penalty);                            \
-  }                                                                                                              \
-  KERNEL(apply_gradients_##suffix,                                                                               \
-         (const i64* items, const i64* chunks, i64 count, const acc<T>* partials, acc<T> grad_clip,              \
-          const i32* found_inf, acc<T> keep1, acc<T> take1, acc<T> keep2, acc<T> take2, acc<T> eps, acc<T> rate, \
-          acc<T> unscale, acc<T> penalty, acc<T> along, acc<T> decay, acc<T> toward)) {                          \
-    Adam<acc<T>> adam{keep1, take1, keep2, take2, eps, rate, acc<T>(1)};                                         \
-    apply_gradients<T>(items, chunks, count, partials, grad_clip, found_inf,                                     \
-                       {adam, unscale, penalty, along, decay, toward});                                          \
+#define APPLY_GRADIENTS(suffix, T, ...)                                                                               \
+  KERNEL(gradient_squares_##suffix, (acc<T> * partials, i32 * found_inf, const i64* items, const i64* chunks,         \
+                                     i64 count, acc<T> unscale, acc<T> penalty)) {                                    \
+    gradient_squares<T>(partials, found_inf, items, chunks, count, unscale, penalty);                                 \
+  }                                                                                                                   \
+  KERNEL(apply_gradients_##suffix,                                                                                    \
+         (const i64* items, const i64* chunks, i64 count, const acc<T>* partials, acc<T> grad_clip,                   \
+          const i32* found_inf, acc<T> keep1, acc<T> take1, acc<T> keep2, acc<T> take2, acc<T> eps, acc<T> rate,      \
+          acc<T> unscale, acc<T> penalty, acc<T> along, acc<T> decay, acc<T> toward, acc<T> share, acc<T> by_sign)) { \
+    Adam<acc<T>> adam{keep1, take1, keep2, take2, eps, rate, acc<T>(1)};                                              \
+    apply_gradients<T>(items, chunks, count, partials, grad_clip, found_inf,                                          \
+                       {adam, unscale, penalty, along, decay, toward, share, by_sign});                               \
   }
 FOR_FLOATS(APPLY_GRADIENTS)
 

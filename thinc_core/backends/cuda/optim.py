@@ -60,7 +60,8 @@ class CudaOptim(CudaOps):
     def _apply_gradients(self, table: Table, rates: StepRates, partials: Any, unscale: float, found_inf: Any) -> None:
         clipping = (partials if rates.grad_clip else None, rates.grad_clip, found_inf)
         decays = (rates.beta1, 1 - rates.beta1, rates.beta2, 1 - rates.beta2)
-        after = (unscale, rates.penalty, rates.momentum_rate, rates.decay, rates.average_rate)
+        around = (unscale, rates.penalty, rates.momentum_rate, rates.decay, rates.average_rate)
+        after = (*around, rates.share, rates.by_sign)
         args = (table.items, table.chunks, table.count, *clipping, *decays, rates.eps, rates.learn_rate, *after)
         self._device().launch_blocks(STEM, f"apply_gradients_{table.kind}", table.count, *args)
 

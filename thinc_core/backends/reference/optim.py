@@ -30,11 +30,16 @@ class StepRates(NamedTuple):
     grad_clip: float = 0.0  # largest norm of the gradient; 0 for any
     penalty: float = 0.0  # share of the weights that is added to the gradient
     decay: float = 1.0  # factor of the weights after the step
+    share: float = 0.0  # with mom1 alone: of the gradient, that is added to it
+    by_sign: float = 0.0  # with mom1 alone: other than 0 for Lion's step
+    ema_decay: float = 0.0  # of the average, which then starts at the weights; 0 for that of update_averages
 
     @property
     def average_rate(self) -> float:
         """How far the average goes toward the weights."""
-        return average_rate(self.t)
+        if not self.ema_decay:
+            return average_rate(self.t)
+        return average_rate(self.t, self.ema_decay) if self.t > 1 else 1.0
 
 
 def average_rate(t: float, max_decay: float = 0.9999) -> float:
@@ -100,10 +105,15 @@ class Optim(Base):
     ) -> None:
         """One step of an optimizer for all parameters of a model, in place; then the gradients are zero.
 
-        For each parameter: g = unscale g + penalty w; clip_gradient(g, grad_clip); adam(w, g, m, v, ...) and
-        w -= momentum_rate m, or w -= learn_rate g where it has no moments; w *= decay; update_averages(average, w, t).
+        For each parameter: g = unscale g + penalty w; clip_gradient(g, grad_clip); then one of
+            adam(w, g, m, v, ...); w -= momentum_rate m                                   with both moments,
+            m = beta1 m + share g; w -= learn_rate g; w -= momentum_rate m                with mom1 alone,
+            w -= learn_rate sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g    that and by_sign,
+            w -= learn_rate g                                                             with none;
+        then w *= decay; average -= average_rate (average - w).
         weights, gradients, averages: a list each of arrays of one shape; None for a parameter without an average.
-        mom1, mom2: the moments of each, (size of the weights,) in the order of their elements; both None for SGD.
+        mom1, mom2: the moments of each, (size of the weights,) in the order of their elements; mom2, or both, may be
+            None.
         rates: a StepRates for each.
         unscale: factor of the gradients, 1 / scale of the loss.
         found_inf: (1,) int32, made 1 when the norm of a g is not finite. While it is 1, gradients are set to zero and
@@ -131,8 +141,8 @@ class Optim(Base):
         names = (f"weights[{i}]", f"gradients[{i}]", f"mom1[{i}]", f"mom2[{i}]", f"averages[{i}]")
         given = {name: X for name, X in zip(names, arrays) if X is not None or name in names[:2]}
         self._arrays(op, **given)
-        if (arrays[2] is None) != (arrays[3] is None):
-            raise checks.KindError(f"{op}: mom1[{i}] and mom2[{i}] must both be arrays or both None; got one of each")
+        if arrays[2] is None and arrays[3] is not None:
+            raise checks.KindError(f"{op}: mom1[{i}] must be an array where mom2[{i}] is one; got None")
         for name, X in given.items():
             checks.shape(op, name, X, (arrays[0].size,) if name in names[2:4] else arrays[0].shape)
             checks.floats(op, name, X)
@@ -168,6 +178,8 @@ class Optim(Base):
             self.clip_gradient(g, step.grad_clip)
         if m is None:
             w -= step.learn_rate * g
+        elif v is None:
+            self._one_moment(step, w, g, m.reshape(w.shape))
         else:
             m, v = m.reshape(w.shape), v.reshape(w.shape)
             self.adam(w, g, m, v, step.beta1, step.beta2, step.eps, step.learn_rate)
@@ -176,7 +188,18 @@ class Optim(Base):
         if step.decay != 1:
             w *= step.decay
         if mean is not None:
-            self.update_averages(mean, w, step.t)
+            wide = self._wide(mean)
+            mean[...] = wide - step.average_rate * (wide - self._wide(w))
+
+    def _one_moment(self, step: StepRates, w: Any, g: Any, m: Any) -> None:
+        if step.by_sign:
+            # SOURCE: Chen et al. 2023, arXiv:2302.06675, algorithm 2.
+            w -= step.learn_rate * self.xp.sign(step.beta1 * m + (1 - step.beta1) * g)
+            m[...] = step.beta2 * m + (1 - step.beta2) * g
+        else:
+            m[...] = step.beta1 * m + step.share * g
+            w -= step.learn_rate * g
+            w -= step.momentum_rate * m
 
     def clip_gradient(self, gradient: FloatsXdT, threshold: float) -> FloatsXdT:
         """Scale the gradient in place so that its norm is at most the threshold.
