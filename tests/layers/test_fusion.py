@@ -29,6 +29,7 @@ from thinc_core.layers import (
 )
 from thinc_core.layers._sequence import add_up, array_of
 from thinc_core.layers.array_getitem import ints_getitem
+from thinc_core.layers.maxout import forward as maxout_forward
 from thinc_core.types import Ragged
 from thinc_core.util import fix_random_seed
 
@@ -63,7 +64,7 @@ def run(model, X, fuse, monkeypatch):
 
 
 def is_fused(model, X):
-    return isinstance(_mixed_tables.fused(model, X)[0], _mixed_tables.MixedTables)
+    return isinstance(_mixed_tables.fused(model.layers, X)[0], _mixed_tables.MixedTables)
 
 
 @pytest.mark.parametrize("ops, dtype", [(Ops(), "float64"), (None, "float32")])
@@ -155,7 +156,7 @@ def test_maxout_and_layernorm(ops, dtype, dropout, n_rows, monkeypatch):
         if ops is not None:
             model._to_ops(ops)
         if not fuse:
-            monkeypatch.setattr(_steps, "normalized", lambda layers: layers)
+            monkeypatch.setattr(_steps, "steps_of", lambda layers, X: layers)
         results.append(everything(model, X))
     for a, b in zip(*results):
         assert a.dtype == b.dtype == dtype
@@ -170,6 +171,34 @@ def test_when_maxout_and_layernorm():
         assert _normalized_maxout.normalized(others) is others
     layers[1].replace_callbacks(lambda *args: None)
     assert _normalized_maxout.normalized(layers) is layers
+
+
+def test_edits_of_a_chain_count_at_once():
+    model = normalized_maxout().layers[0]
+    X = numpy.random.default_rng(0).standard_normal((50, 20)).astype("f")
+    fused = model.predict(X)
+    mixer, norm = model.layers
+    seen = []
+
+    def watched(layer, X, is_train):
+        seen.append(X)
+        return maxout_forward(layer, X, is_train)
+
+    mixer.replace_callbacks(watched)
+    numpy.testing.assert_allclose(model.predict(X), fused, rtol=1e-5, atol=1e-6)
+    assert len(seen) == 1
+    mixer.replace_callbacks(functools.wraps(maxout_forward)(watched))  # which copies what is marked on the function
+    model.begin_update(X)
+    assert len(seen) == 2
+    mixer.replace_callbacks(maxout_forward)
+    model.layers[1] = noop()
+    numpy.testing.assert_array_equal(model.predict(X), mixer.predict(X))
+    model.layers[:] = [norm, noop()]
+    numpy.testing.assert_array_equal(model.predict(fused), norm.predict(fused))
+    model._layers = []
+    assert model.predict(X) is X
+    Y, backprop = model.begin_update(X)
+    assert backprop(Y) is Y
 
 
 def dropped_layers(**settings):

@@ -3,6 +3,7 @@ shapes. So each different id is looked up and multiplied by its block of the wei
 sees of a word is the sum of the products of its ids.
 """
 
+from itertools import accumulate as running_sum
 from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy
@@ -37,12 +38,11 @@ class MixedTables:
         return forward(step, X, is_train)
 
 
-def fused(chain: Model, X: Any) -> Sequence[Any]:
+def fused(layers: Sequence[Model], X: Any) -> Sequence[Any]:
     """The layers of a chain that begins with a concatenate, as they are best run on X.
 
     Any layer that was replaced, wrapped or given another forward function is left alone.
     """
-    layers = chain._layers
     if type(X) is not numpy.ndarray or X.ndim != 2 or len(X) < MIN_ROWS or len(layers) < 2:
         return layers
     behind = layers[1]._layers if is_part(layers[1], "chain") else layers[1:2]
@@ -52,10 +52,10 @@ def fused(chain: Model, X: Any) -> Sequence[Any]:
     if sum(branch.maybe_get_dim("nO") or 0 for branch in layers[0]._layers) != behind[0].maybe_get_dim("nI"):
         return layers
     found = [numpy.unique(X[:, column], return_inverse=True) for column in columns]
-    ends = numpy.cumsum([len(ids) for ids, _ in found])
+    ends = list(running_sum(len(ids) for ids, _ in found))
     if ends[-1] > MAX_SHARE * len(X) * len(found):
         return layers
-    starts = [0, *ends[:-1].tolist()]
+    starts = [0, *ends[:-1]]
     index = numpy.stack([inverse.reshape(-1) + start for (_, inverse), start in zip(found, starts)], axis=1)
     tables = [
         Table(branch._layers[1], ids, slice(start, start + len(ids)))
@@ -71,7 +71,7 @@ def forward(step: MixedTables, X: Ints2d, is_train: bool) -> Tuple[Floats2d, Cal
     nO, nP, nI = W.shape
     W2d = W.reshape(nO * nP, nI)
     vectors, callbacks = zip(*[table.layer._func(table.layer, table.ids, is_train) for table in tables])
-    ends = numpy.cumsum([V.shape[1] for V in vectors]).tolist()
+    ends = list(running_sum(V.shape[1] for V in vectors))
     blocks = [slice(end - V.shape[1], end) for V, end in zip(vectors, ends)]
     products = ops.alloc((tables[-1].rows.stop, nO * nP), dtype=W.dtype, zeros=False)
     for table, V, block in zip(tables, vectors, blocks):

@@ -65,7 +65,7 @@ skips_dX(NormalizedMaxout._func)
 adds(NormalizedMaxout._func, _with_plus)
 
 
-def normalized(layers: Sequence[Any]) -> Sequence[Any]:
+def normalized(layers: Sequence[Any], X: Any = None) -> Sequence[Any]:
     """The layers, with the first ones joined where they are a Maxout and a LayerNorm of its width, and maybe a Dropout.
 
     The first two may be a chain of their own, if there is a Dropout behind it.

@@ -3,64 +3,84 @@
 from functools import partial
 from typing import Any, Callable, List, Sequence, Tuple
 
-from .._marks import backprop_without_dX
+from .._marks import backprop_without_dX, mark, marked
 from ..errors import add_node_to_error
 from ..model import Model
-from ._fusion import backprop_plus, is_part, run_plus
-from ._mixed_tables import fused
-from ._normalized_maxout import normalized
+from ._fusion import backprop_plus, run_plus
 from ._sequence import add_up
-from .concatenate import forward as concatenate_forward
 
 
-def run_in_turn(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
-    """added + the output of the chain, where None adds nothing; backprop(dY, plus=None, needs_dX=True): plus + dX."""
-    if is_train:
-        return _run_keeping(model, X, True, added)
-    Y = _run_forgetting(model, X, added)
+def begins_steps(forward: Callable[..., Any], plan: Callable[..., Sequence[Any]]) -> None:
+    """Say that plan(layers, X) gives the steps of a chain whose first layer has this function: some of them fused.
 
-    def backprop(dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
-        return _run_keeping(model, X, False, None)[1](dY, plus, needs_dX)
-
-    return Y, backprop
+    A chain that begins with another function, one of a user's too, costs no more than this look at it.
+    """
+    mark(forward, "begins_steps", plan)
 
 
-def _run_forgetting(model: Model, X: Any, added: Any) -> Any:
-    """The output; nothing is kept for a backward pass."""
+def steps_of(layers: Sequence[Model], X: Any) -> Sequence[Any]:
+    """The layers of a chain, as they are best run on X."""
+    if not layers or not hasattr(layers[0]._func, "begins_steps"):
+        return layers
+    plan = marked(layers[0]._func, "begins_steps")
+    return layers if plan is None else plan(layers, X)
+
+
+def run_steps(model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
+    """The output of a chain, and its backprop(dY, plus=None, needs_dX=True), which returns plus + dX."""
     step: Any = None
+    Y = X
+    callbacks: List[Callable] = []
     try:
-        steps = _steps(model, X)
-        if added is not None and not steps:
-            return add_up([added, X])
-        for step in steps if added is None else steps[:-1]:
-            X = step._func(step, X, False)[0]
-        if added is not None:
-            step = steps[-1]
-            X = run_plus(step, X, False, added)[0]
+        steps = steps_of(model._layers, X)
+        if not is_train:  # nothing is kept for a backward pass
+            for step in steps:
+                Y = step._func(step, Y, False)[0]
+            return Y, partial(_run_again, model, X)
+        for step in steps:
+            Y, callback = step._func(step, Y, True)
+            callbacks.append(callback)
     except Exception as error:
-        _add_step_to_error(error, step, X)
+        _add_step_to_error(error, step, Y)
         raise
-    return X
+    return Y, partial(_backprop, model, steps, callbacks)
 
 
-def _run_keeping(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
+def run_steps_plus(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
+    """added + the output of a chain, and its backprop, the same as that of run_steps."""
+    step: Any = None
+    Y = X
+    callbacks: List[Callable] = []
+    try:
+        steps = steps_of(model._layers, X)
+        for step in steps[:-1]:
+            Y, *callback = step._func(step, Y, is_train)
+            callbacks += callback if is_train else ()
+            del callback  # and what it keeps, when predicting
+        if not steps:
+            return add_up([added, Y]), partial(_backprop, model, steps, callbacks)
+        step = steps[-1]
+        Y, callback = run_plus(step, Y, is_train, added)
+        callbacks.append(callback)
+    except Exception as error:
+        _add_step_to_error(error, step, Y)
+        raise
+    return Y, partial(_backprop, model, steps, callbacks) if is_train else partial(_run_again, model, X)
+
+
+def _run_again(model: Model, X: Any, dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
+    """The backward pass behind a prediction, which has kept nothing: the layers run once more."""
     callbacks: List[Callable] = []
     step: Any = None
     try:
-        steps = _steps(model, X)
-        if added is not None and not steps:
-            return add_up([added, X]), partial(_backprop, model, steps, callbacks)
-        for step in steps if added is None else steps[:-1]:
-            X, callback = step._func(step, X, is_train)
-            callbacks.append(callback)
-        if added is not None:
-            step = steps[-1]
-            X, callback = run_plus(step, X, is_train, added)
+        steps = steps_of(model._layers, X)
+        for step in steps:
+            X, callback = step._func(step, X, False)
             callbacks.append(callback)
     except Exception as error:
         _add_step_to_error(error, step, X)
         raise
-    return X, partial(_backprop, model, steps, callbacks)
+    return _backprop(model, steps, callbacks, dY, plus, needs_dX)
 
 
 def _backprop(
@@ -68,27 +88,24 @@ def _backprop(
 ) -> Any:
     callback: Any = None
     try:
+        if plus is None and needs_dX:
+            for callback in reversed(callbacks):
+                dY = callback(dY)
+            return dY
         for callback in callbacks[:0:-1]:
             dY = callback(dY)
         if not callbacks:
-            return dY if plus is None else add_up([plus, dY])
+            return add_up([plus, dY]) if needs_dX else None
         callback = callbacks[0]
         if not needs_dX:
             return backprop_without_dX(steps[0], callback, dY)
-        return callback(dY) if plus is None else backprop_plus(steps[0], callback, dY, plus)
+        return backprop_plus(steps[0], callback, dY, plus)
     except Exception as error:
         index = callbacks.index(callback)
         if index < len(steps):  # they may have been edited since
             _add_step_to_error(error, steps[index])
         add_node_to_error(error, model)
         raise
-
-
-def _steps(model: Model, X: Any) -> Sequence[Any]:
-    layers = model._layers
-    if layers and layers[0]._func is concatenate_forward:
-        return fused(model, X)
-    return normalized(layers) if layers and is_part(layers[0], "maxout", "chain") else layers
 
 
 def _add_step_to_error(error: Exception, step: Any, X: Any = None) -> None:

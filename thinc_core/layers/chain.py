@@ -6,7 +6,8 @@ from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ._fusion import adds, adds_to_gradient, part
-from ._steps import run_in_turn
+from ._normalized_maxout import normalized
+from ._steps import begins_steps, run_steps, run_steps_plus
 from ._widths import init_in_turn
 
 InT = TypeVar("InT")
@@ -33,10 +34,11 @@ def chain(layer1: Model[InT, Any], layer2: Model[Any, Any], *layers: Model[Any, 
 @adds_to_gradient
 @skips_dX
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
-    return run_in_turn(model, X, is_train, None)
+    return run_steps(model, X, is_train)
 
 
-adds(forward, run_in_turn)
+adds(forward, run_steps_plus)
+begins_steps(forward, normalized)
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:

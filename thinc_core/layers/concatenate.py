@@ -9,7 +9,9 @@ from ..util import get_width
 from ._checks import check_width
 from ._gradients import backprop_each
 from ._hash_tables import forward_hashed, hash_tables
+from ._mixed_tables import fused
 from ._sequence import add_up, columns, combine
+from ._steps import begins_steps
 from ._widths import sample_width, width_of_all
 from .add import branch_dims, flat, set_widths
 from .noop import noop
@@ -47,6 +49,9 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
         return add_up(backprop_each(model, callbacks, parts))
 
     return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), Ys), backprop
+
+
+begins_steps(forward, fused)
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:

@@ -11,6 +11,8 @@ from ..types import Floats2d
 from ._dense import dense
 from ._fusion import part
 from ._gradients import accumulate, add_products
+from ._normalized_maxout import normalized
+from ._steps import begins_steps
 from ._widths import as_wide
 
 
@@ -49,3 +51,6 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
         return accumulate(model, partial(add_products, ops), (dZ.reshape(len(X), -1), X), "W", "b")
 
     return Y, backprop
+
+
+begins_steps(forward, normalized)
