@@ -104,15 +104,23 @@ static void hash_embed(T* Y, const T* table_vo, const uint64_t* ids_b, uint32_t 
 template <typename T>
 static void backprop_hash_embed(T* dtable_vo, const T* dY, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
                                 size_t O, size_t ldi, size_t ldy) {
+  static_assert(HASH_BLOCK * 4 <= SCATTER_BLOCK, "positions of all rows of a block");
   const Hashed hashed = {ids_b, ldi, seed, (uint32_t)V};
-  in_columns_<T>(O, 5 * B, [=](size_t first, size_t last) {
-    uint32_t rows[HASH_BLOCK * 4];
+  const size_t parts = parts_worth_(4 * B * O * sizeof(T) / 4);
+  // Hashing spreads the ids evenly over the rows.
+  const auto add = [=](size_t part) {
+    const Range range = {uint32_t(part * V / (parts + !parts)), uint32_t((part + 1) * V / (parts + !parts))};
+    uint32_t rows[HASH_BLOCK * 4], chosen[HASH_BLOCK * 4];
     for (size_t start = 0, n; start < B; start += n) {
       n = hashed.rows(rows, start, B);
-      for (size_t i = 0; i < n * 4; ++i)
-        add_row_(dtable_vo + (size_t)rows[i] * O + first, dY + (start + i / 4) * ldy + first, last - first);
+      const size_t found = parts <= 1 ? n * 4 : positions_(chosen, rows, n * 4, range);
+      for (size_t i = 0; i < found; ++i) {
+        const size_t k = parts <= 1 ? i : chosen[i];
+        add_row_(dtable_vo + (size_t)rows[k] * O, dY + (start + k / 4) * ldy, O);
+      }
     }
-  });
+  };
+  parts <= 1 ? add(0) : each_part_(parts, add);
 }
 
 // Codes of position i, for a block of frequencies at a time.

@@ -34,6 +34,24 @@ static void in_parts_(size_t n, size_t cost, size_t step, F f, size_t most = PAR
     run_part_<F>(&parts, 0);
 }
 
+// One part for each thread, or fewer when there is too little work: for loops every part of which has to look at all of
+// the input. work: in values copied, of the whole loop.
+static inline size_t parts_worth_(size_t work) {
+  const size_t threads = thread_count(), worth = work / (2 * LEAST_WORK);
+  return worth < threads ? worth : threads;
+}
+
+template <typename F>
+static void call_part_(void* f, size_t part) {
+  (*static_cast<F*>(f))(part);
+}
+
+// f(part) for each part < parts.
+template <typename F>
+static void each_part_(size_t parts, F f) {
+  run_parts(&call_part_<F>, &f, parts);
+}
+
 // How many values come before the first in Y that begins a cache line: stores that cross lines cost a tenth of a long,
 // simple loop (relu of 384,000 values: 36 us, from there on 32). None when there are few values.
 template <typename T>
