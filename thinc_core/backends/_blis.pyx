@@ -30,12 +30,25 @@ cdef void dscal(int N, double alpha, double* X, int incX) noexcept nogil:
         blis_cy.scalv(blis_cy.NO_CONJUGATE, N, alpha, X, incX)
 
 
+# The dgemm kernels of BLIS 1.3 for Haswell, which newer Intel processors get too, write the last column of C to a wrong
+# place when B is transposed and N is 5 more than a multiple of 6 (github.com/flame/blis/issues/899).
+cdef void dgemm(
+    bint TransA, bint TransB, int M, int N, int K, double alpha, const double* A, int lda, const double* B, int ldb,
+    double beta, double* C, int ldc
+) noexcept nogil:
+    cdef int last = 1 if N > 5 and N % 6 == 5 else 0
+    blis_cy.dgemm(TransA, TransB, M, N - last, K, alpha, A, lda, B, ldb, beta, C, ldc)
+    if last:
+        B += (N - 1) * (<ptrdiff_t>ldb if TransB else 1)
+        blis_cy.dgemm(TransA, TransB, M, 1, K, alpha, A, lda, B, ldb, beta, C + N - 1, ldc)
+
+
 def fill(CBlas cblas):
     """Put the functions of BLIS into cblas, and return it."""
     set_saxpy(cblas, saxpy)
     set_daxpy(cblas, daxpy)
     set_sgemm(cblas, blis_cy.sgemm)
-    set_dgemm(cblas, blis_cy.dgemm)
+    set_dgemm(cblas, dgemm)
     set_sscal(cblas, sscal)
     set_dscal(cblas, dscal)
     return cblas

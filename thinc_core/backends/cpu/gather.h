@@ -78,7 +78,8 @@ struct Cuts {
       sample[place] = index;
     }
   }
-  // The first row of a part: the one in the middle of the sample or the row after it, whichever leaves less to one side.
+  // The first row of a part: the one in the middle of the sample or the row after it, whichever leaves less to one
+  // side.
   uint32_t at(size_t part, size_t parts) const {
     if (part == 0) return 0;
     if (part == parts) return UINT32_MAX;

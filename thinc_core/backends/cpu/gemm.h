@@ -86,7 +86,7 @@ struct Blocks {
     m = part(p.M, MOST_M, S::rows(S::NV));
     k = part(p.K, MOST_K / sizeof(T), 1);
     direct = !p.trans2 && reads_directly(p);
-    pack_left = p.trans1 && p.N > 2 * S::NR;
+    pack_left = p.trans1 && p.N > 2 * S::NR && p.M * p.K * p.N > MOST_LEFT / sizeof(T) * S::NR;
     const size_t all = (p.N + S::NR - 1) / S::NR, panel = k * S::NR;
     held = p.M <= m ? 1 : part(all, PANELS / sizeof(T) / (panel + 1) + 1, 1);
     const size_t need = held * panel + (pack_left ? m * k : 0);
@@ -102,14 +102,19 @@ struct Blocks {
   // Bytes of a row of A in a block: then a panel of B, twice a vector wide, has about the size of the first-level
   // cache.
   static constexpr size_t MOST_K = 1536;
+  // Bytes of A^T, times panels of B, up to which its columns are read where they are, because they are in the caches
+  // when the next panel comes: 288 x 96, depth 128, 52 us packed and 45 direct; depth 4000, 1730 and 1840.
+  static constexpr size_t MOST_LEFT = 2 * 1024 * 1024;
   // Rows of a block of A, and bytes of panels of B kept: both fit in a second-level cache of 1 MB.
   static constexpr size_t MOST_M = 96, PANELS = 512 * 1024;
   // Whether packing a B that is already in rows of columns costs more than it saves: when C has few rows, or the rows
   // of B are short. 48 x 768 x 768 in GFLOP/s: 102 packed, 115 direct; 1000 x 96 x 288: 111 and 116; 400 x 1024 x 1024:
-  // 97 and 90. Narrow panels use little of each page they read.
+  // 97 and 90. Narrow panels use little of each page they read, and rows longer than a page need a page each: 64 x
+  // 2048, depth 512, takes 1.25 times as long.
   static bool reads_directly(const Product<T>& p) {
     constexpr bool NARROW = THINC_VECTOR_BYTES < 64;
     const bool short_rows = p.N * sizeof(T) <= 1200;
+    if (p.ldb * sizeof(T) > 4096 && p.M > 12) return false;
     return p.M <= (NARROW ? 24 : 144) || (short_rows && (!NARROW || p.M <= 144));
   }
 

@@ -214,9 +214,11 @@ template <typename T>
 static inline bool in_long_rows(const Product<T>& p) {
   // Fewer columns of A fit in 16 registers, so that C has to come and go more often.
   constexpr bool MANY = THINC_VECTOR_REGISTERS == 32;
-  const bool shallow = MANY ? p.K <= 8 || (p.K <= 32 && p.N >= 8 * p.K) : p.K <= 8 && p.N >= 16 * p.K;
+  // A C that is only written need not come, and few of its rows stay in the cache for the second half of the sums.
+  const bool shallow = p.K <= (p.start ? 8 : 4) && (MANY || p.N >= 16 * p.K);
+  const bool long_rows = MANY && p.start && p.K <= 16 && p.N >= 8 * p.K;
   const bool long_enough = p.N > size_t(Simd<T>::NR) * (p.K > 4 ? 2 : 1);
-  return !p.trans2 && p.K && (p.M <= FEW_ROWS ? p.N >= size_t(Simd<T>::L) : shallow && long_enough);
+  return !p.trans2 && p.K && (p.M <= FEW_ROWS ? p.N >= size_t(Simd<T>::L) : (shallow || long_rows) && long_enough);
 }
 
 template <typename T>

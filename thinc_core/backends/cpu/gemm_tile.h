@@ -45,6 +45,11 @@ static GEMM_INLINE V positive(const V& v) {
   return v < 0 ? V{} : v;
 }
 
+// Rows of B that a tile fetches ahead. Where B is read in place, each of its rows lies in lines of its own, too far
+// from the last for the processor to foresee: 48 x 512 x 512 264 to 154 us on a Sapphire Rapids, 64 x 768 x 768 636 to
+// 552.
+constexpr size_t ROWS_AHEAD = 12;
+
 // sum (MR x NV vectors) = start + A B. start: null for zeros; ldi 0 when every row starts from the same values.
 // COLS: A[k * lda + i] (packed or transposed) instead of A[i * lda + k].
 template <typename T, int MR, int NV, bool COLS>
@@ -65,6 +70,8 @@ static GEMM_INLINE void tile_sums(typename Simd<T>::vec (&sum)[MR][NV], const T*
     GEMM_UNROLL for (int j = 0; j < NV; ++j) {
       b[j] = load<vec>(B + j * L);
       if (MR > 1) GEMM_HOLD(b[j]);
+      // A hint that faults nowhere, though the address may lie past the end of B: so it is made of integers.
+      __builtin_prefetch((const void*)((uintptr_t)B + (ROWS_AHEAD * ldb + j * L) * sizeof(T)));
     }
     GEMM_UNROLL for (int i = 0; i < MR; ++i) {
       const vec a = splat<vec>(COLS ? A[i] : row[i / 3][k + i % 3 * lda]);
