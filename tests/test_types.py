@@ -99,6 +99,8 @@ def test_generator_annotation():
     assert Generator.validate(endless) is endless
     with pytest.raises(TypeError, match="got int"):
         Generator.validate(3)
+    with pytest.raises(TypeError, match="must be an iterator or an iterable; got str"):
+        Generator.validate("abc")
     assert Generator.__get_pydantic_core_schema__(Generator, None)["function"]["function"]([1]) == [1]
 
 

@@ -12,7 +12,7 @@ import traceback
 from typing import List, Optional, Sequence, Tuple
 
 from ..about import __version__
-from . import demo, evaluate, info, init, predict, show, train
+from . import config, demo, evaluate, info, init, predict, show, train
 
 __all__ = ["main"]
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "show": show,
     "info": info,
     "init": init,
+    "config": config,
     "demo": demo,
 }
 BAD_INPUT, INTERRUPTED = 2, 130

@@ -194,6 +194,17 @@ class registry:
         return fill(cls, config, schema, overrides, interpolate, validate)
 
     @classmethod
+    def problems(cls, config: Union["Config", Dict[str, Any]]) -> List[Dict[str, Any]]:
+        """Everything that is wrong with the blocks of a config: names that are not registered, and arguments that are
+        missing, unknown or of a wrong type. Nothing is called.
+
+        RETURNS: for each the path, "loc", and "msg", which has the nearest right name for a wrong one.
+        """
+        from ._resolve import problems
+
+        return problems(cls, config)
+
+    @classmethod
     def is_promise(cls, obj: Any) -> bool:
         """Is obj a block that names a registered function (a dict with a key that starts with "@")?"""
         return hasattr(obj, "keys") and any(isinstance(key, str) and key.startswith("@") for key in obj.keys())

@@ -2,13 +2,21 @@
 
 import difflib
 import inspect
-from typing import Any, Dict, Iterable, List, Sequence, Tuple, Type
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Type
 
 from ..errors import add_note
 from ..typecheck import Mismatch, hints_of, match, signature_of
 
 PathT = Tuple[Any, ...]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class BlockErrors(NamedTuple):
+    """What is wrong with the arguments of a block that names the function."""
+
+    name: str
+    block: Dict[str, Any]
+    errors: List[Dict[str, Any]]
 
 
 def suggest(name: Any, names: Iterable[str]) -> str:
@@ -45,7 +53,10 @@ def fill(
     order = getattr(config, "section_order", None)
     filled = copy_containers(dict(Config(config).interpolate()) if has_variables else dict(config))
     _override(filled, overrides)
-    result = Config(_fill_value(registry, filled, (), validate), section_order=order)
+    wrong: List[BlockErrors] = []
+    result = Config(_fill_value(registry, filled, (), wrong), section_order=order)
+    if validate and wrong:
+        raise _together(wrong)
     if has_variables and not interpolate:
         # Put the variables back that the config came with.
         original = copy_containers(dict(config))
@@ -69,17 +80,29 @@ def _override(config: Dict[str, Any], overrides: Dict[str, Any]) -> None:
         node[key] = value
 
 
-def _fill_value(registry: Type[Any], value: Any, path: PathT, validate: bool) -> Any:
+def _together(wrong: List[BlockErrors]) -> Exception:
+    """One error for what is wrong in some blocks."""
+    from confection import ConfigValidationError
+
+    errors = [error for block in wrong for error in block.errors]
+    if len(wrong) == 1:
+        return ConfigValidationError(config=wrong[0].block, errors=errors, title=f"Config error for {wrong[0].name!r}")
+    title = f"Config errors for {', '.join(repr(each.name) for each in wrong)}"
+    return ConfigValidationError(config=None, errors=errors, title=title, show_config=False)
+
+
+def _fill_value(registry: Type[Any], value: Any, path: PathT, wrong: List[BlockErrors]) -> Any:
+    """The value with defaults filled in; what is wrong in its blocks is appended to the list."""
     if registry.is_promise(value):
-        return _fill_promise(registry, value, path, validate)
+        return _fill_promise(registry, value, path, wrong)
     if isinstance(value, dict):
-        return {key: _fill_value(registry, item, (*path, key), validate) for key, item in value.items()}
+        return {key: _fill_value(registry, item, (*path, key), wrong) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_fill_value(registry, item, (*path, i), validate) for i, item in enumerate(value))
+        return type(value)(_fill_value(registry, item, (*path, i), wrong) for i, item in enumerate(value))
     return value
 
 
-def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, validate: bool) -> Dict[str, Any]:
+def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, wrong: List[BlockErrors]) -> Dict[str, Any]:
     kind, name = _constructor(registry, block, path)
     filled = dict(block)
     if registry.has(kind, name):
@@ -89,9 +112,10 @@ def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, valid
         for parameter in parameters:
             if parameter.default is not parameter.empty and parameter.name not in (*filled, *by_position):
                 filled[parameter.name] = parameter.default
-        if validate:
-            _check_arguments(registry, func, name, filled, path)
-    return {key: _fill_value(registry, value, (*path, key), validate) for key, value in filled.items()}
+        errors = _argument_errors(registry, func, filled, path)
+        if errors:
+            wrong.append(BlockErrors(name, filled, errors))
+    return {key: _fill_value(registry, value, (*path, key), wrong) for key, value in filled.items()}
 
 
 def _constructor(registry: Type[Any], block: Dict[str, Any], path: PathT) -> Tuple[str, str]:
@@ -120,12 +144,10 @@ def _names_by_position(parameters: Sequence[inspect.Parameter], block: Dict[str,
     return names[: len(_positional(block.get("*", ())))]
 
 
-def _check_arguments(registry: Type[Any], func: Any, name: str, block: Dict[str, Any], path: PathT) -> None:
-    """RAISES: ConfigValidationError with every missing, unexpected and wrong argument. Promises are checked later."""
-    from confection import ConfigValidationError
-
+def _argument_errors(registry: Type[Any], func: Any, block: Dict[str, Any], path: PathT) -> List[Dict[str, Any]]:
+    """Every missing, unexpected and wrong argument of a block. Promises in it are checked when they are resolved."""
     if not _has_signature(func):
-        return
+        return []
     parameters = _parameters(func)
     errors = _missing(parameters, block, path) + _unexpected(parameters, block, path)
     hints = hints_of(func)
@@ -133,8 +155,7 @@ def _check_arguments(registry: Type[Any], func: Any, name: str, block: Dict[str,
         value = block.get(parameter.name)
         if parameter.name in block and not _holds_promise(registry, value):
             errors.extend(_mismatch(value, parameter, hints, (*path, parameter.name)))
-    if errors:
-        raise ConfigValidationError(config=block, errors=errors, title=f"Config error for {name!r}")
+    return errors
 
 
 def _has_signature(func: Any) -> bool:
@@ -191,6 +212,40 @@ def _holds_promise(registry: Type[Any], value: Any) -> bool:
         return True
     items = value.values() if isinstance(value, dict) else value if type(value) in (list, tuple) else ()
     return any(_holds_promise(registry, item) for item in items)
+
+
+def problems(registry: Type[Any], config: Any) -> List[Dict[str, Any]]:
+    """Everything that is wrong with the blocks of a config, without calling a function: path ("loc") and "msg" of each.
+
+    Besides what fill looks after these are names that are not registered, and blocks that name two functions.
+    """
+    from .file import Config
+
+    interpolated = config if getattr(config, "is_interpolated", True) else Config(config).interpolate()
+    found: List[Dict[str, Any]] = []
+    usable = _without_bad_names(registry, copy_containers(dict(interpolated)), (), found)
+    wrong: List[BlockErrors] = []
+    _fill_value(registry, usable, (), wrong)
+    return found + [error for block in wrong for error in block.errors]
+
+
+def _without_bad_names(registry: Type[Any], value: Any, path: PathT, found: List[Dict[str, Any]]) -> Any:
+    """A copy in which blocks whose function cannot be looked up are plain sections; why is appended to the list."""
+    if isinstance(value, (list, tuple)):
+        return [_without_bad_names(registry, item, (*path, i), found) for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    names = [key for key in value if isinstance(key, str) and key.startswith("@")]
+    message = f"a block must name one registered function; got {names}" if len(names) > 1 else ""
+    if len(names) == 1:
+        try:
+            registry.get(names[0][1:], value[names[0]])
+        except ValueError as error:
+            message = str(error)
+    if message:
+        found.append({"loc": [*path, names[0]], "msg": message, "type": "value_error.name"})
+        value = {key: item for key, item in value.items() if key not in names}
+    return {key: _without_bad_names(registry, item, (*path, key), found) for key, item in value.items()}
 
 
 def resolve(registry: Type[Any], config: Any, schema: Any, overrides: Dict[str, Any], validate: bool) -> Dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 if TYPE_CHECKING:
     from configparser import Error
@@ -54,6 +54,13 @@ if not TYPE_CHECKING:
 class Config(Base, metaclass=_Deferred):
     """A config file as a dict of sections. confection's, with errors that tell the line and any order of sections."""
 
+    def diff(self, other: Mapping[str, Any]) -> List[Difference]:
+        """The values that differ from those of another config, in the order of this one, then of the other."""
+        ours, theirs = dict(flatten(self)), dict(flatten(other))
+        changed = [Difference(path, value, theirs.get(path, MISSING)) for path, value in ours.items()]
+        added = [Difference(path, MISSING, value) for path, value in theirs.items() if path not in ours]
+        return [each for each in [*changed, *added] if not _same(each.old, each.new)]
+
     def from_str(
         self,
         text: str,
@@ -79,6 +86,38 @@ class Config(Base, metaclass=_Deferred):
             self.update(parsed)
             self.is_interpolated = parsed.is_interpolated
         return self
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()  # the value of a path that only the other config has
+
+
+class Difference(NamedTuple):
+    """A value that differs: its path, and what it is in either config, MISSING where it is not."""
+
+    path: Tuple[str, ...]
+    old: Any
+    new: Any
+
+
+def flatten(config: Mapping[str, Any], path: Tuple[str, ...] = ()) -> Iterator[Tuple[Tuple[str, ...], Any]]:
+    """Path and value of everything that is not a section with values of its own."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, (*path, str(key)))
+        else:
+            yield (*path, str(key)), value
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal and of one type, but for lists and tuples: 1, 1.0 and True differ in a file."""
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
+    return type(a) is type(b) and bool(a == b or (a != a and b != b))
 
 
 def _parents_first(text: str) -> str:

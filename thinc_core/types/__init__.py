@@ -112,8 +112,8 @@ class Generator(Iterator[Any]):
 
     @classmethod
     def validate(cls, v: Any) -> Any:
-        """Return v if it can be iterated; never takes an item from it."""
-        if not hasattr(v, "__iter__") and not hasattr(v, "__next__"):
+        """Return v if it can be iterated and is no text; never takes an item from it."""
+        if isinstance(v, (str, bytes)) or (not hasattr(v, "__iter__") and not hasattr(v, "__next__")):
             raise TypeError(f"generator: must be an iterator or an iterable; got {type(v).__name__}")
         return v
 
