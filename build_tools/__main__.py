@@ -25,7 +25,7 @@ def demo(options: argparse.Namespace, rest: List[str]) -> int:
 
 
 def test(options: argparse.Namespace, rest: List[str]) -> int:
-    """run the tests: everything once, then the op suite per instruction set and per BLAS provider"""
+    """run the tests: everything, then the op suite; once per instruction set and per BLAS provider"""
     environment.ensure(["cli", "test"])
     return passes.run(quick=options.quick, slow=options.slow, arguments=rest)
 

@@ -1,4 +1,4 @@
-"""The test passes: the whole suite once, then the op suite per instruction set and per BLAS provider, forced by name.
+"""The test passes: the whole suite, then the op suite, once per instruction set and per BLAS provider, forced by name.
 
 Every pass is a pytest run of its own; its closing line is kept, and the one that matters most is printed last.
 """
@@ -13,6 +13,10 @@ from typing import Dict, List, Sequence, Tuple
 from .environment import ROOT, fail, python, say
 
 OPS = "tests/backends"
+# The other backends compute the same whatever is forced, so only the compiled one is asked again.
+NATIVE = "not reference and not cupy and not cuda"
+# All that a provider computes, or our own products in its place.
+PRODUCTS = f"(gemm or affine or attention or blas or linalg or lstm) and {NATIVE}"
 CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.* =+$")
 PROBE = """
 from thinc_core.backends import supported_isas
@@ -75,14 +79,24 @@ def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
     common, chosen = [*workers(), "--hypothesis-profile=ci"], ["-m", "slow or not slow"] if slow else []
     if arguments or quick:
         return [Pass("chosen tests", {}, [*common, *chosen, *arguments])]
-    plan = [Pass("whole suite", {}, [*common, *chosen])]
-    isas, providers = forced_names()
-    # The other backends compute the same whatever is forced, so only the compiled one is asked again: each instruction
-    # set with the first provider, each other provider with the first instruction set.
-    ops = [*common, OPS, "-k", "not reference and not cupy and not cuda"]
-    for isa, provider in [*((isa, providers[0]) for isa in isas), *((isas[0], name) for name in providers[1:])]:
-        plan.append(Pass(f"{isa}, BLAS {provider}", {"THINC_CORE_ISA": isa, "THINC_CORE_BLAS": provider}, ops))
+    (isa, provider), *others = pairs = paired(*forced_names())
+    plan = [Pass("whole suite", forced(isa, provider), [*common, *chosen])]
+    plan += [Pass(f"{i}, BLAS {p}", forced(i, p), [*common, OPS, "-k", NATIVE]) for i, p in others]
+    for i, p in others:
+        if provider != p and (i, provider) not in pairs:
+            plan.append(Pass(f"products: {i}, BLAS {provider}", forced(i, provider), [*common, OPS, "-k", PRODUCTS]))
     return plan
+
+
+def forced(isa: str, provider: str) -> Dict[str, str]:
+    """The environment in which these are used, or nothing is."""
+    return {"THINC_CORE_ISA": isa, "THINC_CORE_BLAS": provider}
+
+
+def paired(isas: List[str], providers: List[str]) -> List[Tuple[str, str]]:
+    """Each instruction set and each BLAS provider once: the best with the best, then the next of both."""
+    count = max(len(isas), len(providers))
+    return [((isas + isas[:1] * count)[i], (providers + providers[:1] * count)[i]) for i in range(count)]
 
 
 def run(quick: bool, slow: bool, arguments: Sequence[str]) -> int:
