@@ -1,6 +1,9 @@
+import functools
+
 import numpy
 import pytest
 
+from thinc_core.config import registry
 from thinc_core.layers import MultiSoftmax, MultiSoftmax_v2, Softmax
 
 X = numpy.random.RandomState(0).normal(size=(4, 5)).astype("f")
@@ -28,13 +31,26 @@ def test_starts_with_zeros_and_takes_its_width_from_the_input(make):
         make(WIDTHS, 4).initialize(X)
 
 
-def test_the_first_version_predicts_logits():
-    model = build(MultiSoftmax)
-    numpy.testing.assert_allclose(model.predict(X), X @ model.get_param("W").T + model.get_param("b"), rtol=1e-5)
+def test_logits():
+    model = build(functools.partial(MultiSoftmax_v2, normalize_outputs=False))
+    Y, backprop = model(X, is_train=False)
+    numpy.testing.assert_allclose(Y, X @ model.get_param("W").T + model.get_param("b"), rtol=1e-5)
+    with pytest.raises(ValueError, match="backprop is not supported"):
+        backprop(Y)
+    assert model.begin_update(X)[0].sum(axis=1) == pytest.approx(len(WIDTHS))
 
 
-def test_every_group_is_a_softmax():
-    model = build(MultiSoftmax_v2)
+def test_from_configs():
+    for name, settings in (("MultiSoftmax.v1", {}), ("MultiSoftmax.v2", {"normalize_outputs": False})):
+        config = {"@layers": name, "nOs": WIDTHS, "nI": 5, **settings}
+        model = registry.resolve({"model": config})["model"]
+        assert (model.get_dim("nO"), model.get_dim("nI")) == (6, 5)
+        assert model.attrs.get("softmax_normalize", True) is settings.get("normalize_outputs", True)
+
+
+@BOTH
+def test_every_group_is_a_softmax(make):
+    model = build(make)
     Y = model.predict(X)
     for start, end in ((0, 2), (2, 3), (3, 6)):
         alone = Softmax(end - start, 5).initialize()
@@ -44,8 +60,9 @@ def test_every_group_is_a_softmax():
     assert Y.sum(axis=1) == pytest.approx(len(WIDTHS))
 
 
-def test_gradient_is_that_of_the_cross_entropy():
-    model = build(MultiSoftmax_v2, "d")
+@BOTH
+def test_gradient_is_that_of_the_cross_entropy(make):
+    model = build(make, "d")
     target = numpy.asarray([[1, 0, 1, 0, 1, 0]] * 4, dtype="d")
     x, direction, h = X.astype("d"), numpy.random.RandomState(2).normal(size=X.shape), 1e-6
 
@@ -54,6 +71,15 @@ def test_gradient_is_that_of_the_cross_entropy():
 
     Y, backprop = model.begin_update(x)
     dX = backprop(Y - target)
+    for name, change in (("W", 1e-6), ("b", 1e-6)):
+        param = model.get_param(name)
+        way = numpy.random.RandomState(3).normal(size=param.shape)
+        model.set_param(name, param + change * way)
+        up = loss(x)
+        model.set_param(name, param - change * way)
+        slope = (up - loss(x)) / (2 * change)
+        model.set_param(name, param)
+        assert (model.get_grad(name) * way).sum() == pytest.approx(slope, rel=1e-5)
     rise = (loss(x + h * direction) - loss(x - h * direction)) / (2 * h)
     assert (dX * direction).sum() == pytest.approx(rise, rel=1e-5)
 

@@ -37,11 +37,15 @@ TABLE = {"mapping_table": {3: 1, 5: 2}, "default": 0}
 
 @dataclass
 class Pair:
-    """A model of both libraries: make(L) out of the layers L of one of them, and the kind of batch that it takes."""
+    """A model of both libraries: make(L) out of the layers L of one of them, and the kind of batch that it takes.
+
+    mended: what we predict, from what the original predicts, where that is known to be something else.
+    """
 
     id: str
     make: Callable[[Any], Any]
     kind: str = "array"
+    mended: Callable[[Any], Any] = lambda Y: Y
 
 
 def dense(name: str, **settings: Any) -> Pair:
@@ -52,13 +56,18 @@ def square(L: Any) -> Any:
     return L.Mish(NI, NI)
 
 
+def two_groups(logits: Any) -> Any:
+    first, second = (NumpyOps().softmax(numpy.ascontiguousarray(part)) for part in (logits[:, :2], logits[:, 2:]))
+    return numpy.concatenate([first, second], axis=1)
+
+
 PAIRS = [
     *[dense(name) for name in DENSE],
     *[dense(name, normalize=True, dropout=0.2) for name in NORMALIZED],
     dense("Maxout", nP=2),
     dense("Softmax_v2", normalize_outputs=False, temperature=2.0),
     dense("ClippedLinear", slope=-0.5, offset=0.25, min_val=-0.2, max_val=0.6),
-    Pair("MultiSoftmax", lambda L: L.MultiSoftmax((2, 1), NI)),
+    Pair("MultiSoftmax", lambda L: L.MultiSoftmax((2, 1), NI), mended=two_groups),
     Pair("LayerNorm", lambda L: L.LayerNorm(NI)),
     Pair("CauchySimilarity", lambda L: L.CauchySimilarity(NI), "pair"),
     Pair("SparseLinear", lambda L: L.SparseLinear(NO, 64), "bags"),
@@ -158,8 +167,9 @@ def test_models_go_over(pair, source, target):
     loaded = pair.make(target[0]).from_bytes(data)
     assert loaded.to_bytes() == data
     assert loaded.can_from_bytes(data)
-    expected = outputs(saved.predict(batch(pair.kind, source[1])))
-    found = outputs(loaded.predict(batch(pair.kind, target[1])))
+    ours, theirs = (loaded, saved) if target is OURS else (saved, loaded)
+    found = outputs(ours.predict(batch(pair.kind, types)))
+    expected = outputs(pair.mended(theirs.predict(batch(pair.kind, thinc.types))))
     assert [Y.shape for Y in found] == [Y.shape for Y in expected]
     for Y, Yt in zip(found, expected):
         LARGEST[pair.id] = max(LARGEST.get(pair.id, 0.0), float(numpy.abs(Y - Yt).max(initial=0)))

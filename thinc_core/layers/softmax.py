@@ -56,7 +56,7 @@ def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tu
     validate_temperature(temperature)
     X = as_wide(X, W)
     if not (model.attrs[NORMALIZE_ATTR] or is_train):
-        return ops.affine(X, W, model.get_param("b")), _no_backprop
+        return ops.affine(X, W, model.get_param("b")), no_backprop
     Y = ops.affine_softmax(X, W, model.get_param("b"), temperature)
 
     def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
@@ -73,5 +73,5 @@ def validate_temperature(temperature: float) -> None:
         raise ValueError(f"softmax: softmax temperature must be greater than zero; got {temperature}")
 
 
-def _no_backprop(dY: Floats2d) -> Floats2d:
+def no_backprop(dY: Floats2d) -> Floats2d:
     raise ValueError("softmax: backprop is not supported for outputs that are not normalized (normalize_outputs=False)")
