@@ -10,6 +10,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple, Union
 
+import numpy
 from numpy import integer
 
 from ._model_tree import node_path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .backends import Ops
     from .model import Model
 
+
+# msgpack gives the length of bytes in 32 bits. A larger parameter is saved in pieces of PIECE bytes.
+MOST_BYTES, PIECE = 2**32 - 1, 2**30
 
 # msgpack of what most attributes are (rates, switches): srsly takes 170 us a call, as it looks for plugins each time.
 _CONSTANTS = {None: b"\xc0", False: b"\xc2", True: b"\xc3"}
@@ -108,8 +112,25 @@ def to_bytes(model: "Model") -> bytes:
                     f"to_bytes: parameters must be arrays of numbers; got {name!r} of "
                     f"{node_path(model, node)} with dtype {array.dtype}"
                 )
-            params[name] = array
+            params[name] = array if array.nbytes <= MOST_BYTES else _in_pieces(array)
     return srsly.msgpack_dumps(msg)
+
+
+def _in_pieces(array: Any) -> Dict[str, Any]:
+    flat, step = array.reshape(-1), max(1, PIECE // array.itemsize)
+    return {"pieces": [flat[start : start + step] for start in range(0, flat.size, step)], "shape": list(array.shape)}
+
+
+def _joined(value: Any) -> Any:
+    """A parameter that may have been saved in pieces. RAISES: ValueError when they do not fit together."""
+    if not isinstance(value, dict) or set(value) != {"pieces", "shape"}:
+        return value
+    pieces, shape = value["pieces"], value["shape"]
+    if not isinstance(pieces, list) or not pieces or not isinstance(shape, list):
+        raise ValueError("pieces of a parameter must be a list with its shape beside it")
+    if any(getattr(piece, "ndim", None) != 1 or piece.dtype != pieces[0].dtype for piece in pieces):
+        raise ValueError("pieces of a parameter must be vectors of one dtype")
+    return numpy.concatenate(pieces).reshape(shape)
 
 
 def parse(data: bytes, ops: "Ops") -> Dict[str, Any]:
@@ -233,13 +254,28 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
         if value is None:
             params[name] = None
             continue
+        value = _joined(value)
         if not hasattr(value, "shape"):
             raise ValueError(f"parameter {name!r} must be an array; got {type(value).__name__}")
+        _check_dtype(node, name, value.dtype)
         expected = _expected_shape(node, name, dims)
         if expected is not None and tuple(value.shape) != expected:
             raise ValueError(f"parameter {name!r} must have shape {expected}; got {tuple(value.shape)}")
         params[name] = node.ops.asarray(value).copy()
     return params
+
+
+def _check_dtype(node: "Model", name: str, dtype: Any) -> None:
+    """RAISES: ValueError for anything but numbers, and for integers where the model has floats."""
+    present = node.maybe_get_param(name)
+    kinds = "f" if present is not None and _kind(present.dtype) == "f" else "fiub"
+    if _kind(dtype) not in kinds:
+        what = "floats" if kinds == "f" else "numbers"
+        raise ValueError(f"parameter {name!r} must be an array of {what}; got dtype {dtype}")
+
+
+def _kind(dtype: Any) -> str:
+    return "f" if str(dtype) == "bfloat16" else str(dtype.kind)
 
 
 def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Optional[Tuple[int, ...]]:
@@ -301,7 +337,8 @@ def _node_fits(node: "Model", i: int, msg: Dict[str, Any], strict: bool) -> bool
         if name not in node._has_params:
             return False
         if value is not None and node.has_param(name):
-            if tuple(getattr(value, "shape", ())) != tuple(node.get_param(name).shape):
+            shape = value.get("shape", ()) if isinstance(value, dict) else getattr(value, "shape", ())
+            if tuple(shape) != tuple(node.get_param(name).shape):
                 return False
     return not strict or _attrs_fit(node, msg["attrs"][i])
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .more_optimizers import *  # noqa: F403
     from .more_schedules import *  # noqa: F403
     from .optimizers import *  # noqa: F403
+    from .safetensors_file import load_safetensors, save_safetensors  # noqa: F401
     from .schedules import *  # noqa: F403
     from .shims import Shim  # noqa: F401
     from .types import ArgsKwargs, Padded, Ragged, Unserializable  # noqa: F401
@@ -58,6 +59,7 @@ _NAMES: Dict[str, str] = {
         cosine cosine_restarts exponential inverse_sqrt multistep one_cycle plateau_v2 polynomial warmup
     """,
     "optimizers": "Adam Optimizer RAdam SGD",
+    "safetensors_file": "load_safetensors save_safetensors",
     "schedules": """
         Schedule compounding constant constant_then cyclic_triangular decaying plateau slanted_triangular warmup_linear
     """,
