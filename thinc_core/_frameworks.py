@@ -152,14 +152,15 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
         device = get_torch_default_device()
     if isinstance(xp_tensor, numpy.ndarray):
         # PyTorch has no negative strides, and aborts the process when it is handed some. It knows one order of bytes.
-        if any(stride < 0 for stride in xp_tensor.strides) or not xp_tensor.dtype.isnative:
+        if min(xp_tensor.strides, default=0) < 0 or not xp_tensor.dtype.isnative:
             xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
         tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
     elif hasattr(xp_tensor, "__dlpack__"):
         tensor = torch.from_dlpack(xp_tensor)  # PyTorch's stream waits for CuPy's
     else:
         raise TypeError(f"xp2torch: must be a numpy or cupy array; got {type(xp_tensor).__name__}")
-    tensor = tensor.to(device)
+    if tensor.device != device:
+        tensor = tensor.to(device)
     return tensor.requires_grad_() if requires_grad else tensor
 
 

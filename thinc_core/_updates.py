@@ -16,7 +16,7 @@ def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[.
     """Update every parameter of the nodes, all of the tree below root, that has a gradient."""
     current: List[Tuple[Model, str]] = []  # whose parameter is looked at, for the note on an error
     with _naming(root, current):
-        if _updates_together(optimizer):
+        if updates_together(optimizer):
             optimizer.apply_gradients(_gradients(nodes, current))  # type: ignore[attr-defined]
             for node in nodes:
                 if node.has_grad_proxy:
@@ -25,7 +25,7 @@ def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[.
             _update_each(nodes, optimizer, current)
 
 
-def _updates_together(optimizer: Callable[..., Any]) -> bool:
+def updates_together(optimizer: Callable[..., Any]) -> bool:
     """Whether it is our Optimizer; a subclass with another way to update a parameter is asked for each of them."""
     from .optimizers import Optimizer
 
