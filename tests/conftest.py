@@ -10,6 +10,7 @@ from typing import Any, Iterator
 import emulated_gpu
 import pytest
 from any_backend import backend_names, make_ops
+from optional import import_or_skip
 
 from thinc_core.backends import NumpyOps, Ops, active_isa, set_isa, supported_isas
 
@@ -55,3 +56,9 @@ def gpu() -> Iterator[None]:
         pytest.skip(problem)
     with emulated_gpu.installed():
         yield
+
+
+@pytest.fixture
+def torch() -> Any:
+    """PyTorch, imported when the first test asks for it."""
+    return import_or_skip("torch")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 import numpy
 
+from . import compat
 from .types import ArgsKwargs
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def is_torch_mps_array(obj: Any) -> bool:
 
 
 def is_tensorflow_array(obj: Any) -> bool:
-    from . import compat
-
     return bool(compat.has_tensorflow) and isinstance(obj, compat.tensorflow.Tensor)
 
 
@@ -54,8 +53,6 @@ def is_tensorflow_gpu_array(obj: Any) -> bool:
 
 
 def is_mxnet_array(obj: Any) -> bool:
-    from . import compat
-
     return bool(compat.has_mxnet) and isinstance(obj, compat.mxnet.nd.NDArray)
 
 
@@ -71,31 +68,24 @@ def _is_instance(obj: Any, module: str, name: str) -> bool:
 
 def assert_pytorch_installed() -> None:
     """RAISES: ImportError with the install command when PyTorch is missing."""
-    from . import compat
-
     if not compat.has_torch:
         raise ImportError("PyTorch must be installed: pip install torch")
 
 
 def assert_tensorflow_installed() -> None:
     """RAISES: ImportError saying what to do when TensorFlow is missing or not enabled."""
-    from . import compat
-
     if not compat.has_tensorflow:
         raise ImportError("TensorFlow must be installed and enabled: pip install tensorflow, then enable_tensorflow()")
 
 
 def assert_mxnet_installed() -> None:
     """RAISES: ImportError saying what to do when MXNet is missing or not enabled."""
-    from . import compat
-
     if not compat.has_mxnet:
         raise ImportError("MXNet must be installed and enabled: pip install mxnet, then enable_mxnet()")
 
 
 def get_torch_default_device() -> Any:
     """The PyTorch device that goes with the current ops. RAISES: ValueError without PyTorch."""
-    from . import compat
     from .backends import get_current_ops
 
     torch = compat.torch
@@ -144,8 +134,6 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
 
     device: where to put it; None means get_torch_default_device().
     """
-    from . import compat
-
     assert_pytorch_installed()
     torch = compat.torch
     if device is None:
@@ -169,14 +157,12 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
 
     ops: whose arrays to make; None keeps CPU tensors on the CPU and CUDA tensors on the GPU.
     """
-    from . import compat
-
     assert_pytorch_installed()
     tensor = torch_tensor.detach()
     if tensor.dtype == compat.torch.bfloat16:
         tensor = tensor.float()
     on_cpu = ops is None or ops.xp is numpy
-    if is_torch_cuda_array(tensor) and not (ops is not None and on_cpu):
+    if tensor.is_cuda and (ops is None or not on_cpu):
         return compat.cupy_from_dlpack(tensor)  # the tensor itself: CuPy's stream waits for PyTorch's
     array = tensor.cpu().numpy()
     return array if on_cpu else compat.cupy.asarray(array)
@@ -184,8 +170,6 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
 
 def xp2tensorflow(xp_tensor: Any, requires_grad: bool = False, as_variable: bool = False) -> Any:
     """A numpy or cupy array as a TensorFlow tensor, or as a variable."""
-    from . import compat
-
     assert_tensorflow_installed()
     tf = compat.tensorflow
     if is_cupy_array(xp_tensor):
@@ -200,8 +184,6 @@ def xp2tensorflow(xp_tensor: Any, requires_grad: bool = False, as_variable: bool
 
 def tensorflow2xp(tf_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
     """A TensorFlow tensor as a numpy or cupy array."""
-    from . import compat
-
     assert_tensorflow_installed()
     on_cpu = ops is None or ops.xp is numpy
     if is_tensorflow_gpu_array(tf_tensor) and not (ops is not None and on_cpu):
@@ -212,8 +194,6 @@ def tensorflow2xp(tf_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
 
 def xp2mxnet(xp_tensor: Any, requires_grad: bool = False) -> Any:
     """A numpy or cupy array as an MXNet array."""
-    from . import compat
-
     assert_mxnet_installed()
     mx = compat.mxnet
     if hasattr(xp_tensor, "toDlpack"):
@@ -227,8 +207,6 @@ def xp2mxnet(xp_tensor: Any, requires_grad: bool = False) -> Any:
 
 def mxnet2xp(mx_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
     """An MXNet array as a numpy or cupy array."""
-    from . import compat
-
     assert_mxnet_installed()
     on_cpu = ops is None or ops.xp is numpy
     if is_mxnet_gpu_array(mx_tensor) and not (ops is not None and on_cpu):

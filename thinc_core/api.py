@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .optimizers import *  # noqa: F403
     from .safetensors_file import load_safetensors, save_safetensors  # noqa: F401
     from .schedules import *  # noqa: F403
-    from .shims import Shim  # noqa: F401
+    from .shims import *  # noqa: F403
     from .types import ArgsKwargs, Padded, Ragged, Unserializable  # noqa: F401
     from .util import *  # noqa: F403
 
@@ -63,7 +63,7 @@ _NAMES: Dict[str, str] = {
     "schedules": """
         Schedule compounding constant constant_then cyclic_triangular decaying plateau slanted_triangular warmup_linear
     """,
-    "shims": "Shim",
+    "shims": "PyTorchGradScaler PyTorchShim Shim TorchScriptShim as_pytorch_module",
     "types": "ArgsKwargs Padded Ragged Unserializable",
     "util": """
         DataValidationError data_validation fix_random_seed get_array_module get_torch_default_device get_width

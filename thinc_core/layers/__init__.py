@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from .parametricattention import ParametricAttention
     from .parametricattention_v2 import ParametricAttention_v2
     from .premap_ids import premap_ids
+    from .pytorchlstm import PyTorchLSTM
+    from .pytorchrnnwrapper import PyTorchRNNWrapper
+    from .pytorchwrapper import PyTorchWrapper, PyTorchWrapper_v2, PyTorchWrapper_v3
     from .ragged2list import ragged2list
     from .reduce_first import reduce_first
     from .reduce_last import reduce_last
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from .strings2arrays import strings2arrays
     from .swiglu import SwiGLU
     from .swish import Swish
+    from .torchscriptwrapper import TorchScriptWrapper_v1, pytorch_to_torchscript_wrapper
     from .transformer_block import TransformerBlock
     from .tuplify import tuplify
     from .uniqued import uniqued
@@ -115,6 +119,11 @@ __all__ = [
     "MultiSoftmax_v2",
     "ParametricAttention",
     "ParametricAttention_v2",
+    "PyTorchLSTM",
+    "PyTorchRNNWrapper",
+    "PyTorchWrapper",
+    "PyTorchWrapper_v2",
+    "PyTorchWrapper_v3",
     "RMSNorm",
     "Relu",
     "ReluK",
@@ -127,6 +136,7 @@ __all__ = [
     "StaticVectors",
     "SwiGLU",
     "Swish",
+    "TorchScriptWrapper_v1",
     "TransformerBlock",
     "activation",
     "add",
@@ -144,6 +154,7 @@ __all__ = [
     "noop",
     "padded2list",
     "premap_ids",
+    "pytorch_to_torchscript_wrapper",
     "ragged2list",
     "reduce_first",
     "reduce_last",
@@ -183,13 +194,17 @@ _HOME = {
     "HardSwishMobilenet": "hard_swish_mobilenet",
     "HardTanh": "hard_tanh",
     "MultiSoftmax_v2": "multisoftmax",
+    "PyTorchWrapper_v2": "pytorchwrapper",
+    "PyTorchWrapper_v3": "pytorchwrapper",
     "ReluK": "relu_k",
     "SelfAttention": "self_attention",
     "Softmax_v2": "softmax",
     "SparseLinear_v2": "sparselinear",
     "StaticVectors": "static_vectors",
+    "TorchScriptWrapper_v1": "torchscriptwrapper",
     "TransformerBlock": "transformer_block",
     "bidirectional_v2": "bidirectional",
+    "pytorch_to_torchscript_wrapper": "torchscriptwrapper",
     "remap_ids_v2": "remap_ids",
 }
 
@@ -201,7 +216,7 @@ def _module_of(name: str) -> ModuleType:
 def read_registered(name: Optional[str] = None) -> None:
     """Import the module that registers `name` ("Relu.v1"), if it is one of ours; without a name, all of them."""
     stem, _, version = (name or "").rpartition(".v")
-    wanted = [stem if version == "1" else f"{stem}_v{version}"] if name else __all__
+    wanted = [f"{stem}_v{version}", *([stem] if version == "1" else [])] if name else __all__
     for layer in wanted:
         if layer in __all__:
             _module_of(layer)

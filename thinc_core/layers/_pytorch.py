@@ -2,8 +2,7 @@
 
 from typing import Any, Callable, Iterator, List, Tuple
 
-import numpy
-
+from .. import compat
 from .._frameworks import convert_recursive, is_torch_array, is_xp_array, torch2xp, xp2torch
 from ..model import Model
 from ..types import ArgsKwargs
@@ -16,16 +15,16 @@ def convert_pytorch_default_inputs(model: Model, X: Any, is_train: bool) -> Tupl
     RETURNS: the arguments, and a function that makes their gradients a value of the kind of X (a tuple for a list),
         with zeros for what has no gradient.
     """
-    device = model.shims[0].device
+    device = model._shims[0].device  # type: ignore[attr-defined]
 
     def to_tensor(array: Any) -> Any:
-        return xp2torch(array, requires_grad=is_train and array.dtype.kind in "fc", device=device)
+        return xp2torch(array, is_train and array.dtype.kind in "fc", device)
 
     def back(gradients: ArgsKwargs) -> Any:
         return _back(model, gradients, X)
 
     if is_xp_array(X):
-        return ArgsKwargs(args=(to_tensor(X),), kwargs={}), back
+        return ArgsKwargs((to_tensor(X),), {}), back
     converted = convert_recursive(is_xp_array, to_tensor, X)
     if isinstance(X, ArgsKwargs):
         return converted, back
@@ -69,24 +68,26 @@ def convert_pytorch_default_outputs(
         structure of the outputs; None, or a key left out, stands for no gradient.
     """
     _, outputs = X_Ytorch
+    if isinstance(outputs, compat.torch.Tensor):
+        return torch2xp(outputs, ops=model.ops), lambda dY: _backward_arguments(model, [(outputs, dY)])
 
     def back(dY: Any) -> ArgsKwargs:
-        if is_torch_array(outputs):
-            tensors, gradients = [outputs], [dY]
-        else:
-            pairs = list(_pairs(model, outputs, dY))
-            tensors, gradients = [Y for Y, _ in pairs], [gradient for _, gradient in pairs]
-        rows = [(Y, _to_gradient(model, Y, each)) for Y, each in zip(tensors, gradients) if Y.requires_grad]
-        together = tuple(gradient for _, gradient in rows)
-        grad_tensors = together[0] if len(together) == 1 else together
-        return ArgsKwargs(args=(tuple(Y for Y, _ in rows),), kwargs={"grad_tensors": grad_tensors})
+        return _backward_arguments(model, list(_pairs(model, outputs, dY)))
 
     return convert_recursive(is_torch_array, lambda tensor: torch2xp(tensor, ops=model.ops), outputs), back
 
 
+def _backward_arguments(model: Model, pairs: List[Tuple[Any, Any]]) -> ArgsKwargs:
+    """Outputs and their gradients, where outputs depend on anything that has one."""
+    rows = [(Y, _to_gradient(model, Y, dY)) for Y, dY in pairs if Y.requires_grad]
+    gradients = tuple(gradient for _, gradient in rows)
+    kwargs = {"grad_tensors": gradients[0] if len(gradients) == 1 else gradients}
+    return ArgsKwargs(args=(tuple(Y for Y, _ in rows),), kwargs=kwargs)
+
+
 def _to_gradient(model: Model, Y: Any, dY: Any) -> Any:
     shape = getattr(dY, "shape", None)
-    if shape is None or tuple(shape) != tuple(Y.shape):
+    if shape != Y.shape:  # torch.Size is a tuple
         found = type(dY).__name__ if shape is None else tuple(shape)
         raise ValueError(f"{model.name}: dY must have the shape of the output {tuple(Y.shape)}; got {found}")
     return xp2torch(dY, device=Y.device)

@@ -6,7 +6,6 @@ from ..config import registry
 from ..model import Model
 from ..shims.pytorch import PyTorchShim
 from ..shims.pytorch_grad_scaler import PyTorchGradScaler
-from ..util import partial
 from ._pytorch import convert_pytorch_default_inputs, convert_pytorch_default_outputs
 
 
@@ -72,8 +71,8 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Tuple[Any, Callab
     inputs, get_dX = attrs["convert_inputs"](model, X, is_train)
     outputs, torch_backprop = model._shims[0](inputs, is_train)
     Y, get_dY = attrs["convert_outputs"](model, (X, outputs), is_train)
-    return Y, partial(_backprop, get_dX, torch_backprop, get_dY)
 
+    def backprop(dY: Any) -> Any:
+        return get_dX(torch_backprop(get_dY(dY)))
 
-def _backprop(get_dX: Callable, torch_backprop: Callable, get_dY: Callable, dY: Any) -> Any:
-    return get_dX(torch_backprop(get_dY(dY)))
+    return Y, backprop

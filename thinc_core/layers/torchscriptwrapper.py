@@ -31,6 +31,7 @@ def TorchScriptWrapper_v1(
     return wrapper(shim, convert_inputs, convert_outputs, "pytorch_script")
 
 
+@registry.layers("pytorch_to_torchscript_wrapper.v1")
 def pytorch_to_torchscript_wrapper(model: Model[Any, Any]) -> Model[Any, Any]:
     """The layer of a PyTorchWrapper with its module compiled by torch.jit.script, and all settings kept.
 

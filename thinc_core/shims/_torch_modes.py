@@ -1,8 +1,7 @@
 """Evaluation mode of a PyTorch module for a while, with every part of it left as it was found."""
 
-import contextlib
 import threading
-from typing import Any, Iterator, List, Tuple
+from typing import Any, List, Tuple
 
 from .. import compat
 
@@ -18,37 +17,33 @@ class EvalMode:
         self._inside = 0
         self._before: List[Tuple[Any, bool]] = []
 
-    @contextlib.contextmanager
-    def __call__(self, module: Any) -> Iterator[None]:
+    def begin(self, module: Any) -> None:
         with self._lock:
             if self._inside == 0:
                 self._before = _modes(module)
                 for part, _ in self._before:
                     _set(part, False)
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if self._inside == 0:
-                    for part, mode in self._before:
-                        _set(part, mode)
-                    self._before = []
+
+    def end(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._before:
+                for part, mode in self._before:
+                    _set(part, mode)
+                self._before = []
 
 
 def _modes(module: Any) -> List[Tuple[Any, bool]]:
-    """Every part once, those above first, with its mode; none when all are in evaluation mode already."""
-    found = {id(module): module}
-    queue = [module]
-    is_training = module.training
-    while queue:
-        for part in queue.pop()._modules.values():
-            if part is not None and id(part) not in found:
-                found[id(part)] = part
-                queue.append(part)
-                is_training = is_training or part.training
-    return [(part, part.training) for part in found.values()] if is_training else []
+    """Every part, those above first, with its mode; none when all are in evaluation mode already."""
+    parts = [module]
+    is_training = False
+    for part in parts:  # which grows meanwhile
+        is_training = is_training or part.training
+        children = part._modules
+        if children:
+            parts.extend(child for child in children.values() if child is not None)
+    return [(part, part.training) for part in parts] if is_training else []
 
 
 def _set(part: Any, mode: bool) -> None:

@@ -25,12 +25,20 @@ def serialize_torch_safetensors(model: Any) -> bytes:
 
 
 def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: Any, weights_only: bool = True) -> Any:
-    """Load a state dict, of torch.save or safetensors, into a module and move it to a device. RETURNS: the module.
+    """Load a state dict, of torch.save or safetensors (the reader looks which it is), into a module and move it to a device. RETURNS: the module.
 
     weights_only: False reads files of torch.save with pickle, which runs what they say; only for files of your own.
     RAISES: ModelLoadError when bytes or names or shapes do not fit; the module is then as it was.
     """
-    state = _read(state_bytes, device, weights_only)
+    return _loaded(model, _read(state_bytes, device, weights_only), device)
+
+
+def deserialize_torch_safetensors(model: Any, state_bytes: bytes, device: Any) -> Any:
+    """The inverse of serialize_torch_safetensors; files of torch.save are refused. See default_deserialize_torch_model."""
+    return _loaded(model, _read_safetensors(state_bytes, device), device)
+
+
+def _loaded(model: Any, state: Dict[str, Any], device: Any) -> Any:
     own = model.state_dict()
     fits = {name: _shape(value) for name, value in state.items()} == {name: _shape(value) for name, value in own.items()}
     # Hooks of the module may make a state fit that does not look so. Only then is there anything to take back.
@@ -46,7 +54,7 @@ def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: Any,
 
 def _read(data: bytes, device: Any, weights_only: bool) -> Dict[str, Any]:
     if _is_safetensors(data):
-        return {name: tensor.to(device) for name, tensor in _safetensors("load")(data).items()}
+        return _read_safetensors(data, device)
     try:
         state = compat.torch.load(io.BytesIO(data), map_location=device, weights_only=weights_only)
     except Exception as error:
@@ -55,6 +63,14 @@ def _read(data: bytes, device: Any, weights_only: bool) -> Dict[str, Any]:
     if not isinstance(state, dict):
         raise ModelLoadError(f"pytorch: must be a state dict of tensors; got a {type(state).__name__}")
     return state
+
+
+def _read_safetensors(data: bytes, device: Any) -> Dict[str, Any]:
+    load = _safetensors("load")
+    try:
+        return {name: tensor.to(device) for name, tensor in load(data).items()}
+    except Exception as error:
+        raise ModelLoadError(f"pytorch: must be in the safetensors format; got {len(data)} bytes ({error})") from error
 
 
 def _is_safetensors(data: bytes) -> bool:

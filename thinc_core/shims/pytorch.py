@@ -16,12 +16,23 @@ from ..backends import context_pools, get_current_ops, use_pytorch_for_gpu_memor
 from ..errors import ModelLoadError
 from ..types import ArgsKwargs
 from ._torch_modes import EvalMode
-from ._torch_state import default_deserialize_torch_model, default_serialize_torch_model
+from ._torch_state import (
+    default_deserialize_torch_model,
+    default_serialize_torch_model,
+    deserialize_torch_safetensors,
+    serialize_torch_safetensors,
+)
 from ._torch_update import swapped, update_parameters
 from .pytorch_grad_scaler import PyTorchGradScaler
 from .shim import Shim
 
-__all__ = ["PyTorchShim", "default_deserialize_torch_model", "default_serialize_torch_model"]
+__all__ = [
+    "PyTorchShim",
+    "default_deserialize_torch_model",
+    "default_serialize_torch_model",
+    "deserialize_torch_safetensors",
+    "serialize_torch_safetensors",
+]
 
 Serializer = Callable[[Any], bytes]
 Deserializer = Callable[[Any, bytes, Any], Any]
@@ -82,8 +93,12 @@ class PyTorchShim(Shim):
 
     def predict(self, inputs: ArgsKwargs) -> Any:
         """Run in evaluation mode, without gradients. All parts of the module keep the mode that they were in."""
-        with self._eval_mode(self._model), compat.torch.no_grad():
-            return self._run(inputs)
+        self._eval_mode.begin(self._model)
+        try:
+            with compat.torch.no_grad():
+                return self._run(inputs) if self._mixed_precision else self._model(*inputs.args, **inputs.kwargs)
+        finally:
+            self._eval_mode.end()
 
     def begin_update(self, inputs: ArgsKwargs) -> Tuple[Any, Callable[[ArgsKwargs], Any]]:
         """Run for training. A module in evaluation mode is put into training mode; when it is in training mode
@@ -94,7 +109,7 @@ class PyTorchShim(Shim):
         """
         if not self._model.training:
             self._model.train()
-        outputs = self._run(inputs)
+        outputs = self._run(inputs) if self._mixed_precision else self._model(*inputs.args, **inputs.kwargs)
         called: List[bool] = []
 
         def backprop(grads: ArgsKwargs) -> Any:
@@ -109,8 +124,7 @@ class PyTorchShim(Shim):
         return outputs, backprop
 
     def _run(self, inputs: ArgsKwargs) -> Any:
-        if not self._mixed_precision:
-            return self._model(*inputs.args, **inputs.kwargs)
+        """Run in mixed precision."""
         torch = compat.torch
         with torch.autocast(self.device.type):
             outputs = self._model(*inputs.args, **inputs.kwargs)
@@ -121,10 +135,12 @@ class PyTorchShim(Shim):
         scaler, kwargs = self._grad_scaler, grads.kwargs
         if scaler.enabled and kwargs.get("grad_tensors") is not None:
             kwargs = {**kwargs, "grad_tensors": scaler.scale(kwargs["grad_tensors"])}
-        if not grads.args or is_torch_array(grads.args[0]) or len(grads.args[0]):
+        if not (grads.args and grads.args[0] == ()):
             compat.torch.autograd.backward(*grads.args, **kwargs)
         if scaler.enabled:
             self._unscale(iterate_recursive(is_torch_array, inputs))
+        if len(inputs.args) == 1 and not inputs.kwargs and isinstance(inputs.args[0], compat.torch.Tensor):
+            return ArgsKwargs((_taken_gradient(inputs.args[0]),), {})
         return convert_recursive(is_torch_array, _taken_gradient, inputs)
 
     def _unscale(self, inputs: Iterator[Any]) -> None:
