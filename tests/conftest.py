@@ -58,6 +58,14 @@ def gpu() -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Any) -> None:
+    """Tests with PyTorch go to one process of pytest-xdist: importing it takes seconds."""
+    for item in items:
+        if "torch" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("torch"))
+
+
 @pytest.fixture
 def torch() -> Any:
     """PyTorch, imported when the first test asks for it."""

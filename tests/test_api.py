@@ -61,7 +61,8 @@ ORIGINAL = """
     use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory warmup_linear with_array with_padded
     wrap_model_recursive xp2mxnet xp2tensorflow xp2torch zero_init
     CauchySimilarity ClippedLinear Dish HardSigmoid HardSwish HardSwishMobilenet HardTanh Logistic MultiSoftmax
-    ParametricAttention ParametricAttention_v2 ReluK Sigmoid SparseLinear SparseLinear_v2 Swish premap_ids remap_ids
+    ParametricAttention ParametricAttention_v2 PyTorchGradScaler PyTorchLSTM PyTorchRNNWrapper PyTorchShim PyTorchWrapper
+    PyTorchWrapper_v2 PyTorchWrapper_v3 TorchScriptShim TorchScriptWrapper_v1 pytorch_to_torchscript_wrapper ReluK Sigmoid SparseLinear SparseLinear_v2 Swish premap_ids remap_ids
     remap_ids_v2 strings2arrays
 """
 

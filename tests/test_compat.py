@@ -22,7 +22,10 @@ def fresh(monkeypatch):
     return compat
 
 
-@pytest.mark.parametrize("name", NAMES.split())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group("torch")) if "torch" in name else name for name in NAMES.split()],
+)
 def test_every_name_has_an_answer(fresh, name):
     value = getattr(fresh, name)
     assert isinstance(value, bool) == name.startswith("has_")

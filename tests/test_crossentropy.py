@@ -1,7 +1,5 @@
 """CrossEntropy: against its definition, a numeric derivative, and PyTorch."""
 
-import importlib.util
-
 import numpy
 import pytest
 
@@ -61,11 +59,8 @@ def test_values():
     assert CrossEntropy(normalize=False, **settings).get_loss(X, LABELS) == pytest.approx(total)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_as_pytorch(settings):
-    import torch
-
+def test_as_pytorch(torch, settings):
     weights = settings.get("class_weights")
     x = torch.from_numpy(logits()).requires_grad_()
     expected = torch.nn.functional.cross_entropy(

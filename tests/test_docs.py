@@ -1,5 +1,8 @@
 """Every Python block of the README and of docs/ runs, page by page, in one namespace per page."""
 
+import importlib.util
+import unittest
+import warnings
 from pathlib import Path
 from typing import List
 
@@ -12,18 +15,38 @@ from sybil.parsers.myst import PythonCodeBlockParser, SkipParser  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class UnrunBlock(UserWarning):
+    """A block that was not run, shown at the end of the tests."""
+
+
 def pages() -> List[Path]:
     """The pages whose code is meant to be run."""
     found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
     return [path for path in found if path.exists() and "_build" not in path.parts]
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def installed(name: str) -> bool:
+    """For blocks with optional packages: <!--- skip: next if(not installed("torch"), reason="needs PyTorch") -->"""
+    return importlib.util.find_spec(name) is not None
+
+
+PAGES = [
+    pytest.param(page, marks=pytest.mark.xdist_group("torch")) if page.stem == "frameworks" else page
+    for page in pages()
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.filterwarnings("default::test_docs.UnrunBlock")
 def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = Document.parse(str(page), SkipParser(), PythonCodeBlockParser())
+    document.namespace["installed"] = installed
     monkeypatch.chdir(tmp_path)
     for example in document.examples():
-        example.evaluate()
+        try:
+            example.evaluate()
+        except unittest.SkipTest as skipped:  # of this block alone
+            warnings.warn(f"{page.name}, line {example.line}: {skipped}", UnrunBlock, stacklevel=2)
 
 
 def test_pages_are_found() -> None:

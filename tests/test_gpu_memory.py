@@ -140,9 +140,8 @@ def test_pytorch_without_a_gpu_changes_nothing(memory: TorchMemory, monkeypatch:
     assert "pytorch" not in context_pools.get()
 
 
-def test_pytorch_has_these_functions() -> None:
+def test_pytorch_has_these_functions(torch: Any) -> None:
     """The stand-in has their parameters."""
-    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     for name in ("caching_allocator_alloc", "caching_allocator_delete"):
         own = inspect.signature(getattr(TorchMemory(), name))
         assert list(inspect.signature(getattr(torch.cuda, name)).parameters) == list(own.parameters)

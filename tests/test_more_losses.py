@@ -111,8 +111,7 @@ def test_lists_are_the_rows_of_one_batch(make, kind):
         ("huber_loss", HuberLoss(delta=0.7), {"delta": 0.7}),
     ],
 )
-def test_as_pytorch(name, loss, kwargs):
-    torch = pytest.importorskip("torch", reason="compares with PyTorch's losses")
+def test_as_pytorch(torch, name, loss, kwargs):
     x = torch.tensor(X, requires_grad=True)
     if "pos_weight" in kwargs:
         kwargs = {"pos_weight": torch.tensor(loss.positive_weights, dtype=torch.float64)}

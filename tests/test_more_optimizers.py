@@ -163,8 +163,7 @@ def test_formula(make, settings, formula, its_settings, _name, _settings, shape,
 
 @pytest.mark.parametrize("make, settings, _formula, _its, name, its_settings", ROWS, ids=IDS)
 @pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
-def test_pytorch(make, settings, _formula, _its, name, its_settings, shape):
-    torch = pytest.importorskip("torch", reason="compares with PyTorch's optimizers")
+def test_pytorch(torch, make, settings, _formula, _its, name, its_settings, shape):
     if not hasattr(torch.optim, name):
         pytest.skip(f"PyTorch {torch.__version__} has no {name}")
     weights, gradients = samples(shape)

@@ -104,8 +104,7 @@ PYTORCH = [
 
 
 @pytest.mark.parametrize("name, kwargs, make, n", PYTORCH, ids=[f"{row[0]}-{k}" for k, row in enumerate(PYTORCH)])
-def test_pytorch(name, kwargs, make, n):
-    torch = pytest.importorskip("torch", reason="compares with PyTorch's schedules")
+def test_pytorch(torch, name, kwargs, make, n):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs, ours, rates = getattr(torch.optim.lr_scheduler, name)(optimizer, **kwargs), make(), []
     for step in range(n):

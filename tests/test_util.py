@@ -2,14 +2,17 @@
 
 import os
 import random
+import subprocess
+import sys
 import tracemalloc
 import types
+from pathlib import Path
 from typing import Callable, List, Tuple
 
 import numpy
 import pytest
 
-from thinc_core import compat, util
+from thinc_core import api, compat, util
 from thinc_core.backends import NumpyOps, get_current_ops, set_current_ops
 from thinc_core.types import ArgsKwargs, Floats1d, Floats2d, Padded, Ragged
 from thinc_core.util import (
@@ -38,6 +41,7 @@ from thinc_core.util import (
 )
 
 
+@pytest.mark.xdist_group("torch")
 def test_names_that_dependants_import():
     names = """
         assert_mxnet_installed assert_pytorch_installed assert_tensorflow_installed convert_recursive copy_array
@@ -186,6 +190,38 @@ def test_fix_random_seed(seed):
     assert draws[0] == draws[1]
 
 
+SEED_LATER = """
+import sys
+from thinc_core.util import fix_random_seed
+fix_random_seed({first})
+fix_random_seed({seed})
+assert "torch" not in sys.modules and sys.modules is not None
+import importlib.util
+importlib.util.find_spec("torch")  # whoever looks for it changes nothing
+finders = len(sys.meta_path)
+import torch
+assert torch.initial_seed() == {seed}, torch.initial_seed()
+assert len(sys.meta_path) == finders - 1
+"""
+
+
+def test_pytorch_is_seeded_but_not_imported(torch, tmp_path):
+    fix_random_seed(2**64 + 5)
+    assert torch.initial_seed() == 6
+    # PyTorch itself takes seconds to import: this one has the parts that a seed needs.
+    (tmp_path / "torch.py").write_text(
+        "cuda = type('cuda', (), {'device_count': staticmethod(lambda: 0)})\nseeds = [0]\n"
+        "def manual_seed(seed): seeds.append(seed)\ndef initial_seed(): return seeds[-1]\n"
+    )
+    root = Path(util.__file__).parents[1]
+    path = os.pathsep.join([str(tmp_path), str(root)])
+    code = SEED_LATER.format(first=3, seed=17)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_devices_without_a_gpu():
     if util.gpu_is_available():
         pytest.skip("there is a GPU")
@@ -218,20 +254,28 @@ def test_nvtx_range_ends_with_an_error_too(monkeypatch):
     assert calls == [("x", 3), "pop"]
 
 
-def test_frameworks_that_are_absent_say_how_to_get_them():
-    if not util.has_torch:
-        with pytest.raises(ImportError, match="pip install torch"):
-            util.xp2torch(numpy.zeros(1))
-        with pytest.raises(ValueError, match="PyTorch must be installed"):
-            util.get_torch_default_device()
+def test_frameworks_that_are_absent_say_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(vars(compat), "torch", None)
+    monkeypatch.setitem(vars(compat), "has_torch", False)
+    with pytest.raises(ImportError, match="pip install torch"):
+        util.xp2torch(numpy.zeros(1))
+    with pytest.raises(ValueError, match="PyTorch must be installed"):
+        util.get_torch_default_device()
+    with pytest.raises(ImportError, match="pip install torch"):
+        api.PyTorchWrapper(None)
+    with pytest.raises(ImportError, match="pip install torch"):
+        api.PyTorchLSTM(2, 2)
+    with pytest.raises(ImportError, match="pip install torch"):
+        api.as_pytorch_module(api.Linear(2, 2))
+    with pytest.raises(ImportError, match="pip install torch"):
+        api.PyTorchGradScaler()
     with pytest.raises(ImportError, match="enable_tensorflow"):
         util.xp2tensorflow(numpy.zeros(1))
     with pytest.raises(ImportError, match="enable_mxnet"):
         util.xp2mxnet(numpy.zeros(1))
 
 
-def test_torch_conversions():
-    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+def test_torch_conversions(torch):
     array = numpy.arange(6, dtype="f").reshape(2, 3)
     tensor = util.xp2torch(array)
     tensor[0, 0] = 9

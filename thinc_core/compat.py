@@ -129,7 +129,7 @@ _LOOK_UP: Dict[str, Callable[[], Any]] = {
     "has_torch_mps": lambda: bool(_torch_mps() and _torch_mps().is_built()),
     "has_torch_mps_gpu": lambda: bool(_torch_mps() and _torch_mps().is_available()),
     "has_torch_amp": _has_torch_amp,
-    "has_gpu": lambda: _self().has_cupy_gpu or _self().has_torch_mps_gpu,
+    "has_gpu": lambda: _self().has_cupy_gpu or (sys.platform == "darwin" and _self().has_torch_mps_gpu),
     "h5py": lambda: _module("h5py"),
     "os_signpost": lambda: _module("os_signpost"),
     "has_os_signpost": lambda: _self().os_signpost is not None,

@@ -202,21 +202,20 @@ def require_gpu(gpu_id: int = 0) -> bool:
 
 
 def fix_random_seed(seed: int = 0) -> None:
-    """Seed the random numbers of Python, NumPy and, where installed, PyTorch and CuPy. Any int will do."""
+    """Seed the random numbers of Python, NumPy and, where installed, PyTorch and CuPy. Any int will do.
+
+    PyTorch is not imported for it; when it is later, its seed is set then.
+    """
     import random
 
     from . import compat
+    from ._seeding import seed_torch
 
     random.seed(seed)
     numpy.random.seed(seed % (2**32))
-    if compat.has_torch:
-        compat.torch.manual_seed(seed % 0xFFFFFFFFFFFFFFFF)
+    seed_torch(seed % 0xFFFFFFFFFFFFFFFF)
     if compat.has_cupy_gpu:
         compat.cupy.random.seed(seed % (2**32))
-        if compat.has_torch_cuda_gpu:
-            compat.torch.cuda.manual_seed_all(seed % 0xFFFFFFFFFFFFFFFF)
-            compat.torch.backends.cudnn.deterministic = True
-            compat.torch.backends.cudnn.benchmark = False
 
 
 # Arrays.

@@ -288,16 +288,20 @@ def test_gpu_allocator_needs_its_library() -> None:
                 set_gpu_allocator(name)
 
 
+def test_pytorch_pools_nothing_on_a_cpu(torch: Any) -> None:
+    before = dict(context_pools.get())
+    with use_ops("numpy"):
+        use_pytorch_for_gpu_memory()
+        set_gpu_allocator("pytorch")
+    assert context_pools.get() == before
+
+
 def test_memory_pools_are_those_of_the_process() -> None:
     """Whatever context they are asked for in; nothing is pooled for what does not run on a GPU."""
     pools = context_pools.get()
     assert in_new_context(context_pools.get) is pools
     assert in_thread(context_pools.get) is pools
     before = dict(pools)
-    if backends._gpu.importlib.util.find_spec("torch"):
-        with use_ops("numpy"):
-            use_pytorch_for_gpu_memory()
-            set_gpu_allocator("pytorch")
     with pytest.raises(ImportError, match="enable_tensorflow"):
         use_tensorflow_for_gpu_memory()
     assert pools == before

@@ -296,8 +296,7 @@ def test_small_candidates_keep_their_digits(ops: Any) -> None:
     numpy.testing.assert_allclose(Y, expected, rtol=1e-6)
 
 
-def test_gradients_of_pytorch(fast_ops: Any) -> None:
-    torch = pytest.importorskip("torch")
+def test_gradients_of_pytorch(torch: Any, fast_ops: Any) -> None:
     for depth, dirs, nI, nO, sizes in ((1, 1, 3, 5, [4, 3, 1]), (3, 2, 4, 6, [5, 5, 3, 2, 1]), (2, 2, 1, 1, [2, 1])):
         example = Example(depth, dirs, nI, nO, sizes)
         lstm = torch.nn.LSTM(nI, nO, depth, bidirectional=dirs == 2).double()

@@ -117,8 +117,7 @@ def test_asarray_takes_tensors_without_a_copy(ops: Any) -> None:
 
 
 @pytest.mark.parametrize("ops", CPU, ids=["reference", "numpy"])
-def test_asarray_takes_tensors_of_pytorch(ops: Any) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+def test_asarray_takes_tensors_of_pytorch(torch: Any, ops: Any) -> None:
     tensor = torch.tensor([1.0, 2.5], requires_grad=True)
     array = ops.asarray(tensor)
     assert (array.dtype, array.tolist()) == ("float32", [1.0, 2.5])

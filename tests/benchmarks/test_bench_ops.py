@@ -67,8 +67,7 @@ def test_row_runs_and_numpy_does_the_same(name, dtype):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_pytorch_does_the_same(name):
-    torch = pytest.importorskip("torch")
+def test_pytorch_does_the_same(torch, name):
     op = ROWS[name]
     if op.torch is None or op.name.startswith(OTHER_RESULT):
         pytest.skip("nothing to compare")

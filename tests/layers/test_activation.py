@@ -1,7 +1,5 @@
 """activation: against PyTorch's functions, and at the ends of the range."""
 
-import importlib.util
-
 import numpy
 import pytest
 
@@ -12,11 +10,8 @@ PEERS = {"hard_swish_mobilenet": "hardswish", "hard_tanh": "hardtanh", "relu_k":
 OWN = ("dish", "hard_swish", "hard_sigmoid", "gelu_approx")  # PyTorch has none, or another of the same name
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in OWN])
-def test_as_pytorch(name):
-    import torch
-
+def test_as_pytorch(torch, name):
     peer = getattr(torch.nn.functional, PEERS.get(name, name), None) or getattr(torch, name)
     X = numpy.linspace(-9, 9, 60, dtype="f").reshape(4, 15)
     x = torch.from_numpy(X).requires_grad_()

@@ -1,7 +1,5 @@
 """Conv1D: what a window sees."""
 
-import importlib.util
-
 import numpy
 import pytest
 
@@ -56,12 +54,9 @@ def test_causal_rows_do_not_see_what_comes():
     assert (before[4:] != after[4:]).all()
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize("settings", [each for each in SETTINGS if "padding" not in each], ids=str)
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # of uneven padding, which it copies its input for
-def test_as_pytorch(settings):
-    import torch
-
+def test_as_pytorch(torch, settings):
     peer = torch.nn.Conv1d(3, 2, settings["kernel_size"], padding="same", dilation=settings.get("dilation", 1))
     model, X = Conv1D(2, 3, **settings).initialize(), rows(11)
     model.set_param("W", peer.weight.detach().numpy().transpose(0, 2, 1).copy())

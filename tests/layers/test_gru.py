@@ -1,7 +1,5 @@
 """GRU: against PyTorch, and what does not depend on the batch."""
 
-import importlib.util
-
 import numpy
 import pytest
 
@@ -20,12 +18,9 @@ def test_a_sequence_does_not_depend_on_the_batch(settings):
         numpy.testing.assert_allclose(model.predict([X])[0], Y, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 @pytest.mark.parametrize("bi", [False, True])
 @pytest.mark.parametrize("depth", [1, 3])
-def test_as_pytorch(bi, depth):
-    import torch
-
+def test_as_pytorch(torch, bi, depth):
     nO, (X,) = 6, sequences(7)
     peer = torch.nn.GRU(3, nO // (1 + bi), depth, bidirectional=bi)
     names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")

@@ -1,7 +1,5 @@
 """SelfAttention and TransformerBlock: against PyTorch, positions, masks, dropout."""
 
-import importlib.util
-
 import numpy
 import pytest
 
@@ -11,7 +9,6 @@ from thinc_core.model import set_dropout_rate
 from thinc_core.types import Ragged
 from thinc_core.util import fix_random_seed
 
-needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 LENGTHS = numpy.asarray([5, 0, 1, 130, 64], "i")  # some that are more than one block of queries
 
 
@@ -115,9 +112,7 @@ def copied(model, **params):
         model.set_param(name, value.detach().numpy().copy())
 
 
-def peer_block(width, nH, nF):
-    import torch
-
+def peer_block(torch, width, nH, nF):
     settings = {"activation": "gelu", "batch_first": True, "norm_first": True, "layer_norm_eps": 1e-8}
     peer = torch.nn.TransformerEncoderLayer(width, nH, nF, dropout=0.0, **settings)
     for param in peer.parameters():
@@ -134,13 +129,10 @@ def peer_block(width, nH, nF):
     return model, peer, attention["self_attention"]
 
 
-@needs_torch
 @pytest.mark.parametrize("causal", [False, True])
-def test_block_as_pytorch(causal):
-    import torch
-
+def test_block_as_pytorch(torch, causal):
     torch.manual_seed(0)
-    model, peer, attention = peer_block(16, 4, 24)
+    model, peer, attention = peer_block(torch, 16, 4, 24)
     attention.attrs["causal"] = causal
     lengths = [7, 1, 90]
     X = batch(16, numpy.asarray(lengths, "i"))

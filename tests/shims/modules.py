@@ -54,12 +54,18 @@ def samples(torch: Any) -> Dict[str, Tuple[Any, Any]]:
         "tuple": (function_module(torch, added, **both), (two, shifted)),
         "dict": (function_module(torch, added, **both), {"a": two, "b": shifted}),
         "ArgsKwargs": (function_module(torch, added, **both), ArgsKwargs((two,), {"b": shifted})),
-        "nested": (function_module(torch, lambda m, xs: m.one(xs[0]) * m.other(xs[1]["b"]), **both), ([two, {"b": shifted}],)),
+        "nested": (
+            function_module(torch, lambda m, xs: m.one(xs[0]) * m.other(xs[1]["b"]), **both),
+            ([two, {"b": shifted}],),
+        ),
         "ids": (nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), ids),
         "ids and floats": (function_module(torch, lambda m, i, x: m.e(i).sum(1) * x, e=nn.Embedding(5, 4)), (ids, two)),
         "several outputs": (function_module(torch, several, **both), two),
         "unused input": (function_module(torch, lambda m, a, b: m.one(a), **both), (two, shifted)),
-        "setting": (function_module(torch, lambda m, a, twice: m.one(a) * (2 if twice else 1), **both), {"a": two, "twice": True}),
+        "setting": (
+            function_module(torch, lambda m, a, twice: m.one(a) * (2 if twice else 1), **both),
+            {"a": two, "twice": True},
+        ),
         "scalar parameter": (function_module(torch, lambda m, a: m.s * a, s=nn.Parameter(torch.tensor(0.5))), two),
     }
 

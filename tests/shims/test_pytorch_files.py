@@ -58,7 +58,9 @@ def test_files_of_the_original(torch: Any, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SAVED["models"]))
 def test_files_are_laid_out_as_those_of_the_original(torch: Any, name: str) -> None:
     theirs = srsly.msgpack_loads(base64.b64decode(SAVED["models"][name]["bytes"]))
-    ours = srsly.msgpack_loads(empty(torch, name).from_bytes(base64.b64decode(SAVED["models"][name]["bytes"])).to_bytes())
+    ours = srsly.msgpack_loads(
+        empty(torch, name).from_bytes(base64.b64decode(SAVED["models"][name]["bytes"])).to_bytes()
+    )
     assert [node["name"] for node in ours["nodes"]] == [node["name"] for node in theirs["nodes"]]
     for own, their in zip(ours["shims"], theirs["shims"]):
         for one, other in zip(own, their):
@@ -162,7 +164,11 @@ def test_damaged_files(torch: Any, make: Any) -> None:
     shim.from_bytes(data)
     old = {key: tensor.clone() for key, tensor in shim._model.state_dict().items()}
     bad = [data[:-400], data[: len(data) // 3], b"", b"\x93\x01\x02\x03", srsly.msgpack_dumps({"config": {}})]
-    bad += [srsly.msgpack_dumps({"config": {}, key: value}) for key in ("state", "model") for value in (b"", 7, b"PK\x03\x04")]
+    bad += [
+        srsly.msgpack_dumps({"config": {}, key: value})
+        for key in ("state", "model")
+        for value in (b"", 7, b"PK\x03\x04")
+    ]
     for each in bad:
         with pytest.raises(ModelLoadError):
             shim.from_bytes(each)

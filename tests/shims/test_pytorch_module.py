@@ -47,12 +47,14 @@ def dense() -> Model:
 
 def test_gradcheck(torch: Any) -> None:
     """PyTorch's own comparison with differences, for the input and every parameter."""
-    module = as_pytorch_module(chain(Mish(5, 4), LayerNorm(5), Linear(3, 5), softmax_activation()).initialize()).double()
+    module = as_pytorch_module(
+        chain(Mish(5, 4), LayerNorm(5), Linear(3, 5), softmax_activation()).initialize()
+    ).double()
     x = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, *parameters: module(x), (x, *module.parameters()))
+    slope = torch.autograd.grad((module(x) ** 2).sum(), x, create_graph=True)[0].sum()
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        y = torch.autograd.grad((module(x) ** 2).sum(), x, create_graph=True)[0]
-        y.sum().backward()
+        slope.backward()
 
 
 def test_gradcheck_of_sequences(torch: Any) -> None:

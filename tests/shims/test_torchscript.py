@@ -44,7 +44,9 @@ def test_compiled_is_as_before(torch: Any) -> None:
 
 
 def test_the_program_is_in_the_file(torch: Any) -> None:
-    model = pytorch_to_torchscript_wrapper(PyTorchWrapper(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.9))))
+    model = pytorch_to_torchscript_wrapper(
+        PyTorchWrapper(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.9)))
+    )
     X = floats(20, 4)
     loaded = TorchScriptWrapper_v1().from_bytes(model.to_bytes())
     numpy.testing.assert_array_equal(loaded.predict(X), model.predict(X))
@@ -78,7 +80,10 @@ def test_what_is_no_module(torch: Any) -> None:
 
 
 def test_registered(torch: Any) -> None:
-    block = {"@layers": "pytorch_to_torchscript_wrapper.v1", "model": {"@layers": "PyTorchWrapper.v1", "pytorch_model": None}}
+    block = {
+        "@layers": "pytorch_to_torchscript_wrapper.v1",
+        "model": {"@layers": "PyTorchWrapper.v1", "pytorch_model": None},
+    }
     assert registry.get("layers", "TorchScriptWrapper.v1") is TorchScriptWrapper_v1
     with pytest.raises(ValueError, match="got NoneType"):
         registry.resolve({"m": block})

@@ -8,14 +8,17 @@ from ..model import Model
 from ..types import ArgsKwargs
 
 
-def convert_pytorch_default_inputs(model: Model, X: Any, is_train: bool) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], Any]]:
+def convert_pytorch_default_inputs(
+    model: Model, X: Any, is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], Any]]:
     """Arrays anywhere in X as tensors that share their memory; only those of floats take part in gradients.
 
     X: ArgsKwargs as they are, a dict of keyword arguments, a list or tuple of arguments, or the only argument.
     RETURNS: the arguments, and a function that makes their gradients a value of the kind of X (a tuple for a list),
         with zeros for what has no gradient.
     """
-    device = model._shims[0].device  # type: ignore[attr-defined]
+    shim: Any = model._shims[0]
+    device = shim.device
 
     def to_tensor(array: Any) -> Any:
         return xp2torch(array, is_train and array.dtype.kind in "fc", device)

@@ -33,15 +33,18 @@ def PyTorchLSTM(nO: int, nI: int, *, bi: bool = False, depth: int = 1, dropout: 
     return with_padded(wrapped)
 
 
-def convert_packed_inputs(model: Model, Xp: Padded, is_train: bool) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], Padded]]:
+def convert_packed_inputs(
+    model: Model, Xp: Padded, is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], Padded]]:
     """The rows of a Padded, without what it is padded with, as a PackedSequence."""
     check_padded(model, Xp)
     ops: Any = model.ops
+    shim: Any = model.shims[0]
     live, nI = live_rows(ops, Xp), model.get_dim("nI")
     rows = rows_of(model, Xp, live, nI)
     sizes: List[int] = [int(size) for size in ops._host(model.name, "size_at_t", Xp.size_at_t) if size]
     # PyTorch refuses a batch without rows: it gets one of zeros, whose output nobody reads.
-    data = xp2torch(rows if sizes else ops.alloc2f(1, nI), requires_grad=is_train, device=model.shims[0].device)
+    data = xp2torch(rows if sizes else ops.alloc2f(1, nI), requires_grad=is_train, device=shim.device)
     packed = compat.torch.nn.utils.rnn.PackedSequence(data, compat.torch.tensor(sizes or [1]))
 
     def back(gradients: ArgsKwargs) -> Padded:

@@ -24,7 +24,8 @@ def PyTorchRNNWrapper(
 
 def convert_rnn_inputs(model: Model, Xp: Padded, is_train: bool) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], Padded]]:
     """The array of a Padded, and None for the state to start from, as arguments."""
-    tensor = xp2torch(Xp.data, requires_grad=is_train, device=model.shims[0].device)
+    shim: Any = model.shims[0]
+    tensor = xp2torch(Xp.data, requires_grad=is_train, device=shim.device)
 
     def back(gradients: ArgsKwargs) -> Padded:
         return with_data(Xp, torch2xp(gradients.args[0], ops=model.ops))

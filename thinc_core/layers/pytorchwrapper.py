@@ -49,9 +49,7 @@ def PyTorchWrapper_v3(
 ) -> Model[Any, Any]:
     """PyTorchWrapper_v2, saved and loaded in a way of its own: see PyTorchShim."""
     settings: Dict[str, Any] = {"mixed_precision": mixed_precision, "grad_scaler": grad_scaler, "device": device}
-    shim = PyTorchShim(
-        pytorch_model, **settings, serialize_model=serialize_model, deserialize_model=deserialize_model
-    )
+    shim = PyTorchShim(pytorch_model, **settings, serialize_model=serialize_model, deserialize_model=deserialize_model)
     return wrapper(shim, convert_inputs, convert_outputs)
 
 

@@ -25,9 +25,7 @@ def TorchScriptWrapper_v1(
 
     torchscript_model: None makes a layer to load into.
     """
-    shim = TorchScriptShim(
-        torchscript_model, mixed_precision=mixed_precision, grad_scaler=grad_scaler, device=device
-    )
+    shim = TorchScriptShim(torchscript_model, mixed_precision=mixed_precision, grad_scaler=grad_scaler, device=device)
     return wrapper(shim, convert_inputs, convert_outputs, "pytorch_script")
 
 
@@ -39,7 +37,9 @@ def pytorch_to_torchscript_wrapper(model: Model[Any, Any]) -> Model[Any, Any]:
     """
     assert_pytorch_installed()
     if not model.shims:
-        raise IndexError(f"pytorch_to_torchscript_wrapper: model must hold a PyTorchShim; got {model.name!r} without shims")
+        raise IndexError(
+            f"pytorch_to_torchscript_wrapper: model must hold a PyTorchShim; got {model.name!r} without shims"
+        )
     shim = model.shims[0]
     if not isinstance(shim, PyTorchShim):
         found = type(shim).__name__

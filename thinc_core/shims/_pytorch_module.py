@@ -105,7 +105,7 @@ class _Run(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *dY: Any) -> Any:
         n_inputs, module, _ = ctx.n_inputs, ctx.module, ctx.saved_tensors
         dY_arrays = iter(torch2xp(each, ops=module.model.ops) for each in dY)

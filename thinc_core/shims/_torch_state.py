@@ -18,15 +18,16 @@ def default_serialize_torch_model(model: Any) -> bytes:
 
 
 def serialize_torch_safetensors(model: Any) -> bytes:
-    """The state dict of a module in the safetensors format. Tensors that share memory are written once for each name."""
+    """The state dict of a module in the safetensors format; a tensor of two names is written twice."""
     save = _safetensors("save")
     own = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     return save(own)
 
 
 def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: Any, weights_only: bool = True) -> Any:
-    """Load a state dict, of torch.save or safetensors (the reader looks which it is), into a module and move it to a device. RETURNS: the module.
+    """Load a state dict into a module and move it to a device. RETURNS: the module.
 
+    state_bytes: of torch.save or in the safetensors format.
     weights_only: False reads files of torch.save with pickle, which runs what they say; only for files of your own.
     RAISES: ModelLoadError when bytes or names or shapes do not fit; the module is then as it was.
     """
@@ -34,13 +35,15 @@ def default_deserialize_torch_model(model: Any, state_bytes: bytes, device: Any,
 
 
 def deserialize_torch_safetensors(model: Any, state_bytes: bytes, device: Any) -> Any:
-    """The inverse of serialize_torch_safetensors; files of torch.save are refused. See default_deserialize_torch_model."""
+    """The inverse of serialize_torch_safetensors, which takes no other format."""
     return _loaded(model, _read_safetensors(state_bytes, device), device)
 
 
 def _loaded(model: Any, state: Dict[str, Any], device: Any) -> Any:
     own = model.state_dict()
-    fits = {name: _shape(value) for name, value in state.items()} == {name: _shape(value) for name, value in own.items()}
+    fits = {name: _shape(value) for name, value in state.items()} == {
+        name: _shape(value) for name, value in own.items()
+    }
     # Hooks of the module may make a state fit that does not look so. Only then is there anything to take back.
     before = {} if fits else {name: _copy(value) for name, value in own.items()}
     try:

@@ -3,7 +3,6 @@
 import contextlib
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
-from .. import compat
 from .._frameworks import is_torch_array, torch2xp, xp2torch
 from .._updates import updates_together
 from ..errors import add_note
@@ -12,7 +11,7 @@ KeyT = Tuple[int, str]
 
 
 def update_parameters(owner: int, parameters: Iterable[Tuple[str, Any]], optimizer: Callable[..., Any]) -> None:
-    """One step for parameters, (name, tensor with .grad) each, under keys (owner, name); their gradients are zero then."""
+    """One step for (name, tensor with .grad) pairs, under keys (owner, name); their gradients are zero then."""
     rows = [((owner, name), parameter, *_arrays(parameter)) for name, parameter in parameters]
     if updates_together(optimizer):
         optimizer.apply_gradients((key, weights, gradient) for key, _, weights, gradient in rows)  # type: ignore[attr-defined]
@@ -35,7 +34,7 @@ def _updated(optimizer: Callable[..., Any], key: KeyT, parameter: Any, weights: 
 
 
 def _arrays(parameter: Any) -> Tuple[Any, Any]:
-    """Parameter and gradient as arrays over their memory: of rank 1 at least, float32 copies in the case of bfloat16."""
+    """Parameter and gradient as arrays over their memory: of rank 1 at least; float32 copies of bfloat16."""
     if parameter.grad.is_sparse:
         parameter.grad = parameter.grad.to_dense()
     return _array(parameter), _array(parameter.grad)

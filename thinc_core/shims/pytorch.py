@@ -10,7 +10,6 @@ from .._frameworks import (
     get_torch_default_device,
     is_torch_array,
     iterate_recursive,
-    torch2xp,
 )
 from ..backends import context_pools, get_current_ops, use_pytorch_for_gpu_memory
 from ..errors import ModelLoadError

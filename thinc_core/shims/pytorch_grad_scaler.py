@@ -32,7 +32,11 @@ class PyTorchGradScaler:
         assert_pytorch_installed()
         torch = compat.torch
         self._enabled = enabled
-        self._growth_factor, self._backoff_factor, self._growth_interval = growth_factor, backoff_factor, growth_interval
+        self._growth_factor, self._backoff_factor, self._growth_interval = (
+            growth_factor,
+            backoff_factor,
+            growth_interval,
+        )
         self._scale = torch.full((1,), float(init_scale), dtype=torch.float32)
         self._growth_tracker = torch.zeros((1,), dtype=torch.int32)
         self._found: Dict[Any, Any] = {}  # by device: a float of 1 when something there was not finite

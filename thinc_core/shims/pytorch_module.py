@@ -9,7 +9,7 @@ from ..model import Model
 def as_pytorch_module(model: Model) -> Any:
     """A torch.nn.Module that runs the model: PyTorch's autograd goes through it, PyTorch's optimizers train it.
 
-    model: initialised. It and the module share the memory of their parameters, so each sees what the other does to them.
+    model: initialised. It and the module share the memory of their parameters: each sees what the other does.
     RETURNS: the module. It takes and returns what the model does with tensors for arrays: a tensor, lists, tuples and
         dicts of them, a Ragged or Padded of which the data are a tensor. Its parameters are named
         "nodes.<number of the node in model.walk()>.<name>", the modules of PyTorchWrapper layers "shims.<number>".

@@ -50,7 +50,9 @@ class TorchScriptShim(PyTorchShim):
             model = without_deprecation(compat.torch.jit.load, io.BytesIO(data), map_location=where)
         except Exception as error:
             cause = (str(error) or type(error).__name__).splitlines()[0]
-            raise ModelLoadError(f"torchscript: must be what torch.jit.save wrote; got {len(data)} bytes ({cause})") from error
+            raise ModelLoadError(
+                f"torchscript: must be what torch.jit.save wrote; got {len(data)} bytes ({cause})"
+            ) from error
         self._model = model.to(device)
         self._grad_scaler.to_(device)
         self.cfg = config
@@ -58,7 +60,7 @@ class TorchScriptShim(PyTorchShim):
 
 
 def without_deprecation(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """PyTorch says at each call of torch.jit that torch.export will replace it; users of these wrappers cannot help it."""
+    """torch.jit says at each call that torch.export will replace it, which users of these wrappers cannot help."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return function(*args, **kwargs)
