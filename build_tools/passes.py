@@ -13,8 +13,8 @@ from typing import Dict, List, Sequence, Tuple
 from .environment import ROOT, fail, python, say
 
 OPS = "tests/backends"
-# The other backends compute the same whatever is forced, so only the compiled one is asked again.
-NATIVE = "not reference and not cupy and not cuda"
+# The other backends and PyTorch compute the same whatever is forced, so only the compiled one is asked again.
+NATIVE = "not reference and not cupy and not cuda and not pytorch"
 # All that a provider computes, or our own products in its place.
 PRODUCTS = f"(gemm or affine or attention or blas or linalg or lstm) and {NATIVE}"
 CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.* =+$")

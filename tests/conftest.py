@@ -58,12 +58,11 @@ def gpu() -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Any) -> None:
-    """Tests with PyTorch go to one process of pytest-xdist: importing it takes seconds."""
-    for item in items:
-        if "torch" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("torch"))
+    """Tests with PyTorch come first: one process of pytest-xdist gets all of them, and alone has to import it."""
+    items.sort(
+        key=lambda item: "torch" not in getattr(item, "fixturenames", ()) and not item.get_closest_marker("torch")
+    )
 
 
 @pytest.fixture

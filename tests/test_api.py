@@ -54,16 +54,16 @@ ORIGINAL = """
     Unserializable add chain change_attr_values clone compounding concatenate configure_normal_init constant
     constant_then cyclic_triangular data_validation decaying deserialize_attr enable_mxnet enable_tensorflow
     expand_window fix_random_seed get_array_module get_current_ops get_ops get_torch_default_device get_width
-    glorot_uniform_init has_cupy is_cupy_array list2array list2padded list2ragged mxnet2xp noop normal_init
-    padded2list plateau prefer_gpu ragged2list reduce_first reduce_last reduce_max reduce_mean reduce_sum registry
-    require_cpu require_gpu residual serialize_attr set_active_gpu set_current_ops set_dropout_rate set_gpu_allocator
+    glorot_uniform_init has_cupy is_cupy_array list2array list2padded list2ragged mxnet2xp noop normal_init padded2list
+    plateau prefer_gpu ragged2list reduce_first reduce_last reduce_max reduce_mean reduce_sum registry require_cpu
+    require_gpu residual serialize_attr set_active_gpu set_current_ops set_dropout_rate set_gpu_allocator
     slanted_triangular softmax_activation tensorflow2xp to_categorical to_numpy torch2xp uniform_init use_ops
-    use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory warmup_linear with_array with_padded
-    wrap_model_recursive xp2mxnet xp2tensorflow xp2torch zero_init
-    CauchySimilarity ClippedLinear Dish HardSigmoid HardSwish HardSwishMobilenet HardTanh Logistic MultiSoftmax
-    ParametricAttention ParametricAttention_v2 PyTorchGradScaler PyTorchLSTM PyTorchRNNWrapper PyTorchShim PyTorchWrapper
-    PyTorchWrapper_v2 PyTorchWrapper_v3 TorchScriptShim TorchScriptWrapper_v1 pytorch_to_torchscript_wrapper ReluK Sigmoid SparseLinear SparseLinear_v2 Swish premap_ids remap_ids
-    remap_ids_v2 strings2arrays
+    use_pytorch_for_gpu_memory use_tensorflow_for_gpu_memory warmup_linear with_array with_padded wrap_model_recursive
+    xp2mxnet xp2tensorflow xp2torch zero_init CauchySimilarity ClippedLinear Dish HardSigmoid HardSwish
+    HardSwishMobilenet HardTanh Logistic MultiSoftmax ParametricAttention ParametricAttention_v2 PyTorchGradScaler
+    PyTorchLSTM PyTorchRNNWrapper PyTorchShim PyTorchWrapper PyTorchWrapper_v2 PyTorchWrapper_v3 TorchScriptShim
+    TorchScriptWrapper_v1 pytorch_to_torchscript_wrapper ReluK Sigmoid SparseLinear SparseLinear_v2 Swish premap_ids
+    remap_ids remap_ids_v2 strings2arrays
 """
 
 

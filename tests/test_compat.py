@@ -24,7 +24,7 @@ def fresh(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.xdist_group("torch")) if "torch" in name else name for name in NAMES.split()],
+    [pytest.param(name, marks=pytest.mark.torch) if "torch" in name else name for name in NAMES.split()],
 )
 def test_every_name_has_an_answer(fresh, name):
     value = getattr(fresh, name)

@@ -30,10 +30,7 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-PAGES = [
-    pytest.param(page, marks=pytest.mark.xdist_group("torch")) if page.stem == "frameworks" else page
-    for page in pages()
-]
+PAGES = [pytest.param(page, marks=pytest.mark.torch) if page.stem == "frameworks" else page for page in pages()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

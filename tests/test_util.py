@@ -41,7 +41,7 @@ from thinc_core.util import (
 )
 
 
-@pytest.mark.xdist_group("torch")
+@pytest.mark.torch
 def test_names_that_dependants_import():
     names = """
         assert_mxnet_installed assert_pytorch_installed assert_tensorflow_installed convert_recursive copy_array
