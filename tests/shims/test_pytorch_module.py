@@ -19,10 +19,13 @@ from thinc_core.api import (
     Maxout,
     Mish,
     Model,
+    MultiSoftmax,
+    MultiSoftmax_v2,
     Padded,
     PyTorchWrapper,
     Ragged,
     Softmax,
+    Softmax_v2,
     as_pytorch_module,
     chain,
     concatenate,
@@ -30,7 +33,6 @@ from thinc_core.api import (
     list2ragged,
     ragged2list,
     reduce_sum,
-    registry,
     softmax_activation,
     tuplify,
     with_array,
@@ -216,8 +218,7 @@ def test_what_cannot_be_a_module(torch: Any) -> None:
         as_pytorch_module(chain(Mish(2, 2), Linear(2, 2)))
     with pytest.raises(ValueError, match=r"got the softmax layer 'mish>>softmax'.layers\[1\] .*use Linear and"):
         as_pytorch_module(chain(Mish(2, 2), Softmax(2, 2)).initialize())
-    two = {"@layers": "MultiSoftmax.v2", "nOs": [2, 2], "nI": 3}
-    with pytest.raises(ValueError, match="softmax layer"):
-        as_pytorch_module(registry.resolve({"m": two})["m"].initialize())
-    as_pytorch_module(registry.resolve({"m": {**two, "@layers": "MultiSoftmax.v1"}})["m"].initialize())
+    for make in (MultiSoftmax, MultiSoftmax_v2, Softmax_v2):
+        with pytest.raises(ValueError, match="softmax layer"):
+            as_pytorch_module(make(4 if make is Softmax_v2 else (2, 2), 3).initialize())
     repr(as_pytorch_module(concatenate(Linear(2, 2), Linear(1, 2)).initialize()))

@@ -10,7 +10,7 @@ from ..model import Model
 from ..types import Padded, Ragged
 
 LAYERS = f"{__package__.rpartition('.')[0]}.layers"
-WANTS_LOGITS = {(f"{LAYERS}.softmax", "forward"), (f"{LAYERS}.multisoftmax", "forward_v2")}
+WANTS_LOGITS = {(f"{LAYERS}.softmax", "forward"), (f"{LAYERS}.multisoftmax", "forward")}
 
 
 class PyTorchModule(torch.nn.Module):
