@@ -27,7 +27,7 @@ from thinc_core.layers import (
     residual,
     with_array,
 )
-from thinc_core.layers._sequence import add_up, array_of
+from thinc_core.layers._batches import add_up, array_of
 from thinc_core.layers.array_getitem import ints_getitem
 from thinc_core.layers.maxout import forward as maxout_forward
 from thinc_core.types import Ragged

@@ -26,7 +26,7 @@ from thinc_core.layers import (
     with_reshape,
     with_signpost_interval,
 )
-from thinc_core.layers._sequence import array_of
+from thinc_core.layers._batches import array_of
 from thinc_core.model import Model
 
 X = numpy.random.RandomState(0).normal(size=(6, 4)).astype("f")

@@ -2,7 +2,8 @@
 
 from typing import Any, List, Optional, Tuple
 
-from ..errors import KindError
+from ..backends import checks
+from ..errors import KindError, ShapeError
 from ..model import Model
 from ..util import get_width
 
@@ -19,6 +20,36 @@ def check_array(model: Model, X: Any) -> None:
     """RAISES: KindError unless X is an array."""
     if not hasattr(X, "shape"):
         raise KindError(f"{model.name}: X must be an array; got {type(X).__name__}")
+
+
+def on_device(model: Model, X: Any) -> Any:
+    """X, for layers that begin with plain array code; ops see to it by themselves.
+
+    RAISES: TypeError for an array of another library or GPU than the model's.
+    """
+    checks.array(model.name, "X", X, model.ops.xp)
+    return X
+
+
+def as_wide(X: Any, W: Any) -> Any:
+    """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
+    try:
+        return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
+    except (AttributeError, IndexError):
+        return X  # not an array of rows at all: the op that takes it says so
+
+
+def float_rows(model: Model, X: Any, W: Any) -> Any:
+    """as_wide, for a layer whose array code would take anything.
+
+    RAISES: TypeError unless X is an array of floats on the device of the ops; ValueError unless it is (B, width of W).
+    """
+    checks.floats(model.name, "X", on_device(model, X))
+    checks.ndim(model.name, "X", X, 2)
+    X = as_wide(X, W)
+    if X.shape[1] != W.shape[-1]:
+        raise ShapeError(f"{model.name}: X must have width {W.shape[-1]}; got {X.shape}")
+    return X
 
 
 def check_gradient(layer: str, dY: Any, Y: Any) -> None:

@@ -6,9 +6,9 @@ from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._checks import check_gradient
+from ._checks import as_wide, check_gradient
 from ._gradients import backprop_dense
-from ._widths import as_wide, sample_width, set_from_samples
+from ._widths import sample_width, set_from_samples
 from .chain import chain
 from .dropout import Dropout
 from .layernorm import LayerNorm

@@ -11,7 +11,7 @@ from typing import Any, Callable, Tuple
 from .._marks import ForwardT, mark, marked
 from ..errors import add_node_to_error
 from ..model import Model
-from ._sequence import add_up
+from ._batches import add_up
 
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:

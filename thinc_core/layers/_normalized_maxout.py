@@ -8,10 +8,10 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 from .._marks import skips_dX
 from ..model import Model
 from ..types import Floats2d
+from ._batches import add_up
+from ._checks import as_wide
 from ._fusion import adds, is_part
 from ._gradients import accumulate_in, add_products
-from ._sequence import add_up
-from ._widths import as_wide
 from .dropout import draw
 
 

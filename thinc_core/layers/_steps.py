@@ -6,8 +6,8 @@ from typing import Any, Callable, List, Sequence, Tuple
 from .._marks import backprop_without_dX, mark, marked
 from ..errors import add_node_to_error
 from ..model import Model
+from ._batches import add_up
 from ._fusion import backprop_plus, run_plus
-from ._sequence import add_up
 
 
 def begins_steps(forward: Callable[..., Any], plan: Callable[..., Sequence[Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any, Callable, Optional, TypeVar
 
-from ..backends import checks
-from ..errors import ShapeError, add_node_to_error
 from ..model import Model
 from ..util import get_width
 
@@ -29,36 +27,6 @@ def set_one_width(model: Model, X: Any, Y: Any) -> int:
     model.set_dim("nI", width)
     model.set_dim("nO", width)
     return width
-
-
-def as_wide(X: Any, W: Any) -> Any:
-    """X; but if it is a batch without rows that does not know how wide they would be, as wide as the weights expect."""
-    try:
-        return X if X.shape[-1] else X.reshape((*X.shape[:-1], W.shape[-1]))
-    except (AttributeError, IndexError):
-        return X  # not an array of rows at all: the op that takes it says so
-
-
-def on_device(model: Model, X: Any) -> Any:
-    """X, for layers that begin with plain array code; ops see to it by themselves.
-
-    RAISES: TypeError for an array of another library or GPU than the model's.
-    """
-    checks.array(model.name, "X", X, model.ops.xp)
-    return X
-
-
-def float_rows(model: Model, X: Any, W: Any) -> Any:
-    """as_wide, for a layer whose array code would take anything.
-
-    RAISES: TypeError unless X is an array of floats on the device of the ops; ValueError unless it is (B, width of W).
-    """
-    checks.floats(model.name, "X", on_device(model, X))
-    checks.ndim(model.name, "X", X, 2)
-    X = as_wide(X, W)
-    if X.shape[1] != W.shape[-1]:
-        raise ShapeError(f"{model.name}: X must have width {W.shape[-1]}; got {X.shape}")
-    return X
 
 
 def hand_down(source: Model, source_dim: str, target: Model, target_dim: str) -> None:
@@ -104,43 +72,3 @@ def output_width(layer: Model, width: Optional[int]) -> Optional[int]:
     """Width of what the layer returns for an input of that width, as far as it is known without running it."""
     rule = getattr(layer._func, "output_width", None)
     return layer.maybe_get_dim("nO") if rule is None else rule(layer, width)
-
-
-def init_in_turn(model: Model, X: Any, Y: Any) -> Any:
-    """Initialise the layers in order, each on the prediction of the one before. RETURNS: the last one, if X is given.
-
-    Chains inside take part in this, so that no layer runs more often than once for all levels together.
-    """
-    layers = model.layers
-    if layers:
-        hand_down(model, "nI", layers[0], "nI")
-        hand_down(model, "nO", layers[-1], "nO")
-    width = model.maybe_get_dim("nI")
-    for layer in layers:
-        if X is None and width is not None and layer.has_dim("nI") is None:
-            layer.set_dim("nI", width)
-        # A width that nothing else tells is taken from the final output, which is right for the last layer only.
-        layer_Y = Y if layer.has_dim("nO") is None else None
-        if layer._func is model._func and layer.init is model.init:
-            try:
-                X = init_in_turn(layer, X, layer_Y)
-            except Exception as error:
-                add_node_to_error(error, layer)
-                raise
-        else:
-            layer.initialize(X=X, Y=layer_Y)
-            X = None if X is None else layer.predict(X)
-        width = output_width(layer, width) if X is None else _width(X)
-    if layers:
-        hand_down(layers[0], "nI", model, "nI")
-        hand_down(layers[-1], "nO", model, "nO")
-    if model.has_dim("nO") is None:
-        model.set_dim("nO", width)
-    return X
-
-
-def _width(X: Any) -> Optional[int]:
-    try:
-        return sample_width(X)
-    except ValueError:
-        return None

@@ -7,8 +7,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..model import Model
 from ..types import Padded, Ragged
 from ..util import partial
+from ._batches import array_of, combine
 from ._gradients import backprop_child, backprop_child_without_dX
-from ._sequence import array_of, combine, lengths_of
+from ._ragged import lengths_of
 from ._widths import hand_down
 
 # convert(model, X) -> (X as the child wants it, function that turns what the child returns back into the kind of X)

@@ -6,8 +6,9 @@ from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ._activations import ACTIVATIONS
-from ._sequence import map_arrays
-from ._widths import keeps_width, on_device
+from ._batches import map_arrays
+from ._checks import on_device
+from ._widths import keeps_width
 
 InT = TypeVar("InT")
 

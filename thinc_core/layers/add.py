@@ -4,8 +4,8 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._batches import add_up
 from ._gradients import backprop_each, identity
-from ._sequence import add_up
 from ._widths import sample_width, width_of_any
 
 InT = TypeVar("InT")

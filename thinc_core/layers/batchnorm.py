@@ -5,9 +5,9 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
-from ._checks import check_gradient
+from ._checks import check_gradient, float_rows
 from ._gradients import accumulate
-from ._widths import float_rows, set_one_width
+from ._widths import set_one_width
 
 
 @registry.layers("BatchNorm.v1")

@@ -7,9 +7,10 @@ from ..config import registry
 from ..model import Model
 from ..types import Padded
 from ..util import get_width
+from ._batches import add_up, columns, combine, replace_data
 from ._checks import check_shape
 from ._gradients import backprop_each
-from ._sequence import add_up, check_padded, columns, combine, replace_data
+from ._padded import check_padded
 from ._widths import sample_width, width_of_all
 
 

@@ -5,9 +5,9 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d
-from ._checks import check_gradient, check_items
+from ._checks import check_gradient, check_items, float_rows
 from ._gradients import accumulate
-from ._widths import float_rows, sample_width
+from ._widths import sample_width
 
 InT = Tuple[Floats2d, Floats2d]
 

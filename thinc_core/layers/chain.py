@@ -6,9 +6,9 @@ from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ._fusion import adds, adds_to_gradient, part
+from ._in_turn import init_in_turn
 from ._normalized_maxout import normalized
 from ._steps import begins_steps, run_steps, run_steps_plus
-from ._widths import init_in_turn
 
 InT = TypeVar("InT")
 MidT = TypeVar("MidT")

@@ -6,11 +6,11 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 from ..config import registry
 from ..model import Model
 from ..util import get_width
+from ._batches import add_up, columns, combine
 from ._checks import check_width
 from ._gradients import backprop_each
 from ._hash_tables import forward_hashed, hash_tables
 from ._mixed_tables import fused
-from ._sequence import add_up, columns, combine
 from ._steps import begins_steps
 from ._widths import sample_width, width_of_all
 from .add import branch_dims, flat, set_widths

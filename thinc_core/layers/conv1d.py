@@ -9,9 +9,10 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ..util import partial
+from ._checks import float_rows
 from ._gradients import accumulate
-from ._sequence import window_rows
-from ._widths import float_rows, sample_width
+from ._ragged import window_rows
+from ._widths import sample_width
 
 InT = TypeVar("InT", bound=Union[Ragged, Floats2d])
 

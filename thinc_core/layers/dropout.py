@@ -5,9 +5,9 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._batches import map_arrays
 from ._fusion import part
 from ._gradients import identity
-from ._sequence import map_arrays
 from ._widths import keeps_width
 
 InT = TypeVar("InT")

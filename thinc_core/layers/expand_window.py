@@ -5,9 +5,9 @@ from typing import Any, Callable, Tuple, TypeVar, Union
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
+from ._batches import add_up, array_of
 from ._checks import check_array, check_shape
 from ._fusion import adds_to_gradient
-from ._sequence import add_up, array_of
 
 InT = TypeVar("InT", Floats2d, Ragged)
 

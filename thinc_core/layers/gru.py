@@ -9,8 +9,8 @@ from ..model import Model
 from ..types import Padded
 from ..util import partial
 from ._gru import backprop_direction, gru_weights, run_direction
+from ._padded import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 from ._recurrent import draw_gates
-from ._sequence import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 
 
 @registry.layers("GRU.v1")

@@ -7,9 +7,9 @@ from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
+from ._checks import as_wide
 from ._dense import dense
 from ._gradients import backprop_dense
-from ._widths import as_wide
 
 
 @registry.layers("Linear.v1")

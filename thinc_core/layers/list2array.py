@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Array2d
 from ._checks import check_items, check_shape
-from ._sequence import lengths_of
+from ._ragged import lengths_of
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=Array2d)

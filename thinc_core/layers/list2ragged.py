@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
 from ._checks import check_items, check_shape
-from ._sequence import lengths_of, to_ragged
+from ._ragged import lengths_of, to_ragged
 from ._widths import keeps_width
 
 InT = TypeVar("InT", bound=ListXd)

@@ -8,9 +8,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._checks import check_gradient
+from ._checks import check_gradient, float_rows
 from ._gradients import accumulate
-from ._widths import float_rows
 from ._wrapper import init_child
 from .linear import forward as linear_forward
 

@@ -7,8 +7,8 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
+from ._padded import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 from ._recurrent import draw_gates
-from ._sequence import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 
 
 @registry.layers("LSTM.v1")

@@ -8,12 +8,12 @@ from ..config import registry
 from ..initializers import glorot_uniform_init
 from ..model import Model
 from ..types import Floats2d
+from ._checks import as_wide
 from ._dense import dense
 from ._fusion import part
 from ._gradients import accumulate, add_products
 from ._normalized_maxout import normalized
 from ._steps import begins_steps
-from ._widths import as_wide
 
 
 @registry.layers("Maxout.v1")

@@ -8,10 +8,9 @@ from ..config import registry
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
-from ._checks import check_gradient
+from ._checks import as_wide, check_gradient
 from ._dense import init as init_dense
 from ._gradients import backprop_dense
-from ._widths import as_wide
 from .softmax import NORMALIZE_ATTR, no_backprop
 
 

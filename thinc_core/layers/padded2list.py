@@ -6,7 +6,8 @@ from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded
 from ._checks import check_lengths, check_shape
-from ._sequence import lengths_of, pad_like
+from ._padded import pad_like
+from ._ragged import lengths_of
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=List2d)

@@ -6,10 +6,10 @@ from ..config import registry
 from ..initializers import uniform_init
 from ..model import Model
 from ..types import Ragged
-from ._checks import check_gradient
+from ._checks import check_gradient, float_rows
 from ._gradients import accumulate
-from ._sequence import lengths_and_shape
-from ._widths import float_rows, sample_width
+from ._ragged import lengths_and_shape
+from ._widths import sample_width
 
 
 @registry.layers("ParametricAttention.v1")

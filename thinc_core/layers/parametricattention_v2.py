@@ -5,9 +5,9 @@ from typing import Any, Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
-from ._checks import check_gradient
-from ._sequence import array_of, lengths_and_shape
-from ._widths import float_rows
+from ._batches import array_of
+from ._checks import check_gradient, float_rows
+from ._ragged import lengths_and_shape
 from .noop import noop
 from .parametricattention import attend
 from .parametricattention import init as init_query

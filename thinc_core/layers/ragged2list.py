@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Ragged
 from ._checks import check_lengths, check_shape
-from ._sequence import lengths_and_shape, lengths_of
+from ._ragged import lengths_and_shape, lengths_of
 from ._widths import keeps_width
 
 OutT = TypeVar("OutT", bound=ListXd)

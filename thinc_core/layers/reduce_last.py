@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ._checks import check_gradient
-from ._sequence import lengths_and_shape, rows_like
+from ._ragged import lengths_and_shape, rows_like
 from ._widths import keeps_width
 
 

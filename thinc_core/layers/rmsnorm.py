@@ -5,8 +5,9 @@ from typing import Callable, Optional, Tuple
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d
+from ._checks import as_wide
 from ._gradients import accumulate
-from ._widths import as_wide, set_one_width
+from ._widths import set_one_width
 
 
 @registry.layers("RMSNorm.v1")

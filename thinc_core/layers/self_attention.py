@@ -8,10 +8,10 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded, Ragged
 from ..util import partial
+from ._checks import as_wide
 from ._dense import init_stacked
 from ._gradients import accumulate
-from ._sequence import by_sequence
-from ._widths import as_wide
+from ._padded import by_sequence
 
 SeqT = TypeVar("SeqT", bound=Union[Ragged, Padded])
 

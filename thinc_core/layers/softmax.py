@@ -7,10 +7,9 @@ from ..config import registry
 from ..initializers import zero_init
 from ..model import Model
 from ..types import Floats2d
-from ._checks import check_gradient
+from ._checks import as_wide, check_gradient
 from ._dense import dense
 from ._gradients import backprop_dense
-from ._widths import as_wide
 
 NORMALIZE_ATTR = "softmax_normalize"
 TEMPERATURE_ATTR = "softmax_temperature"

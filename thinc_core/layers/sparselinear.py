@@ -6,9 +6,9 @@ from ..backends import checks
 from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
-from ._checks import check_gradient, check_items
+from ._checks import check_gradient, check_items, on_device
 from ._gradients import accumulate
-from ._widths import on_device, sample_width
+from ._widths import sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]
 SparseT = Model[InT, Floats2d]

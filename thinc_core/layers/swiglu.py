@@ -8,10 +8,9 @@ from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d
 from ..util import partial
-from ._checks import check_gradient
+from ._checks import as_wide, check_gradient
 from ._dense import init_stacked
 from ._gradients import backprop_dense
-from ._widths import as_wide
 
 
 @registry.layers("SwiGLU.v1")

@@ -4,9 +4,9 @@ from typing import Any, Callable, Optional, Tuple, TypeVar
 
 from ..config import registry
 from ..model import Model
+from ._batches import add_up
 from ._checks import check_items
 from ._gradients import backprop_each
-from ._sequence import add_up
 from ._widths import hand_down, sample_width
 from .add import set_widths
 

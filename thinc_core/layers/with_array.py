@@ -6,8 +6,9 @@ from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import ArrayXd, ListXd, Padded, Ragged
+from ._batches import add_up, replace_data
 from ._fusion import adds, run_plus
-from ._sequence import add_up, lengths_of, replace_data
+from ._ragged import lengths_of
 from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 

@@ -6,7 +6,7 @@ from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import Array2d, Array3d, List2d, Padded, Ragged
-from ._sequence import replace_data
+from ._batches import replace_data
 from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 from .with_array import convert_list

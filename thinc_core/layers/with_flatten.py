@@ -7,7 +7,7 @@ from ..model import Model
 from ..types import ArrayXd, ListXd
 from ._checks import check_items, check_lengths
 from ._gradients import backprop_child
-from ._sequence import flat_items, nested
+from ._ragged import flat_items, nested
 from ._widths import width_of_child
 
 ItemT = TypeVar("ItemT")

@@ -6,7 +6,7 @@ from ..config import registry
 from ..model import Model
 from ._checks import check_items
 from ._gradients import backprop_child
-from ._sequence import flat_items, nested
+from ._ragged import flat_items, nested
 from ._widths import width_of_child
 
 InItemT = TypeVar("InItemT")

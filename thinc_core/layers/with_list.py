@@ -6,7 +6,8 @@ from .._marks import skips_dX
 from ..config import registry
 from ..model import Model
 from ..types import List2d, Padded, Ragged
-from ._sequence import from_ragged, pad_like
+from ._padded import pad_like
+from ._ragged import from_ragged
 from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 

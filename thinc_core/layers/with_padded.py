@@ -7,7 +7,7 @@ from ..config import registry
 from ..errors import KindError
 from ..model import Model
 from ..types import Array3d, Ints1d, List2d, Padded, Ragged
-from ._sequence import from_ragged
+from ._ragged import from_ragged
 from ._widths import width_of_child
 from ._wrapper import run_converted, unchanged, wrap
 
