@@ -7,7 +7,7 @@ from .._frameworks import assert_pytorch_installed, torch2xp, xp2torch
 from ..config import registry
 from ..model import Model
 from ..types import ArgsKwargs, Padded
-from ._sequence import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
+from ._padded import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 from .noop import noop
 from .pytorchrnnwrapper import PyTorchRNNWrapper
 from .with_padded import with_padded
