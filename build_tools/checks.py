@@ -54,6 +54,7 @@ CHECKS: Dict[str, Callable[[bool], List[Command]]] = {
     "cython": cython,
     "clang-format": clang_format,
     "types": types,
+    "plugin": own("plugin"),
     "size": own("size"),
     "docs": own("docs"),
     "symbols": own("symbols"),

@@ -286,7 +286,9 @@ def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Opt
     shape = node.shape_of_param(name, saved_dims)
     if shape is not None:
         return shape
-    same = bool(node._dims) and all(node._dims[dim] == saved_dims.get(dim) is not None for dim in node._dims)
+    same = bool(node._dims) and all(
+        own is not None and saved_dims.get(dim, own) in (own, None) for dim, own in node._dims.items()
+    )
     return tuple(node.get_param(name).shape) if same and node.has_param(name) else None
 
 

@@ -7,13 +7,16 @@ import importlib
 from typing import TYPE_CHECKING, Any, Dict, List
 
 if TYPE_CHECKING:
-    from .accumulation import accumulate_gradients  # noqa: F401
+    from .accumulation import accumulate_gradients as accumulate_gradients
     from .backends import *  # noqa: F403
-    from .compat import has_cupy  # noqa: F401
-    from .config import Config, ConfigValidationError, registry  # noqa: F401
-    from .crossentropy import CrossEntropy  # noqa: F401
-    from .diagnosis import check_finite, check_gradients  # noqa: F401
-    from .grad_scaler import GradScaler  # noqa: F401
+    from .compat import has_cupy as has_cupy
+    from .config import Config as Config
+    from .config import ConfigValidationError as ConfigValidationError
+    from .config import registry as registry
+    from .crossentropy import CrossEntropy as CrossEntropy
+    from .diagnosis import check_finite as check_finite
+    from .diagnosis import check_gradients as check_gradients
+    from .grad_scaler import GradScaler as GradScaler
     from .initializers import *  # noqa: F403
     from .layers import *  # noqa: F403
     from .loss import *  # noqa: F403
@@ -23,10 +26,14 @@ if TYPE_CHECKING:
     from .more_optimizers import *  # noqa: F403
     from .more_schedules import *  # noqa: F403
     from .optimizers import *  # noqa: F403
-    from .safetensors_file import load_safetensors, save_safetensors  # noqa: F401
+    from .safetensors_file import load_safetensors as load_safetensors
+    from .safetensors_file import save_safetensors as save_safetensors
     from .schedules import *  # noqa: F403
     from .shims import *  # noqa: F403
-    from .types import ArgsKwargs, Padded, Ragged, Unserializable  # noqa: F401
+    from .types import ArgsKwargs as ArgsKwargs
+    from .types import Padded as Padded
+    from .types import Ragged as Ragged
+    from .types import Unserializable as Unserializable
     from .util import *  # noqa: F403
 
 # Module: the names it exports here. Layers are not listed: thinc_core.layers.__all__ says which there are.

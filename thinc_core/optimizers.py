@@ -4,7 +4,7 @@ Others, such as AdamW and Lion, are in more_optimizers.py.
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, DefaultDict, Dict, Iterable, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, DefaultDict, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._hyperparameters import Hyperparameters
 from .backends import Ops, get_array_ops, get_current_ops
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ADAM_DEFAULTS", "SGD", "SGD_DEFAULTS", "Adam", "Optimizer", "RAdam"]
 
 KeyT = Tuple[int, str]
-FloatOrSeq = Union[float, List[float], Generator]
+FloatOrSeq = Union[float, List[float], Generator, Iterator[float], Callable[..., float]]
 
 SGD_DEFAULTS: Dict[str, Union[float, bool, int]] = {"L2": 0.0, "L2_is_weight_decay": True, "grad_clip": 1.0}
 

@@ -76,7 +76,12 @@ from .arrays import (  # noqa: F401
     is_array,
     validate_array,
 )
-from .containers import ArgsKwargs, Padded, Pairs, Ragged, SizedGenerator, Unserializable  # noqa: F401
+from .containers import ArgsKwargs as ArgsKwargs
+from .containers import Padded as Padded
+from .containers import Pairs as Pairs
+from .containers import Ragged as Ragged
+from .containers import SizedGenerator as SizedGenerator
+from .containers import Unserializable as Unserializable
 
 if TYPE_CHECKING:
     from ..compat import cupy, has_cupy  # noqa: F401
