@@ -26,7 +26,9 @@ def demo(options: argparse.Namespace, rest: List[str]) -> int:
 
 def test(options: argparse.Namespace, rest: List[str]) -> int:
     """run the tests: everything, then the op suite; once per instruction set and per BLAS provider"""
-    environment.ensure(["cli", "test"])
+    environment.ensure(["cli", *(["frameworks"] if options.frameworks else []), "test"])
+    if options.frameworks:
+        return passes.run_frameworks(rest)
     return passes.run(quick=options.quick, slow=options.slow, arguments=rest)
 
 
@@ -54,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
         if job is test:
             sub.add_argument("--quick", action="store_true", help="one pass only, with whatever this machine picks")
             sub.add_argument("--slow", action="store_true", help="also the tests marked slow (wheels, long trainings)")
+            frameworks = "install JAX, TensorFlow, ONNX into .venv (500 MB) and run the tests that need them, no others"
+            sub.add_argument("--frameworks", action="store_true", help=frameworks)
             sub.epilog = "other arguments go to pytest, e.g. tests/test_model.py -k dims -x"
         if job is check:
             sub.add_argument("--fix", action="store_true", help="let the formatters and the linter change the files")

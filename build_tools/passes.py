@@ -12,7 +12,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from .environment import ROOT, fail, python, say
 
-OPS = "tests/backends"
+OPS, FRAMEWORKS = "tests/backends", "tests/frameworks"
 # The other backends and PyTorch compute the same whatever is forced, so only the compiled one is asked again.
 NATIVE = "not reference and not cupy and not cuda and not pytorch"
 # All that a provider computes, or our own products in its place.
@@ -99,9 +99,24 @@ def paired(isas: List[str], providers: List[str]) -> List[Tuple[str, str]]:
     return [((isas + isas[:1] * count)[i], (providers + providers[:1] * count)[i]) for i in range(count)]
 
 
+def run_frameworks(arguments: Sequence[str]) -> int:
+    """Runs the tests of other frameworks, each file in a process of its own, and their page. A skip is a failure."""
+    # On the CPU wherever they could choose, and without what they say of themselves.
+    settings = {"THINC_CORE_REQUIRE_FRAMEWORKS": "1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    plan = [
+        Pass(path.stem[len("test_") :], settings, [str(path.relative_to(ROOT)), *arguments])
+        for path in sorted((ROOT / FRAMEWORKS).glob("test_*.py"))
+    ]
+    return execute([*plan, Pass("page", settings, ["tests/test_docs.py", "-k", "frameworks"])])
+
+
 def run(quick: bool, slow: bool, arguments: Sequence[str]) -> int:
-    """Runs all passes, prints a summary and, last, the closing line of the first failed pass or else of the suite."""
-    plan = planned(quick, slow, arguments)
+    """Runs all passes of the suite."""
+    return execute(planned(quick, slow, arguments))
+
+
+def execute(plan: Sequence[Pass]) -> int:
+    """Runs passes, prints a summary and, last, the closing line of the first failed one or else of the first."""
     for one in plan:
         one.run()
     failed = [one for one in plan if one.status != 0]

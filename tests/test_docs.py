@@ -56,3 +56,15 @@ def test_every_layer_is_on_its_page() -> None:
     page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
     missing = [name for name in layers.__all__ if f"`{name}`" not in page]
     assert not missing, f"add to docs/layers.md: {missing}"
+
+
+def test_the_table_of_onnx_is_that_of_the_code() -> None:
+    from thinc_core.onnx import COVERED, REFUSED
+
+    page = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+    lines = page[page.index("| layer | in ONNX |") :].split("\n\n")[0].splitlines()[2:]
+    table = {
+        name: text for line in lines for names, text in [line.strip("| ").split(" | ")] for name in names.split(", ")
+    }
+    wanted = {f"`{name}`": f"yes, {text}" if text else "yes" for name, text in COVERED.items()}
+    assert table == {**wanted, **{f"`{name}`": f"no: {reason}" for name, reason in REFUSED.items()}}

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 HEAVY = """
-    torch cupy cupyx tensorflow jax mxnet pydantic matplotlib tqdm ray mpi4py h5py pandas sklearn scipy
+    torch cupy cupyx tensorflow keras jax onnx onnxruntime mxnet pydantic matplotlib tqdm ray mpi4py h5py pandas
+    sklearn scipy
     catalogue confection srsly
 """
 WATCH = """

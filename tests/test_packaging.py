@@ -108,7 +108,7 @@ def test_setup_is_short() -> None:
 def test_metadata() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     assert re.search(r'^requires-python = ">=3.10"$', text, re.MULTILINE)
-    for extra in "cuda12x cuda13x torch tensorflow jax cli pydantic test docs all".split():
+    for extra in "cuda12x cuda13x torch tensorflow jax onnx cli pydantic test docs all".split():
         assert re.search(rf"^{extra} = \[", text, re.MULTILINE), extra
 
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from .backends import Ops
 
 
+MXNET_IS_GONE = (
+    "MXNet must not be needed: it is archived and installs on no Python that thinc_core runs on (PyTorchWrapper, "
+    "TensorFlowWrapper, JaxWrapper and ONNXWrapper wrap models of frameworks that do)"
+)
+
+
 def is_xp_array(obj: Any) -> bool:
     """Is obj a numpy or cupy array?"""
     return is_numpy_array(obj) or is_cupy_array(obj)
@@ -73,15 +79,15 @@ def assert_pytorch_installed() -> None:
 
 
 def assert_tensorflow_installed() -> None:
-    """RAISES: ImportError saying what to do when TensorFlow is missing or not enabled."""
+    """Import TensorFlow, if it is installed. RAISES: ImportError with the install command when it is missing."""
     if not compat.has_tensorflow:
-        raise ImportError("TensorFlow must be installed and enabled: pip install tensorflow, then enable_tensorflow()")
+        compat.import_tensorflow()
 
 
 def assert_mxnet_installed() -> None:
-    """RAISES: ImportError saying what to do when MXNet is missing or not enabled."""
+    """RAISES: ImportError that says why there is no MXNet, unless enable_mxnet() has found one."""
     if not compat.has_mxnet:
-        raise ImportError("MXNet must be installed and enabled: pip install mxnet, then enable_mxnet()")
+        raise ImportError(MXNET_IS_GONE)
 
 
 def get_torch_default_device() -> Any:

@@ -281,7 +281,8 @@ def _kind(dtype: Any) -> str:
 def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Optional[Tuple[int, ...]]:
     """The shape that the dims imply for a parameter, or None when nothing says so.
 
-    A parameter that is allocated must also keep its shape as long as all dims of the node stay the same.
+    A parameter that is allocated must also keep its shape as long as all dims of the node stay the same; or always, if
+    the forward function of the layer says so with an attribute `fixed_shapes`.
     """
     shape = node.shape_of_param(name, saved_dims)
     if shape is not None:
@@ -289,7 +290,8 @@ def _expected_shape(node: "Model", name: str, saved_dims: Dict[str, Any]) -> Opt
     same = bool(node._dims) and all(
         own is not None and saved_dims.get(dim, own) in (own, None) for dim, own in node._dims.items()
     )
-    return tuple(node.get_param(name).shape) if same and node.has_param(name) else None
+    fixed = same or getattr(node._func, "fixed_shapes", False)
+    return tuple(node.get_param(name).shape) if fixed and node.has_param(name) else None
 
 
 def _load_shims(model: "Model", nodes: List["Model"], saved: List[List[Any]]) -> None:

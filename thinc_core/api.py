@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .more_losses import *  # noqa: F403
     from .more_optimizers import *  # noqa: F403
     from .more_schedules import *  # noqa: F403
+    from .onnx import onnx_inputs, to_onnx  # noqa: F401
     from .optimizers import *  # noqa: F403
     from .safetensors_file import load_safetensors as load_safetensors
     from .safetensors_file import save_safetensors as save_safetensors
@@ -65,12 +66,16 @@ _NAMES: Dict[str, str] = {
     "more_schedules": """
         cosine cosine_restarts exponential inverse_sqrt multistep one_cycle plateau_v2 polynomial warmup
     """,
+    "onnx": "onnx_inputs to_onnx",
     "optimizers": "Adam Optimizer RAdam SGD",
     "safetensors_file": "load_safetensors save_safetensors",
     "schedules": """
         Schedule compounding constant constant_then cyclic_triangular decaying plateau slanted_triangular warmup_linear
     """,
-    "shims": "PyTorchGradScaler PyTorchShim Shim TorchScriptShim as_pytorch_module",
+    "shims": """
+        MXNetShim ONNXShim PyTorchGradScaler PyTorchShim Shim TensorFlowShim TorchScriptShim as_pytorch_module
+        keras_model_fns maybe_handshake_model
+    """,
     "types": "ArgsKwargs Padded Ragged Unserializable",
     "util": """
         DataValidationError data_validation fix_random_seed get_array_module get_torch_default_device get_width

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     torch_version: Any
     Version: Any
 
-# These two stay off until their enable_* function is called.
+# These two stay off until import_tensorflow or enable_mxnet is called.
 tensorflow: Any = None
 mxnet: Any = None
 has_tensorflow = False
@@ -150,18 +150,33 @@ def __dir__() -> List[str]:
     return sorted({*globals(), *_LOOK_UP})
 
 
-def enable_tensorflow() -> None:
-    """Import TensorFlow and switch its wrapper on. RAISES: ImportError when it is not installed."""
+def import_tensorflow() -> None:
+    """Import TensorFlow and switch its wrapper on. RAISES: ImportError with the command that installs it."""
     global tensorflow, has_tensorflow, has_tensorflow_gpu
-    warnings.warn("TensorFlow support is kept for old code only", DeprecationWarning, stacklevel=2)
-    tensorflow = importlib.import_module("tensorflow")
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+    except ImportError as error:
+        raise ImportError("TensorFlow must be installed: pip install 'thinc_core[tensorflow]'") from error
     has_tensorflow = True
     has_tensorflow_gpu = len(tensorflow.config.list_physical_devices("GPU")) > 0
 
 
+def enable_tensorflow() -> None:
+    """import_tensorflow for old code: TensorFlowWrapper calls it by itself."""
+    warnings.warn(
+        "enable_tensorflow is kept for old code only: TensorFlow is imported when it is needed", DeprecationWarning, 2
+    )
+    import_tensorflow()
+
+
 def enable_mxnet() -> None:
-    """Import MXNet and switch its wrapper on. RAISES: ImportError when it is not installed."""
+    """Import MXNet. RAISES: ImportError that says why there is none."""
     global mxnet, has_mxnet
+    from ._frameworks import MXNET_IS_GONE
+
     warnings.warn("MXNet support is kept for old code only", DeprecationWarning, stacklevel=2)
-    mxnet = importlib.import_module("mxnet")
+    try:
+        mxnet = importlib.import_module("mxnet")
+    except ImportError as error:
+        raise ImportError(MXNET_IS_GONE) from error
     has_mxnet = True

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .hard_swish_mobilenet import HardSwishMobilenet
     from .hard_tanh import HardTanh
     from .hashembed import HashEmbed
+    from .jaxwrapper import JaxWrapper
+    from .keras_subclass import keras_subclass
     from .layernorm import LayerNorm
     from .linear import Linear
     from .list2array import list2array
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     from .maxout import Maxout
     from .mish import Mish
     from .multisoftmax import MultiSoftmax, MultiSoftmax_v2
+    from .mxnetwrapper import MXNetWrapper
     from .noop import noop
+    from .onnxwrapper import ONNXWrapper
     from .padded2list import padded2list
     from .parametricattention import ParametricAttention
     from .parametricattention_v2 import ParametricAttention_v2
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
     from .strings2arrays import strings2arrays
     from .swiglu import SwiGLU
     from .swish import Swish
+    from .tensorflowwrapper import TensorFlowWrapper
     from .torchscriptwrapper import TorchScriptWrapper_v1, pytorch_to_torchscript_wrapper
     from .transformer_block import TransformerBlock
     from .tuplify import tuplify
@@ -109,14 +114,17 @@ __all__ = [
     "HardSwishMobilenet",
     "HardTanh",
     "HashEmbed",
+    "JaxWrapper",
     "LayerNorm",
     "Linear",
     "LoRA",
     "Logistic",
+    "MXNetWrapper",
     "Maxout",
     "Mish",
     "MultiSoftmax",
     "MultiSoftmax_v2",
+    "ONNXWrapper",
     "ParametricAttention",
     "ParametricAttention_v2",
     "PyTorchLSTM",
@@ -136,6 +144,7 @@ __all__ = [
     "StaticVectors",
     "SwiGLU",
     "Swish",
+    "TensorFlowWrapper",
     "TorchScriptWrapper_v1",
     "TransformerBlock",
     "activation",
@@ -147,6 +156,7 @@ __all__ = [
     "clone",
     "concatenate",
     "expand_window",
+    "keras_subclass",
     "list2array",
     "list2padded",
     "list2ragged",

@@ -9,18 +9,38 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from .shim import Shim
 
 if TYPE_CHECKING:
+    from ._keras import keras_model_fns, maybe_handshake_model
+    from .mxnet import MXNetShim
+    from .onnx import ONNXShim
     from .pytorch import PyTorchShim
     from .pytorch_grad_scaler import PyTorchGradScaler
     from .pytorch_module import as_pytorch_module
+    from .tensorflow import TensorFlowShim
     from .torchscript import TorchScriptShim
 
-__all__ = ["PyTorchGradScaler", "PyTorchShim", "Shim", "TorchScriptShim", "as_pytorch_module"]
+__all__ = [
+    "MXNetShim",
+    "ONNXShim",
+    "PyTorchGradScaler",
+    "PyTorchShim",
+    "Shim",
+    "TensorFlowShim",
+    "TorchScriptShim",
+    "as_pytorch_module",
+    "keras_model_fns",
+    "maybe_handshake_model",
+]
 
 _HOME: Dict[str, str] = {
+    "MXNetShim": "mxnet",
+    "ONNXShim": "onnx",
     "PyTorchGradScaler": "pytorch_grad_scaler",
     "PyTorchShim": "pytorch",
+    "TensorFlowShim": "tensorflow",
     "TorchScriptShim": "torchscript",
     "as_pytorch_module": "pytorch_module",
+    "keras_model_fns": "_keras",
+    "maybe_handshake_model": "_keras",
 }
 
 
