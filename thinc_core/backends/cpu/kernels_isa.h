@@ -8,6 +8,7 @@ namespace {
 #include "vmath.h"
 #include "parallel.h"
 #include "parallel_sequences.h"
+#include "denormals.h"
 
 #include "activations.h"
 #include "half.h"

@@ -76,9 +76,18 @@ static inline bool is_settled_(const Step_<T>& s, bool divides) {
   return sum - sum == 0 && (s.eps > 0 || !divides) && s.mod >= 0 && s.rate >= 0 && s.scale >= 0 && s.decay >= 0;
 }
 
+// Whether zeros in place of denormal moments change no weight by more than a rounding: not where the root of a second
+// moment is divided by with nothing beside it.
+template <typename T>
+static inline bool may_flush_(const Step_<T>& s, bool divides) {
+  constexpr T ROOT = sizeof(T) == 4 ? T(2e-12) : T(2e-138);  // of the smallest normal number, over the precision
+  return !divides || s.eps >= ROOT * s.mod;
+}
+
 template <int KIND, bool AVERAGE, typename T>
 static void step_range_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, const Step_<T>& s) {
   constexpr bool BOTH = KIND == ADAM || KIND == ADAM_ALONG;
+  const FlushDenormals flush(KIND != PLAIN && may_flush_(s, BOTH));
   if constexpr (KIND == PLAIN) {
     step_values_<KIND, AVERAGE>(weights, gradient, mom1, mom2, average, n, s);
   } else {
