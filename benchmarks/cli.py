@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import IO, List, Optional, Sequence
 
-from . import bench_models, bench_ops, bench_overhead, charts, compare, machine, report
+from . import bench_models, bench_ops, bench_optimizers, bench_overhead, charts, compare, machine, report
 from .jobs import Job, Selection, parse_dtypes, parse_only, parse_sizes, parse_threads
 from .machine import Setup
 from .result import Result
 
-SUITES = {"ops": bench_ops, "models": bench_models, "overhead": bench_overhead}
+SUITES = {"ops": bench_ops, "models": bench_models, "optimizers": bench_optimizers, "overhead": bench_overhead}
 AGAIN = 2  # how often a row that looks like a regression is measured again
 EXAMPLES = """\
 examples:

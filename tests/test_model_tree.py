@@ -6,6 +6,7 @@ import pickle
 import numpy
 import pytest
 
+from thinc_core._model_tree import nodes_of
 from thinc_core.backends import NumpyOps
 from thinc_core.layers import Dropout, Linear, Relu, chain
 from thinc_core.model import Model, change_attr_values, set_dropout_rate, wrap_model_recursive
@@ -51,6 +52,15 @@ def test_walk_gives_shared_nodes_once_and_survives_cycles():
     for order in ("bfs", "dfs_pre", "dfs_post"):
         names = [each.name for each in model.walk(order=order)]
         assert sorted(names) == ["root", "shared", "x"]
+
+
+def test_the_fast_walk_is_the_walk():
+    shared = node("shared", layers=[node("leaf")])
+    inner = node("inner", layers=[shared, node("other"), shared])
+    root = node("root", layers=[inner, shared])
+    inner._layers.append(root)  # a cycle
+    for model in (root, shared, tree()):
+        assert nodes_of(model) == list(model.walk())
 
 
 def test_deep_trees_do_not_recurse():

@@ -65,3 +65,12 @@ def test_parameters_that_are_no_floats(dtype):
     with pytest.raises(ModelLoadError, match="parameter 'W' must be an array of floats; got dtype"):
         model.from_dict(msg)
     assert state(model) == before
+
+
+def test_a_parameter_that_the_layer_has_not():
+    model = Linear(2, 3).initialize()
+    before, msg = state(model), srsly.msgpack_loads(model.to_bytes())
+    msg["params"][0]["more"] = numpy.zeros(3, dtype="f")
+    with pytest.raises(ModelLoadError, match=r"parameters must be \['W', 'b'\]; got \['W', 'b', 'more'\]"):
+        model.from_dict(msg)
+    assert state(model) == before

@@ -247,7 +247,8 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
     known = set(node._has_params)
     missing, extra = known - set(saved), set(saved) - known
     # More parameters than the node has yet are fine: some layers only register theirs in initialize().
-    if missing and (extra or missing == known):
+    is_complete = bool(known) and all(node._has_params.values())
+    if (missing and (extra or missing == known)) or (extra and is_complete):
         raise ValueError(f"parameters must be {sorted(known)}; got {sorted(saved)} in the saved model")
     params: Dict[str, Any] = {}
     for name, value in saved.items():

@@ -19,7 +19,7 @@ def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[.
         if updates_together(optimizer):
             optimizer.apply_gradients(_gradients(nodes, current))  # type: ignore[attr-defined]
             for node in nodes:
-                if node.has_grad_proxy:
+                if node._params.proxy is not None:
                     _publish(node)
         else:
             _update_each(nodes, optimizer, current)
@@ -36,9 +36,10 @@ def _gradients(nodes: Sequence["Model"], current: List[Tuple["Model", str]]) -> 
     """Key, parameter and gradient of each parameter that has one."""
     for node in nodes:
         server = node._params
-        for name in node._has_params:
+        grads = server._grads
+        for name in node._has_params if grads else ():  # most nodes of a frozen model have none
             key = (node.id, name)
-            grad = server._grads.get(key)
+            grad = grads.get(key)
             if grad is not None and node._has_params[name]:
                 current[:] = [(node, name)]
                 yield key, server.get_param(*key), grad

@@ -182,10 +182,9 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
 
         An Optimizer of this library gets all of them at once.
         """
-        nodes = list(_model_tree.walk_bfs(self))
-        for node in nodes:
-            for shim in node._shims:
-                shim.finish_update(optimizer)
+        nodes = _model_tree.nodes_of(self)
+        for shim in [shim for node in nodes if node._shims for shim in node._shims]:
+            shim.finish_update(optimizer)
         _updates.finish_update(self, nodes, optimizer)
 
     @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 import json
 
+import numpy
 import pytest
 
-from benchmarks import cli, compare, report, timing
+from benchmarks import bench_optimizers, cli, compare, report, timing
 from benchmarks.result import OURS, Result, Target
 from benchmarks.timing import Plan, Side, Timing, paired
 
@@ -34,6 +35,19 @@ def test_list_measures_nothing(capsys):
     assert "ops/activations/mish 4000x96 f32" in lines
     assert "models/mlp train" in lines
     assert not any("relu" in line for line in lines)
+
+
+def test_steps_of_optimizers(tmp_path, monkeypatch):
+    small = bench_optimizers.Pattern("sparse", (3, 8), 4, 2, rows=0.5)
+    monkeypatch.setattr(bench_optimizers, "PATTERNS", (small,))
+    path = tmp_path / "results.jsonl"
+    assert cli.main(["optimizers", "--peers", "none", "--json", str(path)]) == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["name"] for row in rows] == ["Adam: sparse", "Adam, clip + averages: sparse"]
+    assert {row["size"] for row in rows} == {"2 of 4 x 3x8"}
+    gradient = small.gradient(numpy.random.default_rng(0))
+    assert gradient.shape == (3, 8)
+    assert not gradient.all()
 
 
 @pytest.mark.parametrize(
