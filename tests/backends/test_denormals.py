@@ -1,4 +1,4 @@
-"""Numbers below the smallest normal one: moments of an optimizer decay to them, and Intel processors crawl over them."""
+"""Numbers below the smallest normal one: moments of optimizers decay to them, and Intel processors crawl over them."""
 
 from __future__ import annotations
 

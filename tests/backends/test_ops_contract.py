@@ -22,6 +22,7 @@ CPU_ONLY = {
     "foreach_isa",
     "kernels_isa",
     "threads",
+    "denormals",
     "parallel",
     "lanes",
     "vector",

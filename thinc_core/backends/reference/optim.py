@@ -75,8 +75,8 @@ class Optim(Base):
         mod_rate: factor of the root.
         RETURNS: the same four arrays.
         RAISES: ValueError when the shapes differ or an array is read-only.
-        NUMERICS: on the CPU, values below the smallest normal number count as zeros, unless eps is too small for that to
-            be without effect on the weights (2e-12 mod_rate for float32).
+        NUMERICS: on the CPU, values below the smallest normal number count as zeros, unless eps is too small for that
+            to be without effect on the weights (2e-12 mod_rate for float32).
         SOURCE: Kingma and Ba 2014, arXiv:1412.6980, algorithm 1.
         """
         self._in_place("adam", weights=weights, gradient=gradient, mom1=mom1, mom2=mom2)
