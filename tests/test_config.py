@@ -337,6 +337,24 @@ def test_schema():
 # Filling in.
 
 
+def test_what_a_schema_forbids_is_an_error_not_left_out():
+    pydantic = pytest.importorskip("pydantic")
+
+    class Inner(pydantic.BaseModel, extra="forbid"):
+        width: int = 3
+
+    class Schema(pydantic.BaseModel, extra="forbid"):
+        sizes: Inner = Inner()
+
+    config = {"sizes": {"witdh": 4}, "more": {}}
+    with pytest.raises(ConfigValidationError) as caught:
+        my_registry.resolve(config, schema=Schema)
+    assert "sizes -> witdh\tis not in the schema (did you mean 'width'?)" in str(caught.value)
+    assert "more\tis not in the schema" in str(caught.value)
+    assert my_registry.fill(config, schema=Schema) == {"sizes": {"width": 3}}
+    assert my_registry.resolve(config, schema=Schema, validate=False) == {"sizes": {"width": 3}}
+
+
 def test_fill_adds_defaults_in_order_and_calls_nothing():
     filled = my_registry.fill({"x": {"@cats": "cat.v1", "weight": 1, "name": "Mia"}, "y": {"@cats": "fails.v1"}})
     assert isinstance(filled, confection.Config)
@@ -451,6 +469,32 @@ def test_child_sections_may_come_first():
 def test_errors_in_files_name_the_place(text, message):
     with pytest.raises(ConfigValidationError, match=message):
         Config().from_str(text)
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ({"a": 1}, "a\tthe top level must be sections; got a value"),
+        ({"a": {"#x": 1}}, "a -> #x\tkeys of a file must not"),
+        ({"a": {"b": {"x=y": 1}}}, "a -> b -> x=y\tkeys of a file must not"),
+        ({"a": {"x": "$5 ${b}"}}, "invalid interpolation syntax"),
+        ({"a": {"x": print}}, "Couldn't serialize"),
+    ],
+)
+def test_what_no_file_can_hold_is_not_written(data, message):
+    with pytest.raises(ConfigValidationError, match=message):
+        Config(data).to_bytes()
+
+
+def test_odd_keys_and_values_come_back():
+    data = {"a": {"k y.z": "5 é", "K": [1, ["${x}", None]], "b": {"*": {"x-1": {"v": "a = b : c"}}, "empty": {}}}}
+    config = Config(data, is_interpolated=False)
+    assert Config().from_str(config.to_str(interpolate=False), interpolate=False) == data
+
+
+def test_section_order():
+    config = Config({"b": {"x": 1}, "a": {}, "c": {}}, section_order=["c", "nothing", "b"])
+    assert [line for line in config.to_str().splitlines() if line.startswith("[")] == ["[c]", "[b]", "[a]"]
 
 
 def test_files(tmp_path):

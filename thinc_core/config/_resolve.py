@@ -41,9 +41,17 @@ def _error(path: PathT, message: str, config: Any, title: str = "Config validati
 
 
 def fill(
-    registry: Type[Any], config: Any, schema: Any, overrides: Dict[str, Any], interpolate: bool, validate: bool
+    registry: Type[Any],
+    config: Any,
+    schema: Any,
+    overrides: Dict[str, Any],
+    interpolate: bool,
+    validate: bool,
+    keep_all: bool = False,
 ) -> Any:
+    """keep_all: what a schema forbids is an error; otherwise it is left out."""
     import confection
+    from confection import ConfigValidationError
 
     from .file import Config
 
@@ -63,8 +71,24 @@ def fill(
         _override(original, overrides)
         result = result.merge(Config(original, is_interpolated=False), remove_extra=True)
     if schema is not None:
+        before = copy_containers(dict(result))
         result.fill_defaults(schema)
+        lost = _lost(before, result, ()) if keep_all else []
+        if lost:
+            raise ConfigValidationError(config=before, errors=lost)
     return result
+
+
+def _lost(before: Any, after: Any, path: PathT) -> List[Dict[str, Any]]:
+    """An error for everything that a config had and has not any more."""
+    found: List[Dict[str, Any]] = []
+    for key, value in before.items():
+        if key not in after:
+            message = f"is not in the schema{suggest(key, map(str, after))}"
+            found.append({"loc": [*path, key], "msg": message, "type": "value_error.extra"})
+        elif isinstance(value, dict) and isinstance(after[key], dict):
+            found += _lost(value, after[key], (*path, key))
+    return found
 
 
 def _override(config: Dict[str, Any], overrides: Dict[str, Any]) -> None:
@@ -78,6 +102,17 @@ def _override(config: Dict[str, Any], overrides: Dict[str, Any]) -> None:
             message = f"is not a section value that can be overridden{hint}"
             raise _error(tuple(dotted.split(".")), message, None, "Error parsing config overrides")
         node[key] = value
+
+
+def _is_writable(default: Any) -> bool:
+    """Whether a parameter has a default that a file can hold; others, such as classes, are left to the function."""
+    if default is inspect.Parameter.empty:
+        return False
+    if isinstance(default, (list, tuple)):
+        return all(map(_is_writable, default))
+    if isinstance(default, dict):
+        return all(map(_is_writable, default.values()))
+    return not callable(default) or isinstance(default, (str, int, float))
 
 
 def _together(wrong: List[BlockErrors]) -> Exception:
@@ -110,7 +145,8 @@ def _fill_promise(registry: Type[Any], block: Dict[str, Any], path: PathT, wrong
         parameters = _parameters(func)
         by_position = _names_by_position(parameters, block)
         for parameter in parameters:
-            if parameter.default is not parameter.empty and parameter.name not in (*filled, *by_position):
+            is_given = parameter.name in filled or parameter.name in by_position
+            if not is_given and _is_writable(parameter.default):
                 filled[parameter.name] = parameter.default
         errors = _argument_errors(registry, func, filled, path)
         if errors:
@@ -249,7 +285,7 @@ def _without_bad_names(registry: Type[Any], value: Any, path: PathT, found: List
 
 
 def resolve(registry: Type[Any], config: Any, schema: Any, overrides: Dict[str, Any], validate: bool) -> Dict[str, Any]:
-    filled = fill(registry, config, schema, overrides, True, validate)
+    filled = fill(registry, config, schema, overrides, True, validate, keep_all=validate)
     result: Dict[str, Any] = {
         key: _resolve_value(registry, value, (key,), validate) for key, value in dict(filled).items()
     }

@@ -61,6 +61,30 @@ class Config(Base, metaclass=_Deferred):
         added = [Difference(path, MISSING, value) for path, value in theirs.items() if path not in ours]
         return [each for each in [*changed, *added] if not _same(each.old, each.new)]
 
+    def to_str(self, *, interpolate: bool = True) -> str:
+        """The text of a config file. Sections that section_order names come first, in that order.
+
+        RAISES: ConfigValidationError for what no file can hold: values outside sections, keys that would be read as
+            something else, values that are not JSON.
+        """
+        from confection import ConfigValidationError
+
+        wrong = [{"loc": list(path), "msg": message} for path, message in _unwritable(self, ())]
+        if wrong:
+            raise ConfigValidationError(errors=wrong, title="Config cannot be written")
+        if self.section_order:
+            first = [name for name in self.section_order if name in self]
+            for name in [*first, *(name for name in self if name not in first)]:
+                self[name] = self.pop(name)
+        try:
+            return str(super().to_str(interpolate=interpolate))
+        except ConfigValidationError:
+            raise
+        except ValueError as error:  # of configparser
+            raise ConfigValidationError(
+                errors=[{"loc": [], "msg": str(error)}], title="Config cannot be written"
+            ) from None
+
     def from_str(
         self,
         text: str,
@@ -86,6 +110,22 @@ class Config(Base, metaclass=_Deferred):
             self.update(parsed)
             self.is_interpolated = parsed.is_interpolated
         return self
+
+
+def _unwritable(config: Mapping[Any, Any], path: Tuple[str, ...]) -> Iterator[Tuple[Tuple[str, ...], str]]:
+    """Path of, and what is wrong with, every key that would not come back from a file."""
+    for key, value in config.items():
+        here = (*path, str(key))
+        if not path and not isinstance(value, Mapping):
+            yield here, "the top level must be sections; got a value"
+        elif isinstance(key, str) and not isinstance(value, Mapping) and not _reads_as_key(key):
+            yield here, "keys of a file must not hold '=' or ':', nor start with '#', ';' or '[', nor be all space"
+        if isinstance(value, Mapping):
+            yield from _unwritable(value, here)
+
+
+def _reads_as_key(key: str) -> bool:
+    return key == key.strip() and key != "" and key[0] not in "#;[" and not set(key) & set("=:\n\r")
 
 
 class _Missing:
