@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .more_losses import *  # noqa: F403
     from .more_optimizers import *  # noqa: F403
     from .more_schedules import *  # noqa: F403
-    from .onnx import onnx_inputs, to_onnx  # noqa: F401
+    from .onnx import onnx_inputs as onnx_inputs
+    from .onnx import to_onnx as to_onnx
     from .optimizers import *  # noqa: F403
     from .safetensors_file import load_safetensors as load_safetensors
     from .safetensors_file import save_safetensors as save_safetensors
