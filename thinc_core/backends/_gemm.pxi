@@ -35,6 +35,19 @@ cdef np.ndarray _matrix(X, size_t* ld, bint* trans):
     return contig(x)
 
 
+cdef np.ndarray _rows(X, size_t* ldx):
+    """X, whose rows may be any distance apart, and may overlap as windows of a sequence do; or a copy in C order."""
+    cdef np.ndarray x = <np.ndarray>X
+    cdef np.npy_intp item = np.PyArray_ITEMSIZE(x), step = np.PyArray_STRIDE(x, 0)
+    if dim(x, 0) > 1 and np.PyArray_ISALIGNED(x) and step > 0 and step % item == 0 and (
+        dim(x, 1) < 2 or np.PyArray_STRIDE(x, 1) == item
+    ):
+        ldx[0] = step // item
+        return x
+    ldx[0] = dim(x, 1)
+    return contig(x)
+
+
 cdef inline bint _apart(dW, db, dY, X, W) noexcept:
     """Whether the two that are changed share no memory with each other or with what is read."""
     return not (
@@ -50,14 +63,15 @@ cdef object _affine(ops, str name, affine_f32 kernel32, affine_f64 kernel64, X, 
         out is not None and not apart(out, (X, W, b))
     ):
         return getattr(Ops, name)(ops, X, W, b, out=out)
-    cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+    cdef size_t ldx = 0
+    cdef np.ndarray x = _rows(X, &ldx), w = contig(W), shift = contig(b)
     cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
     cdef np.ndarray Y = target2(out, B, O, t)
     state = release(B * O * I)
     if t == np.NPY_FLOAT:
-        kernel32(f32(Y), f32(x), f32(w), f32(shift), B, O, I, I)
+        kernel32(f32(Y), f32(x), f32(w), f32(shift), B, O, I, ldx)
     else:
-        kernel64(f64(Y), f64(x), f64(w), f64(shift), B, O, I, I)
+        kernel64(f64(Y), f64(x), f64(w), f64(shift), B, O, I, ldx)
     acquire(state)
     return Y
 
@@ -213,14 +227,15 @@ class NativeGemm(Ops):
             or (out is not None and not (all_apart(outs, (X, W, b)) and (keep or _only_first(outs))))
         ):
             return Ops.affine_activation(self, X, W, b, activation, keep, out=out)
-        cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+        cdef size_t ldx = 0
+        cdef np.ndarray x = _rows(X, &ldx), w = contig(W), shift = contig(b)
         cdef size_t B = dim(X, 0), O = dim(W, 0), I = dim(W, 1)
         cdef np.ndarray Y = target2(outs[0], B, O, t), Z = target2(outs[1], B, O, t) if keep else Y
         state = release(B * O * I)
         if t == np.NPY_FLOAT:
-            K.f32.affine_map(f32(Y), f32(Z), f32(x), f32(w), f32(shift), B, O, I, I, kernel32)
+            K.f32.affine_map(f32(Y), f32(Z), f32(x), f32(w), f32(shift), B, O, I, ldx, kernel32)
         else:
-            K.f64.affine_map(f64(Y), f64(Z), f64(x), f64(w), f64(shift), B, O, I, I, kernel64)
+            K.f64.affine_map(f64(Y), f64(Z), f64(x), f64(w), f64(shift), B, O, I, ldx, kernel64)
         acquire(state)
         return Y, Z if keep else None
 
@@ -240,7 +255,8 @@ class NativeGemm(Ops):
             ))
         ):
             return Ops.affine_maxout_layernorm(self, X, W, b, G, shift, eps, keep, drop, seed, plus, out=out)
-        cdef np.ndarray x = contig(X), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
+        cdef size_t ldx = 0
+        cdef np.ndarray x = _rows(X, &ldx), w = contig(W), bias = contig(b), scale = contig(G), offset = contig(shift)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
         cdef np.ndarray Y = target2(outs[0], B, O, t), best = target2(outs[1], B, O, t) if keep else Y
         cdef np.ndarray which = target2(outs[2], B, O, np.NPY_INT32), mu = target1(outs[3], B, t)
@@ -249,12 +265,12 @@ class NativeGemm(Ops):
         if t == np.NPY_FLOAT:
             K.f32.affine_maxout_layernorm(
                 f32(Y), f32(best), i32(which), f32(mu), f32(rstd), f32(x), f32(w), f32(bias), f32(scale), f32(offset),
-                B, O, P, I, I, <float>least
+                B, O, P, I, ldx, <float>least
             )
         else:
             K.f64.affine_maxout_layernorm(
                 f64(Y), f64(best), i32(which), f64(mu), f64(rstd), f64(x), f64(w), f64(bias), f64(scale), f64(offset),
-                B, O, P, I, I, least
+                B, O, P, I, ldx, least
             )
         acquire(state)
         if share > 0:
@@ -301,14 +317,15 @@ class NativeGemm(Ops):
             or (out is not None and not all_apart(outs, (X, W, b)))
         ):
             return Ops.affine_maxout(self, X, W, b, out=out)
-        cdef np.ndarray x = contig(X), w = contig(W), shift = contig(b)
+        cdef size_t ldx = 0
+        cdef np.ndarray x = _rows(X, &ldx), w = contig(W), shift = contig(b)
         cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
         cdef np.ndarray best = target2(outs[0], B, O, t), which = target2(outs[1], B, O, np.NPY_INT32)
         state = release(B * O * P * I)
         if t == np.NPY_FLOAT:
-            K.f32.affine_maxout(f32(best), i32(which), f32(x), f32(w), f32(shift), B, O, P, I, I)
+            K.f32.affine_maxout(f32(best), i32(which), f32(x), f32(w), f32(shift), B, O, P, I, ldx)
         else:
-            K.f64.affine_maxout(f64(best), i32(which), f64(x), f64(w), f64(shift), B, O, P, I, I)
+            K.f64.affine_maxout(f64(best), i32(which), f64(x), f64(w), f64(shift), B, O, P, I, ldx)
         acquire(state)
         return best, which
 

@@ -1,7 +1,7 @@
 """How layers say that they can be run together, where that gives the same result sooner. The tree of nodes stays.
 
 _mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
-_normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it.
+_normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it. _windows.py: windows in front of it.
 
 What a layer can take part in is marked on its forward function.
 """
@@ -16,7 +16,7 @@ from ._batches import add_up
 
 def part(name: str) -> Callable[[ForwardT], ForwardT]:
     """Say which part of a fused step a layer can be, on its forward function: "chain", "getitem", "table",
-    "hash table", "maxout", "layernorm" or "dropout"."""
+    "hash table", "maxout", "layernorm", "dropout", or "dense", whose product reads rows that overlap."""
 
     def decorate(forward: ForwardT) -> ForwardT:
         mark(forward, "fused_part", name)

@@ -9,6 +9,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._checks import as_wide
 from ._dense import dense
+from ._fusion import part
 from ._gradients import backprop_dense
 
 LINE = ("slope", "offset", "min_val", "max_val")  # attributes, and arguments of the op
@@ -39,6 +40,7 @@ def ClippedLinear(
     return dense("clipped_linear", forward, nO, nI, init_W, init_b, dropout, normalize, attrs=attrs)
 
 
+@part("dense")
 @skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, b = model.ops, model.get_param("W"), model.get_param("b")

@@ -1,13 +1,16 @@
 """expand_window: every row with its neighbours, so that the next layer can see them."""
 
-from typing import Any, Callable, Tuple, TypeVar, Union
+from functools import partial
+from typing import Callable, Tuple, TypeVar, Union
 
 from ..config import registry
 from ..model import Model
 from ..types import Floats2d, Ragged
-from ._batches import add_up, array_of
-from ._checks import check_array, check_shape
+from ._batches import array_of
+from ._checks import check_array
 from ._fusion import adds_to_gradient
+from ._steps import begins_steps
+from ._windows import backprop_windows, in_front_of_dense, rows_of
 
 InT = TypeVar("InT", Floats2d, Ragged)
 
@@ -26,27 +29,12 @@ def expand_window(window_size: int = 1) -> Model[InT, InT]:
 def forward(
     model: Model[InT, InT], X: Union[Floats2d, Ragged], is_train: bool
 ) -> Tuple[Union[Floats2d, Ragged], Callable]:
-    ops, nW = model.ops, model.attrs["window_size"]
     if not isinstance(X, Ragged):
         check_array(model, X)
     lengths, shape = X.lengths if isinstance(X, Ragged) else None, array_of(X).shape
-    Y = ops.seq2col(_rows(X), nW, lengths=lengths)
-    wide = Y.shape
-
-    def backprop(dY: Any, plus: Any = None) -> Any:
-        check_shape(model, _rows(dY), wide)
-        fits = plus is None or array_of(plus).shape == shape
-        added = _rows(plus) if fits else None
-        dX: Any = ops.backprop_seq2col(_rows(dY), nW, lengths=lengths, plus=added)
-        dX = dX if lengths is None else Ragged(dX.reshape(shape), lengths)
-        return dX if fits else add_up([plus, dX])
-
-    return Y if lengths is None else Ragged(Y, lengths), backprop
+    Y = model.ops.seq2col(rows_of(X), model.attrs["window_size"], lengths=lengths)
+    return Y if lengths is None else Ragged(Y, lengths), partial(backprop_windows, model, lengths, shape, Y.shape)
 
 
-def _rows(X: Any) -> Any:
-    """The rows of an array or a Ragged, in two dimensions."""
-    return X.data if isinstance(X, Ragged) else X
-
-
+begins_steps(forward, in_front_of_dense)
 forward.output_width = lambda model, width: width and (2 * model.attrs["window_size"] + 1) * width  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from ..initializers import he_normal_init
 from ..model import Model
 from ..types import Floats2d
 from ._dense import activate, dense
+from ._fusion import part
 
 
 @registry.layers("HardSwishMobilenet.v1")
@@ -29,6 +30,7 @@ def HardSwishMobilenet(
     return dense("hardswishmobilenet", forward, nO, nI, init_W or he_normal_init, init_b, dropout, normalize)
 
 
+@part("dense")
 @skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     return activate(model, X, is_train, "hard_swish_mobilenet")

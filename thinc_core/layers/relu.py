@@ -9,6 +9,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._checks import as_wide
 from ._dense import dense
+from ._fusion import part
 from ._gradients import backprop_dense
 
 
@@ -30,6 +31,7 @@ def Relu(
     return dense("relu", forward, nO, nI, init_W or glorot_uniform_init, init_b, dropout, normalize)
 
 
+@part("dense")
 @skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W = model.ops, model.get_param("W")

@@ -9,6 +9,7 @@ from ..model import Model
 from ..types import Floats2d
 from ._checks import as_wide, check_gradient
 from ._dense import dense
+from ._fusion import part
 from ._gradients import backprop_dense
 
 NORMALIZE_ATTR = "softmax_normalize"
@@ -49,6 +50,7 @@ def Softmax_v2(
     return dense("softmax", forward, nO, nI, init_W or zero_init, init_b, attrs=attrs, lenient=True)
 
 
+@part("dense")
 @skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, W, temperature = model.ops, model.get_param("W"), model.attrs[TEMPERATURE_ATTR]
