@@ -1,4 +1,4 @@
-"""Windows in front of a dense layer, which are not written out: the same numbers, and only where nothing was changed."""
+"""Windows in front of a dense layer are not written out: the same numbers, and only where nothing was changed."""
 
 import functools
 
