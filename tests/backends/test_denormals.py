@@ -8,7 +8,17 @@ from typing import Any, Iterator, Tuple
 import numpy
 import pytest
 
-from thinc_core.backends import NumpyOps, Ops, active_isa, get_num_threads, set_isa, set_num_threads, supported_isas
+from thinc_core.backends import (
+    NumpyOps,
+    Ops,
+    active_blas,
+    active_isa,
+    get_num_threads,
+    set_blas,
+    set_isa,
+    set_num_threads,
+    supported_isas,
+)
 from thinc_core.backends.reference.optim import StepRates
 
 pytestmark = pytest.mark.skipif(
@@ -82,4 +92,24 @@ def test_moments_of_every_kind_come_to_zero(isa: str, threads: int, kind: Any) -
     assert (w == numpy.float32(0.5)).all()
     assert not m.any()
     assert v.any() != both
+    assert counts_denormals()
+
+
+@pytest.fixture
+def native() -> Iterator[None]:
+    before = active_blas()
+    set_blas("native")
+    yield
+    set_blas(before)
+
+
+@pytest.mark.parametrize("B", [1, 3, 40, 700])
+def test_products_take_them_for_zeros(isa: str, threads: int, native: None, B: int) -> None:
+    X, W = numpy.full((B, 96), 1e-40, "float32"), numpy.ones((64, 96), "float32")
+    b, dW = numpy.zeros(64, "float32"), numpy.full((64, 96), 3.0, "float32")
+    dY = numpy.full((B, 64), 1e-40, "float32")
+    assert not ops.affine(X, W, b).any()
+    assert not ops.affine_maxout(X, W.reshape(32, 2, 96), b.reshape(32, 2))[0].any()
+    assert not ops.backprop_affine(dY, X, W, dW, b).any()
+    assert (dW == 3.0).all()
     assert counts_denormals()

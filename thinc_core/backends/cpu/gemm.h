@@ -272,7 +272,7 @@ template <typename T>
 static void affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B, size_t O, size_t I, size_t ldx,
                        void (*f)(T* Y, const T* X, size_t n)) {
   product<T>({Z, X, W, B, O, I, ldx, I, O, false, true, b, 0, false},
-             [=](size_t first, size_t last) { f(Y + first * O, Z + first * O, (last - first) * O); });
+             after_product_([=](size_t first, size_t last) { f(Y + first * O, Z + first * O, (last - first) * O); }));
 }
 
 #include "gemm_fused.h"

@@ -223,8 +223,8 @@ static void chosen_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
     if (dw) chosen_dW(dw, part, lists);
     if (d) chosen_db(d, part);
   };
-  if (dX) in_parts_(g.B, product_cost<T>(g.O, g.I), 1, some_rows, most_parts(g.B));
-  if (dW || db) in_parts_(g.O, product_cost<T>(g.B, dW ? g.I : 1), 1, some_outputs, most_parts(g.O * g.P));
+  if (dX) product_parts_(g.B, product_cost<T>(g.O, g.I), 1, some_rows, most_parts(g.B));
+  if (dW || db) product_parts_(g.O, product_cost<T>(g.B, dW ? g.I : 1), 1, some_outputs, most_parts(g.O * g.P));
 }
 
 static thread_local Workspace dense_gradient;  // the products use the other one

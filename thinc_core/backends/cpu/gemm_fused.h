@@ -169,14 +169,14 @@ static void maxout_product(const MaxoutProduct<T>& p, F done) {
   if (p.O == 0) return done(0, p.B);
   const bool few = few_rows<T>(p.B, p.I) && p.B * p.P <= Blocks<T>::SPARE;
   if (!few && (thread_count() == 1 || p.B >= p.O * p.P)) {
-    return in_parts_(
+    return product_parts_(
         p.B, product_cost<T>(p.O * p.P, p.I), Simd<T>::MOST_ROWS,
         [&](size_t row, size_t end) {
           packed_maxout(p.rows(row, end), [&](size_t first, size_t last) { done(row + first, row + last); });
         },
         most_parts(p.B));
   }
-  in_parts_(
+  product_parts_(
       p.O, p.P * product_cost<T>(p.B, p.I), Simd<T>::L,
       [&](size_t first, size_t last) {
         if (few)
@@ -202,5 +202,5 @@ static void affine_maxout_layernorm(T* Y, T* best, int32_t* which, T* mu, T* rst
   const auto done = [=](size_t first, size_t last) {
     layernorm(Y + first * O, mu + first, rstd + first, best + first * O, G, shift, last - first, O, eps);
   };
-  maxout_product<T>({best, which, X, W, b, B, O, P, I, ldx, O}, done);
+  maxout_product<T>({best, which, X, W, b, B, O, P, I, ldx, O}, after_product_(done));
 }

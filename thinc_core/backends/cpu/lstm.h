@@ -152,7 +152,7 @@ struct LstmBlock {
       for (size_t s = 0; s < count && low < high; ++s)
         if (low < steps[s].n) f(steps[s], low, steps[s].n < high ? steps[s].n : high);
     };
-    in_parts_(most, cost * count, 4, some, PARTS);
+    product_parts_(most, cost * count, 4, some, PARTS);
   }
 };
 

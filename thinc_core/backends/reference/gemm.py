@@ -44,7 +44,8 @@ class Gemm(Activations, Maxout, Softmax, LayerNorm, Dropout):
         RETURNS: (M, N) in x's dtype; the same object as out if given.
         RAISES: ValueError when ranks, inner dimensions or dtypes differ, or out does not fit; TypeError when x or y
             is no array of this backend.
-        NUMERICS: the order of the sums is the backend's own; zeros when K is 0.
+        NUMERICS: the order of the sums is the backend's own; zeros when K is 0. On the CPU, values and products below
+            the smallest normal number may count as zeros, here and in all that is fused to products.
         """
         self._arrays("gemm", x=x, y=y)
         trans1, trans2 = checks.flag("gemm", "trans1", trans1), checks.flag("gemm", "trans2", trans2)
