@@ -87,7 +87,7 @@ static inline bool may_flush_(const Step_<T>& s, bool divides) {
 template <int KIND, bool AVERAGE, typename T>
 static void step_range_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, const Step_<T>& s) {
   constexpr bool BOTH = KIND == ADAM || KIND == ADAM_ALONG;
-  const FlushDenormals flush(KIND != PLAIN && may_flush_(s, BOTH));
+  const FlushDenormals flush(may_flush_(s, BOTH));
   if constexpr (KIND == PLAIN) {
     step_values_<KIND, AVERAGE>(weights, gradient, mom1, mom2, average, n, s);
   } else {
