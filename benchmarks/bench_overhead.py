@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import numpy as np
 
+from . import bench_frameworks
 from .jobs import Job, Selection
 from .machine import ROOT, Setup
 from .result import OURS, Result, Target
@@ -182,6 +183,8 @@ def jobs(setup: Setup, selection: Selection) -> Iterator[Job]:
         rows["growth while training"] = partial(growth, setup)
     for name, measure in rows.items():
         yield Job("overhead", name, "", partial(alone, measure))
+    for name, measure_all in bench_frameworks.rows(setup).items():
+        yield Job("overhead", name, "", measure_all)
 
 
 def alone(measure: Callable[[], Result]) -> List[Result]:

@@ -4,17 +4,17 @@
     python examples/transformer_tagger.py                                   # the source of Python's standard library
     python examples/transformer_tagger.py --corpus.train train.conllu --corpus.dev dev.conllu --training.epochs 5
 
-The network is described in transformer_tagger.cfg, where this file's layer is called "huggingface_encoder.v1". It starts
-from random weights, so nothing is downloaded. Options in the form of --section.key value replace values of the config.
+The network is described in transformer_tagger.cfg, where this file's layer is called "huggingface_encoder.v1". It
+starts from random weights, so nothing is downloaded. Options such as --sizes.width 32 replace values of the config.
 """
 
 import sys
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from thinc_core.api import ArgsKwargs, Model, Padded, PyTorchWrapper_v2, registry, torch2xp, with_padded, xp2torch
 from thinc_core.training import Event, Run
-from thinc_core.training.settings import load_config
+from thinc_core.training.settings import load_config, parse_overrides
 
 CONFIG = Path(__file__).with_suffix(".cfg")
 
@@ -58,7 +58,9 @@ def convert_inputs(model: Model, Xp: Padded, is_train: bool) -> Tuple[ArgsKwargs
     return ArgsKwargs((), {"inputs_embeds": vectors, "attention_mask": mask}), back
 
 
-def convert_outputs(model: Model, X_Y: Tuple[Padded, Any], is_train: bool) -> Tuple[Padded, Callable[[Padded], ArgsKwargs]]:
+def convert_outputs(
+    model: Model, X_Y: Tuple[Padded, Any], is_train: bool
+) -> Tuple[Padded, Callable[[Padded], ArgsKwargs]]:
     """The vectors behind the last of BERT's layers."""
     Xp, outputs = X_Y
     tensor = outputs.last_hidden_state
@@ -84,10 +86,7 @@ def report(event: Event) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> float:
     """Train, print scores. RETURNS: the best accuracy on the held-out sentences."""
-    options: List[str] = list(sys.argv[1:] if argv is None else argv)
-    if len(options) % 2 or not all(name.startswith("--") for name in options[::2]):
-        raise SystemExit(f"options must be pairs of --section.key and value; got {' '.join(options)}\n{__doc__}")
-    overrides = {name[2:]: value for name, value in zip(options[::2], options[1::2])}
+    overrides = parse_overrides(sys.argv[1:] if argv is None else argv)
     run = Run.from_config(load_config(CONFIG, overrides))
     result = run.train(callbacks=[report])
     print(f"{run.corpus.dev.n_rows:,} held-out words: {result.state.best_score:.1%} have the right tag")

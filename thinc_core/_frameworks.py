@@ -146,7 +146,8 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
         device = get_torch_default_device()
     if isinstance(xp_tensor, numpy.ndarray):
         # PyTorch has no negative strides, and aborts the process when it is handed some. It knows one order of bytes.
-        if min(xp_tensor.strides, default=0) < 0 or not xp_tensor.dtype.isnative:
+        strides = xp_tensor.strides
+        if (strides and min(strides) < 0) or not xp_tensor.dtype.isnative:
             xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
         tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
     elif hasattr(xp_tensor, "__dlpack__"):

@@ -396,7 +396,16 @@ def test_a_failed_prediction_restores_the_modes(torch: Any) -> None:
     assert all(part.training for part in model.shims[0]._model.modules())
 
 
-def test_training_inside_no_grad_and_autocast(torch: Any) -> None:
+def test_gradients_inside_no_grad(torch: Any) -> None:
+    model = PyTorchWrapper(mlp(torch))
+    with torch.no_grad():
+        dX = model.begin_update(floats(6, 4))[1](floats(6, 3))
+        assert not torch.is_grad_enabled()
+    assert dX.any()
+    assert all(parameter.grad.any() for parameter in parameters(model).values())
+
+
+def test_mixed_precision_on_a_cpu(torch: Any) -> None:
     model = PyTorchWrapper_v2(mlp(torch), mixed_precision=True)
     Y, backprop = model.begin_update(floats(6, 4))
     exact = PyTorchWrapper(model.shims[0]._model).predict(floats(6, 4))

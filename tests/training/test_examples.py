@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from optional import import_or_skip
 
 from thinc_core.training.run import Run
 from thinc_core.training.settings import load_config
@@ -34,6 +35,16 @@ def test_digits_script(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_tagger_script(conllu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_script("tagger").main([str(conllu), str(conllu), "--epochs", "6"]) > 0.9
+    assert "held-out words" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_transformer_script(conllu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("torch", "transformers"):
+        import_or_skip(name)
+    paths = ["--corpus.train", str(conllu), "--corpus.dev", str(conllu)]
+    sizes = ["--sizes.width", "16", "--sizes.depth", "1", "--sizes.heads", "2", "--optimizer.learn_rate", "0.01"]
+    assert load_script("transformer_tagger").main([*paths, *sizes, "--training.epochs", "6"]) > 0.9
     assert "held-out words" in capsys.readouterr().out
 
 

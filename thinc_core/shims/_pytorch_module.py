@@ -95,8 +95,7 @@ class _Run(torch.autograd.Function):
     def forward(ctx: Any, module: PyTorchModule, X: Any, shape: List[Any], *tensors: Any) -> Any:
         ops = module.model.ops
         arrays = _replaced(torch.is_tensor, X, iter(torch2xp(tensor, ops=ops) for tensor in tensors))
-        with torch.enable_grad():  # for the PyTorch modules that the model holds
-            Y, ctx.backprop = module.model(arrays, module.training)
+        Y, ctx.backprop = module.model(arrays, module.training)
         outputs = tuple(_tensor(array) for array in _leaves(is_xp_array, Y))
         ctx.module, ctx.Y, ctx.n_inputs = module, Y, len(list(_leaves(torch.is_tensor, X)))
         # The callback knows the arrays. PyTorch looks whether anyone wrote into them before it is called.

@@ -21,16 +21,15 @@ class EvalMode:
         with self._lock:
             if self._inside == 0:
                 self._before = _modes(module)
-                for part, _ in self._before:
-                    _set(part, False)
+                if self._before:
+                    _set([(part, False) for part, _ in self._before])
             self._inside += 1
 
     def end(self) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0 and self._before:
-                for part, mode in self._before:
-                    _set(part, mode)
+                _set(self._before)
                 self._before = []
 
 
@@ -42,16 +41,19 @@ def _modes(module: Any) -> List[Tuple[Any, bool]]:
         is_training = is_training or part.training
         children = part._modules
         if children:
-            parts.extend(child for child in children.values() if child is not None)
+            parts += children.values()
+            if None in children.values():
+                parts[:] = [each for each in parts if each is not None]
     return [(part, part.training) for part in parts] if is_training else []
 
 
-def _set(part: Any, mode: bool) -> None:
-    if part.training == mode:
-        return
-    # What a class does of its own when the mode changes must happen. Otherwise Module's own way to set an attribute,
-    # which looks whether it is a parameter, would take longer than a small layer does.
-    if type(part).train is compat.torch.nn.Module.train and "training" in part.__dict__:
-        part.__dict__["training"] = mode
-    else:
-        part.train(mode)
+def _set(modes: List[Tuple[Any, bool]]) -> None:
+    """Put each part into its mode. What a class does of its own when the mode changes must happen. For all others
+    Module's own way, which looks whether an attribute is a parameter, would take longer than a small layer does."""
+    plain = compat.torch.nn.Module.train
+    for part, mode in modes:
+        state = part.__dict__
+        if type(part).train is plain and "training" in state:
+            state["training"] = mode
+        elif part.training != mode:
+            part.train(mode)

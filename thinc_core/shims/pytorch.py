@@ -106,6 +106,9 @@ class PyTorchShim(Shim):
         RETURNS: what the module returned, and backprop(the arguments of torch.autograd.backward) -> inputs with each
         tensor replaced by its gradient, None where it has none. Gradients of parameters add up in the module.
         """
+        if not compat.torch.is_grad_enabled():  # which is meant for the code around this model
+            with compat.torch.enable_grad():
+                return self.begin_update(inputs)
         if not self._model.training:
             self._model.train()
         outputs = self._run(inputs) if self._mixed_precision else self._model(*inputs.args, **inputs.kwargs)
