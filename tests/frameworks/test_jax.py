@@ -242,6 +242,38 @@ def test_parameters_drawn_by_init() -> None:
         fresh.predict(rows(B, NI))
 
 
+def test_loading_before_the_structure_is_known() -> None:
+    """A layer with init knows its parameters when they are loaded, and how they are used after initialize(X)."""
+
+    def init(key: Any, X: Any) -> Any:
+        return {"W": jax.random.normal(key, (X.shape[1], NO))}
+
+    def function(params: Any, X: Any) -> Any:
+        return X @ params["W"]
+
+    saved, X = JaxWrapper(function, init=init).initialize(X=rows(B, NI)), rows(B, NI)
+    loaded = JaxWrapper(function, init=init).from_bytes(saved.to_bytes())
+    assert (loaded.initialize(X=X).predict(X) == saved.predict(X)).all()
+    assert (loaded.initialize(X=X).predict(X) != saved.predict(X)).any()  # drawn again, as every layer does
+    other = JaxWrapper(function, init=init).from_bytes(saved.to_bytes())
+    with pytest.raises(ValueError, match=r"that were loaded must have the shapes {'W': \(2, 3\)}; got {'W': \(4, 3\)}"):
+        other.initialize(X=rows(B, 2))
+    given = JaxWrapper(function, {"W": saved.get_param("W")}, buckets=(8,))
+    initialized = JaxWrapper(function, init=init).initialize(X=X)
+    initialized.from_bytes(given.to_bytes())
+    numpy.testing.assert_allclose(initialized.predict(X), saved.predict(X), rtol=1e-5)
+    assert initialized.initialize(X=X).attrs["draw"] is init
+
+
+def test_constants_of_equal_value_are_told_apart() -> None:
+    def function(X: Any, scale: Any) -> Any:
+        return X * 2 if scale is True else X * scale
+
+    model, X = JaxWrapper(function), rows(B, NI)
+    assert (model.predict((X, True)) == X * 2).all()
+    assert (model.predict((X, 1.0)) == X).all()
+
+
 class TestErrors:
     def test_parameters_that_are_no_arrays(self) -> None:
         with pytest.raises(TypeError, match=r"params must be a tree of arrays of floats or integers; got str at 'a.0'"):

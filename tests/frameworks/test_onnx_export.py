@@ -104,6 +104,16 @@ def test_extreme_values() -> None:
         assert_same(to_onnx(model, X), model, X)
 
 
+def test_rotary_positions_far_from_the_start() -> None:
+    """Angles of thousands of turns: computed in float32 they would be off by more than the tolerance."""
+    fix_random_seed(0)
+    model = layers.SelfAttention(32, NI, nH=1, rotary=True).initialize()
+    model.set_param("W_in", model.get_param("W_in") * 3)  # few rows have all the weight
+    rows = numpy.random.RandomState(0).normal(size=(3000, NI)).astype("f")
+    X = Ragged(rows, numpy.array([3000], dtype="int32"))
+    numpy.testing.assert_allclose(run(to_onnx(model, X), X)[0], model.predict(X).data, rtol=0, atol=1e-4)
+
+
 def test_an_empty_batch() -> None:
     model = layers.chain(layers.list2ragged(), layers.expand_window(), layers.reduce_sum()).initialize()
     X = batch("list", [2, 1], 0, OPS)

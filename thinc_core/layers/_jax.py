@@ -66,7 +66,7 @@ class Layout(NamedTuple):
     n_params: int
     args: Any  # the treedef of (args, kwargs)
     kinds: Tuple[str, ...]  # of the leaves, first those of the parameters: "float", "other" or "static"
-    static: Tuple[Hashable, ...]
+    static: Tuple[Tuple[type, Hashable], ...]  # with their types, as 1, 1.0 and True are equal
 
 
 class JaxFunction:
@@ -132,7 +132,7 @@ def layout_of(structure: Structure, params: List[Any], args: Tuple[Any, Any]) ->
     given, treedef = import_jax().tree_util.tree_flatten(args)
     leaves = [*params, *given]
     kinds = ["static" if not hasattr(leaf, "dtype") else "float" if is_float(leaf) else "other" for leaf in leaves]
-    static = tuple(leaf for leaf in given if not hasattr(leaf, "dtype"))
+    static = tuple((type(leaf), leaf) for leaf in given if not hasattr(leaf, "dtype"))
     return Layout(structure.treedef, len(params), treedef, tuple(kinds), static), leaves
 
 
@@ -143,7 +143,7 @@ def _by_kind(layout: Layout, leaves: Sequence[Any]) -> Tuple[List[Any], List[Any
 
 def _merged(layout: Layout, floats: List[Any], others: List[Any], params: bool = False) -> List[Any]:
     """The leaves of the arguments, or of the parameters, in their order."""
-    sources = {"float": iter(floats), "other": iter(others), "static": iter(layout.static)}
+    sources = {"float": iter(floats), "other": iter(others), "static": (leaf for _, leaf in layout.static)}
     leaves = [next(sources[kind]) for kind in layout.kinds]
     return leaves[: layout.n_params] if params else leaves[layout.n_params :]
 

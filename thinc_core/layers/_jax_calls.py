@@ -1,6 +1,6 @@
 """How a JaxWrapper runs: arrays to JAX and back, gradients to the parameters of the node and to the input."""
 
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy
 
@@ -24,10 +24,25 @@ def run(model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
     return Y, backprop
 
 
+def set_params(model: Model, arrays: Dict[str, Any]) -> Model:
+    """Give the node its parameters, on the device of its backend. RETURNS: the node."""
+    for name, array in arrays.items():
+        model.set_param(name, model.ops.asarray(array, dtype=array.dtype))
+    return model
+
+
+def check_loaded(model: Model, arrays: Dict[str, Any]) -> None:
+    """RAISES: ValueError unless the parameters of the node have the names and shapes of these arrays."""
+    found = {name: tuple(model.get_param(name).shape) for name in model.param_names}
+    wanted = {name: array.shape for name, array in arrays.items()}
+    if found != wanted:
+        raise ValueError(f"jax: the parameters that were loaded must have the shapes {wanted}; got {found}")
+
+
 def _call(model: Model, given: ArgsKwargs, is_train: bool) -> Tuple[Any, Callable[[Any], ArgsKwargs]]:
     """What the function returns for these arguments; arrays stay those of JAX."""
     jax, attrs = import_jax(), model._attrs
-    structure, function = attrs["structure"], attrs["function"]
+    structure, function = attrs.get("structure"), attrs["function"]
     if structure is None:
         raise ValueError("jax: the layer must be initialised with a batch first: initialize(X) lets init draw params")
     params = [model.get_param(name) for name in structure.names]

@@ -30,16 +30,20 @@ def ONNXWrapper(
     frozen: backprop gives zeros, so that layers above can be trained; without it backprop raises NotImplementedError.
     """
     shim = ONNXShim(model)
-    attrs = {"convert_inputs": convert_inputs, "convert_outputs": convert_outputs, "frozen": frozen}
+    attrs = {
+        "convert_inputs": convert_inputs or _default_inputs,
+        "convert_outputs": convert_outputs or _default_outputs,
+        "frozen": frozen,
+    }
     widths = {"nI": _width(shim.inputs), "nO": _width(shim.outputs)}
     return Model("onnx", forward, attrs=attrs, shims=[shim], dims=widths)
 
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Tuple[Any, Callable]:
     shim: Any = model.shims[0]
-    given, get_dX = (model.attrs["convert_inputs"] or _default_inputs)(model, X, is_train)
+    given, get_dX = model.attrs["convert_inputs"](model, X, is_train)
     found, backprop_shim = shim(given, is_train)
-    Y, get_dY = (model.attrs["convert_outputs"] or _default_outputs)(model, (X, found), is_train)
+    Y, get_dY = model.attrs["convert_outputs"](model, (X, found), is_train)
     if model.attrs["frozen"]:
         return Y, partial(_zeros, model, X)
     return Y, lambda dY: get_dX(backprop_shim(get_dY(dY)))

@@ -62,8 +62,12 @@ def _heads(graph: Any, X: str, nH: int, D: int) -> str:
 def _turned(graph: Any, X: str, steps: str, D: int) -> str:
     """Rotary positions: column j of a head and column j + D / 2 turned by the angle step * 10000 ** (-2 j / D)."""
     speeds = 10000.0 ** (-numpy.arange(D // 2) * 2.0 / D)
-    angles = graph.op("Mul", graph.column(graph.cast(steps, "float32")), speeds)
-    cos, sin = (graph.cast(graph.op(kind, angles), "float32") for kind in ("Cos", "Sin"))
+    # Angles of many turns need more than float32; what is left of them behind whole turns does not.
+    wide = graph.op("Cast", steps, to=graph._onnx.TensorProto.DOUBLE)
+    angles = graph.op("Mul", graph.column(wide), graph.constant(speeds, exact=True))
+    angles = graph.op("Mod", angles, graph.constant(numpy.float64(2 * math.pi), exact=True), fmod=1)
+    angles = graph.cast(angles, "float32")
+    cos, sin = (graph.op(kind, angles) for kind in ("Cos", "Sin"))
     a, b = graph.split(X, [D // 2] * 2)
     left = graph.op("Sub", graph.op("Mul", a, cos), graph.op("Mul", b, sin))
     right = graph.op("Add", graph.op("Mul", b, cos), graph.op("Mul", a, sin))

@@ -38,17 +38,17 @@ class Graph:
         self._count += 1
         return f"{hint}_{self._count}"
 
-    def constant(self, value: Any, hint: str = "constant") -> str:
-        """The name of a constant. Python floats become float32, ints int64; floats of arrays float32."""
+    def constant(self, value: Any, *, exact: bool = False) -> str:
+        """The name of a constant. Floats become float32 unless `exact`; Python ints become int64."""
         array = numpy.asarray(value)
         if array.dtype.kind == "f":
-            array = array.astype("float32")
+            array = array if exact else array.astype("float32")
         elif not isinstance(value, (numpy.ndarray, numpy.generic)):
             array = array.astype("int64" if array.dtype.kind in "iu" or not array.size else array.dtype)
         array = array.copy(order="C")
         key = (array.dtype.str, array.shape, hashlib.sha256(array.data).digest())
         if key not in self._known:
-            self._known[key] = self.new_name(hint)
+            self._known[key] = self.new_name("constant")
             self.constants.append(self._onnx.numpy_helper.from_array(array, self._known[key]))
         return self._known[key]
 

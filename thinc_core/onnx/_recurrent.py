@@ -34,7 +34,10 @@ def _run(graph: Any, model: Model, X: Any, kind: str, initial: List[Any], order:
         inputs = (data, *weights, lengths, *states)
         Y = graph.op(kind, *inputs, hidden_size=nH, direction=direction, **more)  # (steps, dirs, B, nH)
         data = graph.op("Reshape", graph.op("Transpose", Y, perm=[0, 2, 1, 3]), [0, 0, dirs * nH])
-    return with_data(X, data)
+    # Runtimes differ in what they give behind the end of a sequence, if that has no rows at all.
+    steps = graph.column(graph.arange(graph.shape(data, 0, 1)))
+    inside = graph.op("Unsqueeze", graph.op("Less", steps, graph.row(X.lengths)), [2])
+    return with_data(X, graph.op("Where", inside, data, 0.0))
 
 
 def _weights(

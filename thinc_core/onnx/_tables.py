@@ -20,35 +20,42 @@ def hash_embed(graph: Any, model: Model, X: Any) -> str:
     keys = graph.cast(graph.reshape(graph.array(X), -1), "uint64")
     table = graph.constant(E)
     rows = [
-        graph.op("Gather", table, graph.cast(graph.op("Mod", word, numpy.uint64(len(E))), "int64"), axis=0)
+        graph.op("Gather", table, graph.op("Mod", graph.cast(word, "int64"), len(E)), axis=0)
         for word in hash_words(graph, keys, model.attrs["seed"])
     ]
     return graph.op("Sum", *rows)
 
 
 def hash_words(graph: Any, keys: str, seed: int) -> Tuple[str, str, str, str]:
-    """The four 32-bit hashes of each key, as uint64: MurmurHash3_x64_128 of its 8 bytes, as Ops.hash has it."""
+    """The four 32-bit hashes of each key, as uint64: MurmurHash3_x64_128 of its 8 bytes, as Ops.hash has it.
 
-    def op(kind: str, x: str, y: Any) -> str:
+    Products and sums are those of int64, which wrap round to the same bits: older runtimes have none of uint64.
+    """
+
+    def signed(kind: str, x: str, y: Any) -> str:
+        y = numpy.uint64(y).astype("int64") if isinstance(y, int) else graph.cast(y, "int64")
+        return graph.cast(graph.op(kind, graph.cast(x, "int64"), y), "uint64")
+
+    def bits(kind: str, x: str, y: Any) -> str:
         return graph.op(kind, x, numpy.uint64(y) if isinstance(y, int) else y)
 
-    def shift(x: str, bits: int, direction: str) -> str:
-        return graph.op("BitShift", x, numpy.uint64(bits), direction=direction)
+    def shift(x: str, count: int, direction: str) -> str:
+        return graph.op("BitShift", x, numpy.uint64(count), direction=direction)
 
     def mix(x: str) -> str:
         for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-            x = op("Mul", op("BitwiseXor", x, shift(x, 33, "RIGHT")), factor)
-        return op("BitwiseXor", x, shift(x, 33, "RIGHT"))
+            x = signed("Mul", bits("BitwiseXor", x, shift(x, 33, "RIGHT")), factor)
+        return bits("BitwiseXor", x, shift(x, 33, "RIGHT"))
 
-    k = op("Mul", keys, 0x87C37B91114253D5)
-    k = op("BitwiseOr", shift(k, 31, "LEFT"), shift(k, 33, "RIGHT"))
-    h1 = op("BitwiseXor", op("Mul", k, 0x4CF5AD432745937F), seed ^ 8)
-    h1 = op("Add", h1, seed ^ 8)
-    h2 = op("Add", h1, seed ^ 8)
+    k = signed("Mul", keys, 0x87C37B91114253D5)
+    k = bits("BitwiseOr", shift(k, 31, "LEFT"), shift(k, 33, "RIGHT"))
+    h1 = bits("BitwiseXor", signed("Mul", k, 0x4CF5AD432745937F), seed ^ 8)
+    h1 = signed("Add", h1, seed ^ 8)
+    h2 = signed("Add", h1, seed ^ 8)
     h1, h2 = mix(h1), mix(h2)
-    h1 = op("Add", h1, h2)
-    h2 = op("Add", h2, h1)
-    low, high = ((op("BitwiseAnd", h, 0xFFFFFFFF), shift(h, 32, "RIGHT")) for h in (h1, h2))
+    h1 = signed("Add", h1, h2)
+    h2 = signed("Add", h2, h1)
+    low, high = ((bits("BitwiseAnd", h, 0xFFFFFFFF), shift(h, 32, "RIGHT")) for h in (h1, h2))
     return (*low, *high)
 
 
