@@ -189,6 +189,7 @@ CASES = [
     case("HashEmbed", NO, 11, column=2, seed=2**32 - 1, kinds=("columns of keys",), label="-column"),
     Case("uniqued", lambda: layers.uniqued(HashEmbed(NO, 11, column=0, seed=1)), ("columns of ids",)),
     case("remap_ids", TABLE, 4, "int64", kinds=("ids",)),
+    case("remap_ids", {-1: 2, 3: 1}, kinds=("ids",), label="-negative"),
     case("remap_ids_v2", TABLE, 4, column=1, kinds=("columns of ids",)),
     case("premap_ids", {**TABLE, 2**64 - 1: 6}, 4, kinds=("ids",)),
 ]
