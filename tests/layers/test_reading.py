@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -52,6 +53,23 @@ assert {"GRU.v1", "with_padded.v1"} <= set(registry.layers.get_all()) and read("
 """
 
 
+# Each module in a child of its own, in which no other one has been read.
+ANY_FIRST = """
+import importlib, os, sys
+import thinc_core.model
+
+for name in sys.argv[1].split():
+    child = os.fork()
+    if not child:
+        try:
+            importlib.import_module(f"thinc_core.layers.{name}")
+        except BaseException as error:
+            print(name, repr(error), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
 def test_there_is_something_to_find():
     assert len(REGISTERED) > 60
     assert {"chain.v1", "remap_ids.v2", "ReluK.v1"} <= {name for name, _ in REGISTERED}
@@ -96,3 +114,10 @@ def test_unknown_names():
 def test_one_by_one():
     done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_any_module_may_be_the_first():
+    names = " ".join(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    done = subprocess.run([sys.executable, "-c", ANY_FIRST, names], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
