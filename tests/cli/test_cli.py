@@ -18,7 +18,7 @@ import pytest
 from thinc_core.about import __version__
 from thinc_core.cli import main, split_overrides
 from thinc_core.cli.train import describe_output
-from thinc_core.training.run import OutputDirectory, read_metrics
+from thinc_core.training.output import OutputDirectory, read_metrics
 
 ROOT = Path(__file__).parents[2]
 SMALL_DIGITS = ["--sizes.hidden", "32", "--corpus.limit=200", "--training.eval_every", "0", "--training.epochs", "3"]

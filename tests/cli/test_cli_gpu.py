@@ -13,7 +13,7 @@ import pytest
 from thinc_core.backends import CupyOps, NumpyOps, use_ops
 from thinc_core.cli import main
 from thinc_core.training import loop
-from thinc_core.training.run import read_metrics
+from thinc_core.training.output import read_metrics
 from thinc_core.training.saved import load_model
 
 DIGITS = ["--sizes.hidden=16", "--corpus.limit=150", "--training.epochs=4", "--training.batch_size=10"]

@@ -15,8 +15,9 @@ from small_jobs import digits_config, tagger_config
 from thinc_core.config import Config
 from thinc_core.training.checkpoints import random_state, read_checkpoint, set_random_state, write_atomic
 from thinc_core.training.errors import UserError
+from thinc_core.training.output import OutputDirectory, read_metrics
 from thinc_core.training.plots import plot_learning_curve
-from thinc_core.training.run import OutputDirectory, Run, read_metrics
+from thinc_core.training.run import Run
 from thinc_core.training.saved import load_model, save_model
 
 
@@ -212,7 +213,7 @@ def test_learning_curves_are_drawn(tmp_path: Path) -> None:
 
 
 def test_runs_work_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thinc_core.training.run.can_plot", lambda: False)
+    monkeypatch.setattr("thinc_core.training.output.can_plot", lambda: False)
     train(digits_config(training__epochs=1), tmp_path)
     assert not (tmp_path / "learning-curve.png").exists()
     assert (tmp_path / "model-best" / "model.bin").exists()

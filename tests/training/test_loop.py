@@ -13,8 +13,9 @@ from thinc_core.api import Adam, CategoricalCrossentropy, Relu, Softmax, chain, 
 from thinc_core.model import Model
 from thinc_core.training.batching import Split
 from thinc_core.training.errors import UserError
-from thinc_core.training.evaluation import averaged, evaluate, majority_accuracy, predict_labels
+from thinc_core.training.evaluation import averaged, evaluate, predict_labels, score_baseline
 from thinc_core.training.loop import Event, TrainState, fit, train_steps
+from thinc_core.training.measures import LabelMeasure
 from thinc_core.training.run import Run
 from thinc_core.training.settings import TrainingSettings
 
@@ -151,7 +152,9 @@ def test_loss_is_the_mean_cross_entropy() -> None:
 
 def test_majority_baseline() -> None:
     train = Split(numpy.zeros((5, 1)), numpy.array([1, 1, 1, 0, -1]))
-    assert majority_accuracy(train, Split(numpy.zeros((4, 1)), numpy.array([1, 0, 0, 0]))) == (1, 0.25)
+    other = Split(numpy.zeros((4, 1)), numpy.array([1, 0, 0, 0]))
+    name, scores = score_baseline(LabelMeasure(["no", "yes"]), train, other)
+    assert (name, scores.accuracy) == ('always "yes"', 0.25)
 
 
 def test_predictions_do_not_depend_on_the_batch(conllu: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HELP = "write a commented config to start from"
-TASKS = ("digits", "tagger")
+TASKS = ("digits", "tagger", "textcat", "spans", "regression")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

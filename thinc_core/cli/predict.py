@@ -15,7 +15,9 @@ CHUNK = 128  # inputs labelled at a time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a saved model, or the output directory of a run")
-    parser.add_argument("input", metavar="INPUT", help="a file, or - for standard input")
+    parser.add_argument(
+        "input", metavar="INPUT", nargs="?", default="-", help="a file, or - for standard input (default)"
+    )
     parser.add_argument("--format", choices=("text", "jsonl"), default="text", help="what to print (default: text)")
     add_gpu_argument(parser)
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Set, Tuple
 
+from ._shared import count
+
 if TYPE_CHECKING:
     from ..model import Model
 
@@ -25,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     if Path(arguments.model).is_dir():
         saved = load_model(arguments.model)
         scores = ", ".join(f"{name} {value:.4f}" for name, value in saved.meta.get("scores", {}).items())
-        print(f"{saved.path}: {saved.task.name}, {len(saved.task.labels)} labels: {' '.join(saved.task.labels)}")
+        labels = saved.task.labels
+        print(f"{saved.path}: {saved.task.name}, {count(len(labels), saved.task.outputs)}: {' '.join(labels)}")
         print(f"trained on {saved.meta.get('trained_on')}: {scores}\n")
         print(draw_tree(saved.model))
         return 0
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def draw_tree(model: "Model") -> str:
     """One line per layer: its kind, its dimensions, its parameters and how many numbers are in them."""
+    from ..training.instruments import kind_of
+
     rows = [(prefix + kind_of(node), _dims(node), *_parameters(node)) for prefix, node in _walk(model, "", "", set())]
     header = ("layer", "dimensions", "parameters", "numbers")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(4)]
@@ -57,13 +62,6 @@ def draw_tree(model: "Model") -> str:
 def count_parameters(model: "Model") -> int:
     """How many numbers the parameters of a model hold, each shared layer counted once."""
     return sum(node.get_param(name).size for node in model.walk() for name in node.param_names if node.has_param(name))
-
-
-def kind_of(node: "Model") -> str:
-    """What a layer is, in a word: "chain" instead of the names of all its parts."""
-    module = getattr(node._func, "__module__", "")
-    last = module.rpartition(".")[2]
-    return last if ".layers." in module and node.layers and not last.startswith("_") else node.name
 
 
 def _walk(node: "Model", first: str, rest: str, seen: Set[int]) -> Iterator[Tuple[str, "Model"]]:

@@ -1,4 +1,7 @@
-"""Corpora as arrays, and batches of them: by count or by words, in an order that depends only on seed and epoch."""
+"""Corpora as arrays, and batches of them: by count or by words, in an order that depends only on seed and epoch.
+
+With buckets, items of like length come into one batch; the order of the batches is drawn too.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -12,7 +15,7 @@ BATCH_UNITS = ("items", "words")
 
 
 class Batch(NamedTuple):
-    """What one training step consumes. X: array (N, F) or Ragged of N rows; Y: (N,) int32 labels."""
+    """What one training step consumes. X: array or Ragged of rows; Y: the truths; n_rows: how many those are."""
 
     X: Any
     Y: Any
@@ -21,22 +24,26 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a corpus (train, dev or test): all feature rows in one array, one label per row.
+    """One part of a corpus (train, dev or test): all feature rows in one array, with a truth per row or per item.
 
     X: (N, F) array of any dtype.
-    Y: (N,) int32 label ids.
+    Y: (N,) int32 label ids, or (N, K) float32 amounts; of as many items as there are with per_item.
     lengths: rows per item (the words of each sentence), sums to N; None when every row is an item of its own.
+    per_item: whether Y is of items (the topic of a text) and not of rows (the tags of its words).
     """
 
     X: numpy.ndarray
     Y: numpy.ndarray
     lengths: Optional[numpy.ndarray] = None
+    per_item: bool = False
     starts: numpy.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.X) != len(self.Y):
-            raise ValueError(f"split: X and Y must have as many rows; got {len(self.X)} and {len(self.Y)}")
         lengths = numpy.ones(len(self.X), dtype="int32") if self.lengths is None else self.lengths
+        wanted = len(lengths) if self.per_item else len(self.X)
+        if wanted != len(self.Y):
+            what = "Y must have a row per item" if self.per_item else "X and Y must have as many rows"
+            raise ValueError(f"split: {what}; got {wanted} and {len(self.Y)}")
         if int(lengths.sum()) != len(self.X):
             raise ValueError(f"split: lengths must sum to the rows of X; got {int(lengths.sum())} and {len(self.X)}")
         object.__setattr__(self, "starts", numpy.concatenate([[0], numpy.cumsum(lengths, dtype="int64")]))
@@ -47,15 +54,15 @@ class Split:
 
     @property
     def n_rows(self) -> int:
-        """How many rows (images, words) there are."""
-        return len(self.X)
+        """How many rows of Y (images, words, texts) there are."""
+        return len(self.Y)
 
     def head(self, n: int) -> "Split":
         """The first n items; 0 keeps everything."""
         if n <= 0 or n >= len(self):
             return self
-        rows = int(self.starts[n])
-        return Split(self.X[:rows], self.Y[:rows], None if self.lengths is None else self.lengths[:n])
+        rows, lengths = int(self.starts[n]), None if self.lengths is None else self.lengths[:n]
+        return Split(self.X[:rows], self.Y[: n if self.per_item else rows], lengths, self.per_item)
 
     def take(self, items: numpy.ndarray, ops: Any = None) -> Batch:
         """Gather some items into one batch.
@@ -65,10 +72,10 @@ class Split:
         """
         rows, lengths = self._rows(items)
         X: Any = self.X[rows]
-        Y: Any = self.Y[rows]
+        Y: Any = self.Y[items if self.per_item else rows]
         if ops is not None and ops.device_type != "cpu":
             X, Y, lengths = ops.asarray(X), ops.asarray(Y), lengths if lengths is None else ops.asarray(lengths)
-        return Batch(X if lengths is None else Ragged(X, lengths), Y, len(rows))
+        return Batch(X if lengths is None else Ragged(X, lengths), Y, len(Y))
 
     def _rows(self, items: numpy.ndarray) -> Tuple[numpy.ndarray, Any]:
         if self.lengths is None:
@@ -116,3 +123,27 @@ def make_batches(split: Split, order: numpy.ndarray, size: int, unit: str = "ite
     if unit == "words":
         return batches_by_words(order, numpy.diff(split.starts), size)
     raise UserError(f'training.batch_unit: must be one of {", ".join(BATCH_UNITS)}; got "{unit}"')
+
+
+def sorted_by_length(
+    order: numpy.ndarray, lengths: Union[Sequence[int], numpy.ndarray], bucket_size: int
+) -> numpy.ndarray:
+    """The order with every bucket_size items in a row sorted by length, so that batches hold items of like length."""
+    by_item = numpy.asarray(lengths)
+    buckets = batches_by_items(order, bucket_size)
+    return numpy.concatenate([bucket[numpy.argsort(by_item[bucket], kind="stable")] for bucket in buckets] or [order])
+
+
+def epoch_batches(
+    split: Split, size: int, unit: str = "items", *, seed: int, epoch: int, bucket_size: int = 0
+) -> List[numpy.ndarray]:
+    """The batches of one epoch, shuffled: the same for equal arguments on every machine and after every restart.
+
+    bucket_size: items that are sorted by length together before they are cut into batches, whose order is then drawn
+        anew; 0 or 1: none.
+    """
+    order = epoch_order(len(split), seed, epoch)
+    if bucket_size <= 1:
+        return make_batches(split, order, size, unit)
+    batches = make_batches(split, sorted_by_length(order, numpy.diff(split.starts), bucket_size), size, unit)
+    return [batches[i] for i in numpy.random.default_rng((seed, epoch, 1)).permutation(len(batches))]

@@ -3,7 +3,7 @@
 import os
 import random
 from pathlib import Path
-from typing import Any, Dict, Mapping, Union
+from typing import Any, Dict, Iterable, Mapping, Union
 
 import numpy
 import srsly
@@ -14,6 +14,7 @@ from .errors import UserError
 from .loop import TrainState
 
 FORMAT = "thinc_core checkpoint 1"
+FOLDER = "checkpoints"  # of a run: the older ones
 
 
 def write_atomic(path: Union[str, Path], data: Union[bytes, str]) -> None:
@@ -90,6 +91,34 @@ def restore_checkpoint(content: Mapping[str, Any], model: Model, optimizer: Any)
     optimizer.load_state_dict(content["optimizer"], model)
     set_random_state(content["random"])
     return TrainState.from_dict(content["state"])
+
+
+class KeptCheckpoints:
+    """The older checkpoints of a run, checkpoints/step-00000120.bin and so on; each has the best model of its time."""
+
+    def __init__(self, directory: Path, most: int) -> None:
+        """most: how many to keep; the oldest are deleted first."""
+        self.folder, self.most = directory / FOLDER, most
+
+    def steps(self) -> Dict[int, Path]:
+        """The files that are there by their step, the oldest first."""
+        found = {int(path.stem[5:]): path for path in self.folder.glob("step-*.bin") if path.stem[5:].isdigit()}
+        return dict(sorted(found.items()))
+
+    def keep(self, checkpoint: Path, step: int, best: Mapping[str, bytes]) -> None:
+        """Add a checkpoint that was just written. best: the files of the best model so far."""
+        if self.most:
+            content = {**read_checkpoint(checkpoint), "best": dict(best)}
+            write_atomic(make_directory(self.folder) / f"step-{step:08}.bin", srsly.msgpack_dumps(content))
+            self._delete(list(self.steps().values())[: -self.most])
+
+    def forget_after(self, step: int) -> None:
+        """Delete what is later than the step that a run starts from."""
+        self._delete([path for each, path in self.steps().items() if each > step])
+
+    def _delete(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def random_state() -> Dict[str, Any]:

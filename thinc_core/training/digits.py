@@ -44,7 +44,7 @@ class DigitsTask(Task):
     def load(self) -> Corpus:
         read_section(self.config, "task", DigitsTaskSettings)
         settings = read_section(self.config, "corpus", DigitsCorpus)
-        labels = [str(digit) for digit in range(10)]
+        self.labels = labels = [str(digit) for digit in range(10)]
         if not settings.train:
             train, dev, test = load_digits()
             return Corpus(train.head(settings.limit), dev, test, labels, "handwritten digits of the UCI repository")

@@ -2,16 +2,19 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..backends import use_matmul_precision
 from ..grad_scaler import GradScaler
 from ..model import Model
 from ..types import Ragged
-from .batching import Batch, Split, epoch_order, make_batches
+from .alarms import where_not_finite
+from .batching import Batch, Split, epoch_batches
 from .errors import UserError
-from .evaluation import Scores, averaged, cross_entropy, evaluate, rows_of
+from .evaluation import Scores, averaged, evaluate, rows_of
+from .measures import LabelMeasure, Measure
 from .settings import TrainingSettings
 
 RECENT_DECAY = 0.95  # of TrainState.recent_loss: 1 / (1 - 0.95) = 20 updates
@@ -27,11 +30,11 @@ class TrainState:
     step: int = 0  # updates made
     rows: int = 0  # rows trained on
     seconds: float = 0.0  # spent in updates, evaluation not counted
-    loss_sum: float = 0.0  # cross-entropy summed since the last evaluation
+    loss_sum: float = 0.0  # loss summed since the last evaluation
     loss_rows: int = 0  # rows in it
     recent_loss: float = 0.0  # per row, over about the last twenty updates
-    best_score: float = -1.0  # accuracy on dev
-    best_loss: float = math.inf  # on dev, which decides between equal accuracies
+    best_score: float = -math.inf  # on dev, of the scores the one that decides
+    best_loss: float = math.inf  # on dev, which decides between equal scores
     best_epoch: int = 0
     best_step: int = 0
     evaluations_since_best: int = 0
@@ -84,6 +87,17 @@ class Event:
 
 
 Callback = Callable[[Event], None]
+Around = Callable[[Model, int], ContextManager[None]]
+LABELS = LabelMeasure()
+
+
+def no_instrument(model: Model, step: int) -> ContextManager[None]:
+    """Watches nothing and costs nothing."""
+    return nullcontext()
+
+
+class LossNotFinite(UserError):
+    """A loss that became NaN or infinite: training can not go on."""
 
 
 class Losses:
@@ -99,7 +113,7 @@ class Losses:
         self._waiting.append((loss, n_rows, self.state.step))
 
     def read(self, at_once: bool = False) -> None:
-        """Tell the state, after every so many updates of the run. RAISES: UserError for a loss that is no number."""
+        """Tell the state, after every so many updates of the run. RAISES: LossNotFinite."""
         if not self._waiting or (self.state.step % self.most and not at_once):
             return
         stacked = self.ops.to_numpy(self.ops.xp.stack([loss for loss, _, _ in self._waiting]))
@@ -107,19 +121,19 @@ class Losses:
         for loss, (_, n_rows, step) in zip(stacked.tolist(), waiting):
             if not math.isfinite(loss):
                 hint = "the weights no longer mean anything; try a smaller optimizer.learn_rate"
-                raise UserError(f"training: the loss became {loss} at step {step} ({hint})")
+                raise LossNotFinite(f"training: the loss became {loss} at step {step} ({hint})")
             self.state.count_loss(loss, n_rows, step)
 
 
-def update(model: Model, optimizer: Any, loss: Any, batch: Batch) -> Any:
-    """One step of gradient descent on one batch. RETURNS: the cross-entropy summed over its rows, a 0-d array.
+def update(model: Model, optimizer: Any, loss: Any, batch: Batch, measure: Measure = LABELS) -> Any:
+    """One step of gradient descent on one batch. RETURNS: the measure's loss summed over its rows, a 0-d array.
 
     When the optimizer has a grad_scaler, the gradient of the loss is scaled by it.
     """
     scaler = getattr(optimizer, "grad_scaler", None)
     Y, backprop = model.begin_update(batch.X, needs_dX=False)
     guesses = rows_of(Y)
-    batch_loss = cross_entropy(guesses, batch.Y, model.ops.xp)
+    batch_loss = measure.loss(guesses, batch.Y, model.ops.xp)
     d_guesses = loss.get_grad(guesses, batch.Y)
     if scaler is not None:
         d_guesses = scaler.scale(d_guesses)
@@ -141,28 +155,38 @@ def train_steps(
     settings: TrainingSettings,
     state: TrainState,
     losses: Optional[Losses] = None,
+    *,
+    measure: Measure = LABELS,
+    around: Around = no_instrument,
 ) -> Iterator[Event]:
     """Make updates from where `state` stands to the last epoch, yielding after each one, when all is consistent.
 
     losses: of updates on a GPU; `state` may lack those of the last twenty until losses.read(at_once=True). They are
         there at the end of an epoch and when an evaluation is due.
+    around: around(model, number of the step) gives a context manager that each update runs in, to watch it.
     With mixed_precision "float16" the optimizer gets a GradScaler, unless it has one.
+    RAISES: UserError naming step and layer when the loss is no number any more.
     """
     losses = Losses(model, state) if losses is None else losses
     if settings.mixed_precision == "float16" and getattr(optimizer, "grad_scaler", 0) is None:
         optimizer.grad_scaler = GradScaler()
     while state.epoch < settings.epochs:
-        order = epoch_order(len(split), settings.seed, state.epoch)
-        batches = make_batches(split, order, settings.batch_size, settings.batch_unit)
+        batches = epoch_batches(
+            split, settings.batch_size, settings.batch_unit,
+            seed=settings.seed, epoch=state.epoch, bucket_size=settings.bucket_size,
+        )  # fmt: skip
         for items in batches[state.batch :]:
             began = time.perf_counter()
             batch = split.take(items, model.ops)
-            with use_matmul_precision(settings.mixed_precision):
-                batch_loss = update(model, optimizer, loss, batch)
+            with around(model, state.step + 1), use_matmul_precision(settings.mixed_precision):
+                batch_loss = update(model, optimizer, loss, batch, measure)
             state.count(batch, len(batches))
             losses.add(batch_loss, batch.n_rows)
             step = Event("step", state, len(batches), batch.n_rows, ends_epoch=state.batch == 0)
-            losses.read(at_once=step.ends_epoch or _is_evaluation_due(step, settings))
+            try:
+                losses.read(at_once=step.ends_epoch or _is_evaluation_due(step, settings))
+            except LossNotFinite as err:
+                raise LossNotFinite(f"{err}{where_not_finite(model, batch.X, loss, batch.Y)}") from None
             state.seconds += time.perf_counter() - began
             yield step
 
@@ -178,6 +202,8 @@ def fit(
     state: Optional[TrainState] = None,
     callbacks: Sequence[Callback] = (),
     should_stop: Callable[[], bool] = lambda: False,
+    measure: Measure = LABELS,
+    around: Around = no_instrument,
 ) -> TrainState:
     """Train an initialised model until the epochs are done, patience is out, or `should_stop` says so.
 
@@ -185,15 +211,17 @@ def fit(
     state: where to go on; None starts anew. It is changed in place and returned.
     callbacks: each is called with every Event.
     should_stop: asked after every update.
+    measure: how the task is scored; its first score says what is best.
+    around: a context manager for every update, see train_steps.
     """
     state = TrainState() if state is None else state
     if settings.patience and state.evaluations_since_best >= settings.patience:
         return _end(state, "patience", callbacks)
     losses = Losses(model, state)
-    for step in train_steps(model, optimizer, loss, train, settings, state, losses):
+    for step in train_steps(model, optimizer, loss, train, settings, state, losses, measure=measure, around=around):
         _tell(callbacks, step)
         if _is_evaluation_due(step, settings):
-            _evaluate(model, optimizer, dev, step, callbacks)
+            _evaluate(model, optimizer, dev, step, callbacks, measure)
             if settings.patience and state.evaluations_since_best >= settings.patience:
                 return _end(state, "patience", callbacks)
         if should_stop():
@@ -208,13 +236,15 @@ def _is_evaluation_due(step: Event, settings: TrainingSettings) -> bool:
     return step.state.step % settings.eval_every == 0 if settings.eval_every else step.ends_epoch
 
 
-def _evaluate(model: Model, optimizer: Any, dev: Split, step: Event, callbacks: Sequence[Callback]) -> None:
+def _evaluate(
+    model: Model, optimizer: Any, dev: Split, step: Event, callbacks: Sequence[Callback], measure: Measure
+) -> None:
     state = step.state
     with averaged(model, optimizer):
-        scores = evaluate(model, dev)
-    is_best = (scores.accuracy, -scores.loss) > (state.best_score, -state.best_loss)
+        scores = evaluate(model, dev, measure)
+    is_best = (scores.main, -scores.loss) > (state.best_score, -state.best_loss)
     if is_best:
-        state.best_score, state.best_loss = scores.accuracy, scores.loss
+        state.best_score, state.best_loss = scores.main, scores.loss
         state.best_epoch, state.best_step = state.epoch, state.step
     state.evaluations_since_best = 0 if is_best else state.evaluations_since_best + 1
     loss, state.loss_sum, state.loss_rows = state.loss, 0.0, 0

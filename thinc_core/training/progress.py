@@ -20,6 +20,7 @@ class ConsoleProgress:
         self.bar_out = sys.stderr if bar_out is None else bar_out
         self._bar: Any = None
         self._has_header = False
+        self._best = ""
         self._row_steps, self._row_seconds, self._row_rows = 0, 0.0, 0
 
     def __call__(self, event: Event) -> None:
@@ -38,8 +39,8 @@ class ConsoleProgress:
             done = 0 if event.ends_epoch else state.batch - 1
             self._bar = make_bar(f"epoch {state.epoch + (not event.ends_epoch)}", event.n_batches, done, self.bar_out)
         note = f"{state.rows_per_second:,.0f} {self.unit}/s, loss {state.recent_loss:.4f}"
-        if state.best_step:
-            note += f", best dev {state.best_score:.2%}"
+        if self._best:
+            note += f", best dev {self._best}"
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(1)
         if event.ends_epoch:
@@ -49,18 +50,18 @@ class ConsoleProgress:
         self._close_bar()
         state, scores = event.state, event.scores
         assert scores is not None
-        speed = f"{self.unit}/s"
+        speed, score = f"{self.unit}/s", scores.texts()[scores.main_name]
+        self._best = score if event.is_best else self._best
         if not self._has_header:
-            self._print(
-                f"{'epoch':>5}  {'step':>6}  {'loss':>7}  {'dev loss':>8}  {'dev acc':>8}  {speed:>9}  {'time':>6}"
-            )
+            title = f"dev {'acc' if scores.main_name == 'accuracy' else scores.main_name}"
+            self._print(f"{'epoch':>5}  {'step':>6}  {'loss':>7}  {'dev loss':>8}  {title:>8}  {speed:>9}  {'time':>6}")
             self._has_header = True
         rate = (state.rows - self._row_rows) / max(state.seconds - self._row_seconds, 1e-9)
         self._row_rows, self._row_seconds = state.rows, state.seconds
         epoch = f"{state.epoch}" if state.batch == 0 else f"{state.epoch}+"
         mark = "  best" if event.is_best else ""
         self._print(
-            f"{epoch:>5}  {state.step:>6}  {event.loss:>7.4f}  {scores.loss:>8.4f}  {scores.accuracy:>8.2%}"
+            f"{epoch:>5}  {state.step:>6}  {event.loss:>7.4f}  {scores.loss:>8.4f}  {score:>8}"
             f"  {rate:>9,.0f}  {clock(state.seconds):>6}{mark}"
         )
 

@@ -15,6 +15,7 @@ from .tasks import Task, get_task
 
 FORMAT = "thinc_core model 1"
 CONFIG_NAME, WEIGHTS_NAME, META_NAME = "config.cfg", "model.bin", "meta.json"
+MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, META_NAME)
 
 
 @dataclass(frozen=True)

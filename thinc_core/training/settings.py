@@ -32,14 +32,20 @@ class TrainingSettings:
     epochs: int = within(1, default=10)  # passes over the training data
     batch_size: int = within(1, default=32)  # items or words per update, as batch_unit says
     batch_unit: str = one_of("items", "words")  # items (sentences, images) or words
+    bucket_size: int = within(0, default=0)  # items sorted by length together before they are batched; 0: none
     eval_every: int = within(0, default=0)  # updates between evaluations; 0: one after each epoch
     patience: int = within(0, default=0)  # stop after so many evaluations without a better dev score; 0: never
+    keep_checkpoints: int = within(0, default=0)  # older checkpoints to keep, beside the newest
+    loggers: Tuple[str, ...] = ()  # of "csv" and "tensorboard", beside metrics.jsonl
+    statistics_every: int = within(0, default=0)  # updates between two lines of statistics.jsonl; 0: none
     # What matrix products on a GPU are computed with in updates; float16 has gradients scaled too.
     mixed_precision: str = one_of(*PRECISIONS)
 
 
 # What may change between a run and its continuation; anything else would make it another run.
-MAY_CHANGE_ON_RESUME = {"training.epochs", "training.patience"}
+MAY_CHANGE_ON_RESUME = {
+    f"training.{name}" for name in ("epochs", "patience", "keep_checkpoints", "loggers", "statistics_every")
+}
 
 
 def load_config(path: Union[str, Path], overrides: Mapping[str, Any] = {}) -> Config:

@@ -18,13 +18,14 @@ import sysconfig
 import tokenize
 import warnings
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
 import numpy
 
 from .conllu import Sentence
 from .errors import UserError
 
+T = TypeVar("T")
 Position = Tuple[int, int]  # line from 1, column from 0, in characters
 
 _IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
@@ -43,9 +44,14 @@ def python_name() -> str:
     return f"{sys.implementation.name} {sys.version.split()[0]}"
 
 
+def stdlib_root() -> Path:
+    """Where the standard library of the running interpreter is."""
+    return Path(sysconfig.get_paths()["stdlib"])
+
+
 def stdlib_files() -> List[Path]:
     """The .py files of the running interpreter's standard library in a fixed order, tests left out."""
-    root = Path(sysconfig.get_paths()["stdlib"])
+    root = stdlib_root()
     files: List[Path] = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in _LEFT_OUT]  # not walked into
@@ -55,16 +61,20 @@ def stdlib_files() -> List[Path]:
     return sorted(files, key=lambda path: path.relative_to(root).as_posix())
 
 
-def read_stdlib(max_words: int, *, seed: int = 0) -> List[List[Sentence]]:
+def read_stdlib(
+    max_words: int, *, seed: int = 0, tag: Optional[Callable[[Path], List[Sentence]]] = None
+) -> List[List[Sentence]]:
     """Tagged logical lines of standard-library files drawn at random, one list per file.
 
     max_words: stop with the file that reaches this many tokens.
     seed: which files; the same Python version and seed give the same corpus.
+    tag: tag(path) -> tagged logical lines; None: tag_file.
     """
+    tag = tag_file if tag is None else tag
     files = stdlib_files()
     corpus, words = [], 0
     for index in numpy.random.default_rng(seed).permutation(len(files)):
-        sentences, n_words = _first_words(tag_file(files[index]))
+        sentences, n_words = _first_words(tag(files[index]))
         if sentences:
             corpus.append(sentences)
             words += n_words
@@ -84,35 +94,57 @@ def _first_words(sentences: List[Sentence]) -> Tuple[List[Sentence], int]:
 
 def tag_file(path: Path) -> List[Sentence]:
     """Tagged logical lines of one source file; nothing when this interpreter cannot parse it."""
+    return from_file(tag_source, path)
+
+
+def from_file(read: Callable[[str], List[T]], path: Path) -> List[T]:
+    """read(source of the file); nothing when this interpreter cannot parse it."""
     try:
         with tokenize.open(path) as file:
-            return tag_source(file.read())
+            return read(file.read())
     except (SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
         return []
 
 
-def tag_source(source: str) -> List[Sentence]:
-    """Tagged logical lines of Python source text. RAISES: SyntaxError when it is not valid Python."""
+def parse_source(source: str) -> ast.Module:
+    """The syntax tree. RAISES: SyntaxError when it is not valid Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes and the like in old files
-        tree = ast.parse(source)
+        return ast.parse(source)
+
+
+def tag_source(source: str) -> List[Sentence]:
+    """Tagged logical lines of Python source text. RAISES: SyntaxError when it is not valid Python."""
+    tree = parse_source(source)
     roles = _Roles(source)
     roles.visit(tree)
     sentences: List[Sentence] = []
-    words: List[str] = []
-    tags: List[str] = []
     previous: Optional[str] = None
+    for tokens in logical_lines(source):
+        tags = []
+        for token in tokens:
+            tags.append(_tag(token, previous, roles.found))
+            previous = token.string
+        sentences.append(Sentence([token.string for token in tokens], tags))
+    return sentences
+
+
+def logical_lines(source: str) -> Iterator[List[tokenize.TokenInfo]]:
+    """The tokens of each statement of valid Python text that have a meaning: no comments, no indentation."""
+    tokens: List[tokenize.TokenInfo] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in _IGNORED or not token.string.strip():
-            if token.type == tokenize.NEWLINE and words:
-                sentences.append(Sentence(words, tags))
-                words, tags = [], []
-            continue
-        tag = _tag(token, previous, roles.found)
-        words.append(token.string)
-        tags.append(tag)
-        previous = token.string
-    return sentences + [Sentence(words, tags)] if words else sentences
+        if token.type not in _IGNORED and token.string.strip():
+            tokens.append(token)
+        elif token.type == tokenize.NEWLINE and tokens:
+            yield tokens
+            tokens = []
+    if tokens:
+        yield tokens
+
+
+def char_column(text: str, byte_column: int) -> int:
+    """The syntax tree counts the bytes of a line in UTF-8, the tokenizer its characters."""
+    return byte_column if text.isascii() else len(text.encode("utf8")[:byte_column].decode("utf8", "ignore"))
 
 
 def tokenize_lines(text: str) -> Iterator[List[str]]:
@@ -160,9 +192,7 @@ class _Roles(ast.NodeVisitor):
         self.found[(line, self._column(line, byte_column))] = role
 
     def _column(self, line: int, byte_column: int) -> int:
-        # The syntax tree counts UTF-8 bytes, the tokenizer characters.
-        text = self._lines[line - 1] if line <= len(self._lines) else ""
-        return byte_column if text.isascii() else len(text.encode("utf8")[:byte_column].decode("utf8", "ignore"))
+        return char_column(self._lines[line - 1] if line <= len(self._lines) else "", byte_column)
 
     def visit_Name(self, node: ast.Name) -> None:
         self._mark(node.lineno, node.col_offset, "LOAD" if isinstance(node.ctx, ast.Load) else "STORE")

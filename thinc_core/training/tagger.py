@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 from itertools import chain
-from typing import IO, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 
@@ -15,7 +16,7 @@ from .errors import UserError
 from .features import FeatureExtractor
 from .settings import read_section, within
 from .stdlib_source import python_name, read_stdlib, tag_file, tokenize_lines
-from .tasks import Corpus, Task, existing_file
+from .tasks import Corpus, Task, existing_file, hold_out
 
 DEFAULT_FEATURES = ("lower", "prefix1", "suffix3", "shape")
 
@@ -60,13 +61,16 @@ class TaggerTask(Task):
 
     def load(self) -> Corpus:
         settings = read_section(self.config, "corpus", TaggerCorpus)
-        parts, source = _from_files(settings) if settings.train else _from_stdlib(settings)
-        train = parts.train[: settings.limit] if settings.limit > 0 else parts.train
+        parts, source = _from_files(settings) if settings.train else from_stdlib(settings, tag_file)
+        return self.to_corpus(parts, source, settings.limit, "conllu" if settings.train else "python")
+
+    def to_corpus(self, parts: Parts, source: str, limit: int, tokens: str) -> Corpus:
+        """Sentences as a corpus. limit: of those to train on, 0: all. tokens: what they were read from."""
+        train = parts.train[:limit] if limit > 0 else parts.train
         # A saved model keeps its own labels, also when the files have changed since.
         self.labels = self.labels or sorted({tag for sentence in train for tag in sentence.tags})
         test = None if parts.test is None else self.to_split(parts.test)
-        notes = {"tokens": "conllu" if settings.train else "python"}
-        return Corpus(self.to_split(train), self.to_split(parts.dev), test, self.labels, source, notes)
+        return Corpus(self.to_split(train), self.to_split(parts.dev), test, self.labels, source, {"tokens": tokens})
 
     def to_split(self, sentences: Sequence[Sentence]) -> Split:
         """Sentences as arrays; a tag that is not among the labels becomes -1."""
@@ -135,20 +139,20 @@ def _words_of_json(line: str, where: str) -> List[str]:
 
 def _from_files(settings: TaggerCorpus) -> Tuple[Parts, str]:
     assert settings.train is not None
-    train = read_conllu(settings.train)
-    dev = read_conllu(settings.dev) if settings.dev else train[9::10]
-    if not dev:
-        raise UserError(f"{settings.train}: too few sentences to hold some out; give corpus.dev")
-    if not settings.dev:
-        train = [sentence for index, sentence in enumerate(train) if index % 10 != 9]
-    return Parts(train, dev, read_conllu(settings.test) if settings.test else None), settings.train
+    train, test = read_conllu(settings.train), read_conllu(settings.test) if settings.test else None
+    if settings.dev:
+        return Parts(train, read_conllu(settings.dev), test), settings.train
+    return Parts(*hold_out(train, settings.train), test), settings.train
 
 
-def _from_stdlib(settings: TaggerCorpus) -> Tuple[Parts, str]:
-    """Whole files are held out: every tenth for dev, every tenth for test."""
+def from_stdlib(settings: Any, tag: Callable[[Path], List[Sentence]]) -> Tuple[Parts, str]:
+    """Sentences of the standard library. Whole files are held out: every tenth for dev, every tenth for test.
+
+    settings: with train, dev, test, words and seed, as TaggerCorpus has them. tag: of read_stdlib.
+    """
     if settings.dev or settings.test:
         raise UserError("corpus.train: a file is needed when corpus.dev or corpus.test names one; got null")
-    files = read_stdlib(settings.words, seed=settings.seed)
+    files = read_stdlib(settings.words, seed=settings.seed, tag=tag)
     if len(files) < 10:
         raise UserError(f"corpus.words: too few to hold out whole files; got {settings.words} (use at least 20000)")
     dev, test = files[8::10], files[9::10]

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Type, Union
+from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ..model import Model
 from ..types import Ragged
 from .batching import Split
 from .errors import UserError, did_you_mean
 from .evaluation import rows_of
+from .measures import LabelMeasure, Measure
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The data of a run. source: for people, what it was made from."""
+    """The data of a run. labels: one per column of the model's output. source: for people, what it was made from."""
 
     train: Split
     dev: Split
@@ -33,9 +36,16 @@ class Task:
     name: str
     item: str  # "sentences": what the corpus consists of, in the plural
     unit: str  # "words": what is labelled and counted
+    loss_name: str = "cross-entropy"  # what the loss of its measure is
+    per_item: bool = False  # whether there is a truth per item, not per row
+    outputs: str = "labels"  # what the columns of a model's output are
 
     def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
         self.config, self.labels, self.notes = config, labels, notes
+
+    def measure(self) -> Measure:
+        """How answers are scored; after `load`, or with the labels of a saved model."""
+        return LabelMeasure(self.labels)
 
     def load(self) -> Corpus:
         """Read the corpus that [corpus] names."""
@@ -66,8 +76,9 @@ class Task:
         X = on_device(self.sample_input(), model.ops)
         if not n_labels:
             return model.initialize(X=X)
-        n_rows = len(rows_of(X))
-        Y = model.ops.alloc2f(n_rows, n_labels)
+        if isinstance(X, Ragged) and self.per_item:
+            return model.initialize(X=X, Y=model.ops.alloc2f(len(X.lengths), n_labels))
+        Y = model.ops.alloc2f(len(rows_of(X)), n_labels)
         return model.initialize(X=X, Y=Ragged(Y, X.lengths) if isinstance(X, Ragged) else Y)
 
 
@@ -79,9 +90,12 @@ def on_device(X: Any, ops: Any) -> Any:
 def task_types() -> Dict[str, Type[Task]]:
     """All tasks by the name that [task] gives them."""
     from .digits import DigitsTask
+    from .regression import RegressionTask
+    from .spans import SpansTask
     from .tagger import TaggerTask
+    from .textcat import TextcatTask
 
-    return {cls.name: cls for cls in (DigitsTask, TaggerTask)}
+    return {cls.name: cls for cls in (DigitsTask, TaggerTask, TextcatTask, SpansTask, RegressionTask)}
 
 
 def get_task(config: Mapping[str, Any], labels: Sequence[str] = (), notes: Mapping[str, Any] = {}) -> Task:
@@ -92,6 +106,13 @@ def get_task(config: Mapping[str, Any], labels: Sequence[str] = (), notes: Mappi
     if name not in types:
         raise UserError(f'task.name: there is no task "{name}"{did_you_mean(str(name), types)}')
     return types[name](config, list(labels), dict(notes))
+
+
+def hold_out(items: Sequence[T], name: str) -> Tuple[List[T], List[T]]:
+    """Every tenth item for dev, the others to train on. RAISES: UserError when there are too few."""
+    if len(items) < 10:
+        raise UserError(f"{name}: too few to hold some out for dev, {len(items)}; give corpus.dev")
+    return [item for index, item in enumerate(items) if index % 10 != 9], list(items[9::10])
 
 
 def existing_file(path: Union[str, Path]) -> Path:
