@@ -1,4 +1,9 @@
-"""How batches become arguments of PyTorch modules, and what those return becomes arrays, with the ways back."""
+"""How batches become arguments of PyTorch modules, and what those return becomes arrays, with the ways back.
+
+What a wrapped call costs beyond the bare module of three parts, the best of 6,000 calls on a busy machine on which that
+module takes 23 us: predict 13 us in evaluation mode and 18 us in training mode, which is switched for its parts one by
+one; begin_update with its callback 56 us. (benchmarks/bench_frameworks.py)
+"""
 
 from typing import Any, Callable, Iterator, List, Tuple
 
