@@ -1,8 +1,12 @@
+from itertools import pairwise
+
 import numpy
 import pytest
+from fake_cupy import Ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thinc_core.backends import get_ops
 from thinc_core.config import registry
 from thinc_core.loss import CategoricalCrossentropy, CosineDistance, L2Distance, Loss, SequenceCategoricalCrossentropy
 
@@ -239,3 +243,46 @@ def test_registered(name, kwargs, kind):
     inner = loss.cc if isinstance(loss, SequenceCategoricalCrossentropy) else loss
     for key, value in kwargs.items():
         assert getattr(loss if key == "normalize" else inner, key) == value
+
+
+LOSSES = [
+    CategoricalCrossentropy(),
+    CategoricalCrossentropy(normalize=False, missing_value=1, names=["a", "b", "c"]),
+    SequenceCategoricalCrossentropy(missing_value=0),
+    L2Distance(),
+    CosineDistance(ignore_zeros=True),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_gradients_do_not_wait_for_the_gpu(loss, dtype, gpu):
+    """Truths are rows of numbers, whose range only the device can look at."""
+    ops, random = get_ops("cupy"), numpy.random.default_rng(0)
+    guesses, truths = (random.random((7, 3)).astype(dtype) for _ in range(2))
+    truths[3] = 0 if dtype == "float32" else 1
+    cut = [0, 4, 4, 7] if isinstance(loss, SequenceCategoricalCrossentropy) else None
+
+    def pieces(X):
+        return [X[i:j] for i, j in pairwise(cut)] if cut else X
+
+    moved = [pieces(ops.asarray(X)) for X in (guesses, truths)]
+    with Ledger() as ledger:
+        gradient, value = loss(*moved)
+        gradient = loss.get_grad(*moved)
+    assert ledger.waits == {}
+    expected, expected_value = loss(pieces(guesses), pieces(truths))
+    for one, other in zip(gradient, expected) if cut else [(gradient, expected)]:
+        numpy.testing.assert_allclose(ops.to_numpy(one), other, rtol=3e-3 if dtype == "float16" else 1e-5, atol=1e-4)
+    assert float(value) == pytest.approx(float(expected_value), rel=1e-2)
+
+
+def test_what_is_no_probability_is_an_error_everywhere(gpu):
+    guesses, truths = numpy.full((5, 3), 0.5, dtype="f"), numpy.full((5, 3), numpy.nan, dtype="f")
+    truths[3, 1] = 1.25
+    for ops in (get_ops("numpy"), get_ops("cupy")):
+        yh, y = ops.asarray(guesses), ops.asarray(truths)
+        with pytest.raises(ValueError, match=r"^loss: truths must be in \[0, 1\]; got 1.25 at \[3, 1\]$"):
+            CategoricalCrossentropy().get_grad(yh, y)
+        with pytest.raises(ValueError, match=r"^loss: guesses must be in \[0, 1\]; got -2 at \[4, 2\]$"):
+            CategoricalCrossentropy().get_grad(ops.asarray(numpy.array([[0, 1, 0]] * 4 + [[0, 1, -2]], "f")), yh)

@@ -20,8 +20,11 @@ BARRIERS += [(barrier.line, f"{stem}.cu") for stem in STEMS for barrier in sourc
 NOT_NEEDED = {("gemm.cu", 200): "a block has one share: there are never more shares than blocks"}
 # Without one of these barriers threads of the system wait for ever, which is no report.
 NO_END = {"attention.cu"}
-# Kernels for blocks of more threads than there are here, and barriers like those of whom they have.
-OTHER_BLOCKS = {"backprop_affine_maxout_layernorm_wide_": "layernorm_wide"}
+# Kernels for blocks of more threads or rows of more columns than there are here, and whose barriers they have.
+OTHER_BLOCKS = {
+    "backprop_affine_maxout_layernorm_wide_": "layernorm_wide",
+    "affine_softmax_wide_": "softmax_wide",
+}
 
 
 def _barrier(line: int, file: str) -> Any:

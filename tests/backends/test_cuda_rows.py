@@ -48,6 +48,14 @@ def test_softmax_of_wide_rows(ops: Any, dtype: str, width: int) -> None:
     agree(ops, "backprop_softmax", dtype, {"Y": numpy.exp(dY) * dY.dtype.type(0.01), "dY": dY, "temperature": 0.5})
 
 
+@pytest.mark.parametrize("width", [3, 1100])
+def test_affine_softmax_adds_the_bias_before_it_rounds(ops: Any, width: int) -> None:
+    """2049, the product of the first column, is none of the numbers of 16 bits; 2049 - 2048 is."""
+    X, W, b = numpy.ones((5, 2), "float16"), numpy.zeros((width, 2), "float16"), numpy.zeros(width, "float16")
+    W[0], b[0] = (2048, 1), -2048
+    agree(ops, "affine_softmax", "float16", {"X": X, "W": W, "b": b})
+
+
 def test_a_wide_row_that_is_not_finite_is_nan(ops: Any) -> None:
     for value in (numpy.nan, numpy.inf):
         X = floats((3, 1100))

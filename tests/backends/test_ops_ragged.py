@@ -89,6 +89,24 @@ def test_wrong_lengths_leave_no_array_and_are_raised_later(monkeypatch: Any, len
         device.errors.look()
 
 
+def test_lengths_whose_sum_begins_again_below_zero(ops: Any) -> None:
+    """In 64 bits these add up to the number of rows."""
+    lengths = numpy.array([5, 2**63 - 1, 2**63 - 1, 3], dtype="int64")
+    assert int(lengths.sum()) == 6
+    X, d = ops.asarray(made([6], 3, "float32")[0]), ops.alloc2f(4, 3)
+    wrong = r"lengths must sum up to the number of rows; got a sum of 92233720368547758\d\d for 6 rows"
+    for given in (lengths, ops.asarray(lengths)):
+        for op in ("sum", "mean", "max", "first", "last"):
+            with pytest.raises(IndexError, match=f"^reduce_{op}: {wrong}"):
+                getattr(ops, f"reduce_{op}")(X, given)
+        with pytest.raises(IndexError, match=f"^seq2col: {wrong}"):
+            ops.seq2col(X, 1, lengths=given)
+        with pytest.raises(IndexError, match=r"a number of rows below 2\^63; got a sum of 9223372036854775812"):
+            ops.backprop_reduce_sum(d, given)
+        with pytest.raises((IndexError, ValueError), match=r"below 2\^63|out must have shape"):
+            ops.backprop_reduce_sum(d, given, out=ops.alloc2f(6, 3))
+
+
 def bits(X: Any) -> Any:
     """float32 values as bfloat16, rounded half to even, on the emulated device."""
     words = numpy.ascontiguousarray(X, dtype="float32").view("uint32")

@@ -251,13 +251,15 @@ def lengths(op: str, values: Any, n_rows: Optional[int], minimum: int = 0) -> No
     """
     ends = numpy.cumsum(values, dtype="int64")
     low = values < minimum
-    past = ends > n_rows if n_rows is not None else numpy.zeros_like(low)
+    past = ends < 0  # where the sum is beyond what 64 bits hold, or a length is negative, which low finds too
+    if n_rows is not None:
+        past |= ends > n_rows
     total = int(ends[-1]) if ends.size else 0
     if (low | past).any():
         first = int((low | past).argmax())
         if low[first]:
             raise bad_length(op, minimum, int(values[first]), first)
-        total = int(ends[first])
+        raise bad_sum(op, sum(values[: first + 1].tolist()), n_rows)
     if n_rows is not None and total != n_rows:
         raise bad_sum(op, total, n_rows)
 
@@ -269,8 +271,11 @@ def bad_length(op: str, minimum: int, value: int, position: int) -> LengthsError
     return LengthsError(f"{op}: all sequence lengths must be {bound}; got {value} at position {position}{hint}")
 
 
-def bad_sum(op: str, total: int, n_rows: int) -> LengthsSumError:
-    """The error for lengths that do not cover the rows there are. total: of those up to the first one beyond them."""
+def bad_sum(op: str, total: int, n_rows: Optional[int]) -> LengthsSumError:
+    """The error for lengths that do not cover the rows there are. total: of those up to the first one beyond them.
+    n_rows: None: as many as there can be."""
+    if n_rows is None:
+        return LengthsSumError(f"{op}: lengths must sum up to a number of rows below 2^63; got a sum of {total}")
     return LengthsSumError(f"{op}: lengths must sum up to the number of rows; got a sum of {total} for {n_rows} rows")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
+
+import numpy
 
 
 def labels(op: str, values: Any, ignored: Any, limit: int) -> None:
@@ -18,12 +20,14 @@ def bad_label(op: str, value: int, position: int, limit: int) -> ValueError:
 
 
 def probabilities(op: str, name: str, X: Any) -> None:
-    """Numbers of a matrix must be in [0, 1]; NaN passes."""
+    """Numbers must be in [0, 1]; NaN passes."""
     bad = (X < 0) | (X > 1)
     if bad.any():
-        row, column = divmod(int(bad.argmax()), X.shape[1])
-        raise bad_probability(op, name, float(X[row, column]), row, column)
+        position = int(bad.argmax())
+        raise bad_probability(op, name, float(X.reshape(-1)[position]), position, X.shape)
 
 
-def bad_probability(op: str, name: str, value: float, row: int, column: int) -> ValueError:
-    return ValueError(f"{op}: {name} must be in [0, 1]; got {value:.8g} at [{row}, {column}]")
+def bad_probability(op: str, name: str, value: float, position: int, shape: Tuple[int, ...]) -> ValueError:
+    """position: among all elements of an array of this shape."""
+    where = [int(i) for i in numpy.unravel_index(position, shape)]
+    return ValueError(f"{op}: {name} must be in [0, 1]; got {value:.8g} at {where}")

@@ -118,8 +118,9 @@ class CudaGemm(CudaOps):
         if found is None or given is None or not fits(self, out, found[1], X.dtype, *found[2:]):
             return Ops.affine_softmax(self, X, W, b, temperature, out=out)
         kind, (B, O), x, w, shift = found  # noqa: E741
-        Y = multiply(self, x, w.T, target(self, out, (B, O), X.dtype))
-        softmax.launch_rows(self._device(), "softmax", kind, (Y, Y, shift), B, O, given[0])
+        Y = target(self, out, (B, O), X.dtype)
+        arrays = (Y, self._wide_product(x, w, Y), shift)
+        softmax.launch_rows(self._device(), "affine_softmax", kind, arrays, B, O, given[0])
         return Y
 
     def affine_relu(self, X, W, b, *, out=None):

@@ -1,9 +1,13 @@
 // Reductions of ragged sequences: T rows laid end to end, of which sequence b has those in [starts[b], starts[b + 1]).
 // Starts lie in [0, T] even if the lengths are wrong, so nothing is read or written beyond the arrays.
 
+// A sum of numbers of rows that ends at the largest number instead of beginning again below 0.
+constexpr i64 MOST_ROWS = 0x7fffffffffffffffLL;
+DEVICE i64 add_lengths(i64 x, i64 y) { return x > MOST_ROWS - y ? MOST_ROWS : x + y; }
+
 // starts (B + 1) from lengths (B): one block, in which each thread has a run of lengths. Reported are a length below
 // the minimum, with limit -1, and the sum of the lengths up to the first one that goes beyond T, or of all of them, if
-// it is not T. whole: the sum of all of them only.
+// it is not T. whole: the sum of all of them only. Negative lengths add nothing.
 template <typename I>
 DEVICE void starts_of(i64* __restrict__ starts, const I* __restrict__ lengths, i64 B, i64 T, i64 minimum, i64 whole,
                       ErrorWord* error, i64 ticket) {
@@ -11,26 +15,27 @@ DEVICE void starts_of(i64* __restrict__ starts, const I* __restrict__ lengths, i
   if (blockIdx.x > 0) return;
   int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
   i64 run = (B + blockDim.x - 1) / blockDim.x, first = min(B, threadIdx.x * run), last = min(B, first + run), own = 0;
-  for (i64 i = first; i < last; ++i) own += lengths[i];
+  for (i64 i = first; i < last; ++i) own = add_lengths(own, max((i64)lengths[i], 0LL));
   i64 end = own;  // of the runs up to this one
 #pragma unroll
   for (int distance = 1; distance < WARP; distance *= 2) {
     i64 before = __shfl_up_sync(WHOLE_WARP, end, distance);
-    if (lane >= distance) end += before;
+    if (lane >= distance) end = add_lengths(end, before);
   }
   if (lane == WARP - 1) sums[warp] = end;
+  end = __shfl_up_sync(WHOLE_WARP, end, 1);  // before this run
+  if (lane == 0) end = 0;
   __syncthreads();
   i64 total = 0;
   for (int i = 0; i < warps; ++i) {
-    if (i == warp) end += total;
-    total += sums[i];
+    if (i == warp) end = add_lengths(end, total);
+    total = add_lengths(total, sums[i]);
   }
-  end -= own;
   bool bad = false;
   for (i64 i = first; i < last; ++i) {
     i64 length = lengths[i];
-    end += length;
-    starts[i + 1] = max(min(end, T), 0LL);
+    end = add_lengths(end, max(length, 0LL));
+    starts[i + 1] = min(end, T);
     if (bad) continue;
     if (length < minimum) {
       report(error, ticket, length, i, -1);

@@ -25,23 +25,25 @@ DEVICE A cooled(A x, A temperature) {
   return temperature == A(1) ? x : x / temperature;
 }
 
-// What a row is computed from: elements, plus b if it is not null, over the temperature.
-template <typename T>
+// What a row is computed from: elements, plus b if it is not null, over the temperature. X: how the elements are
+// stored.
+template <typename X, typename T>
 struct Logits {
-  const T *x, *b;
+  const X* x;
+  const T* b;
   acc<T> temperature;
-  MEMBER acc<T> at(T value, i64 i) const {
+  MEMBER acc<T> at(X value, i64 i) const {
     return cooled(b ? to_acc(value) + to_acc(b[i]) : to_acc(value), temperature);
   }
 };
 // m - m is NaN where the maximum is not finite: all of the row is to be NaN then.
-template <int V, typename T, typename Team>
-DEVICE void softmax_row(T* y, Logits<T> logits, i64 n, Team team) {
+template <int V, typename X, typename T, typename Team>
+DEVICE void softmax_row(T* y, Logits<X, T> logits, i64 n, Team team) {
   typedef acc<T> A;
   Online<A> seen = nothing_seen<A>();
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    Vec<T, V> values = load<V>(logits.x + i);
+    Vec<X, V> values = load<V>(logits.x + i);
 #pragma unroll
     for (int k = 0; k < V; ++k) seen.add(logits.at(values.v[k], i + k));
   }
@@ -49,10 +51,11 @@ DEVICE void softmax_row(T* y, Logits<T> logits, i64 n, Team team) {
   A sum = team.reduce(seen.sum * exp_(seen.highest - m), A(0), Sum()) + (m - m);
 #pragma unroll 1
   for (i64 i = (i64)team.rank() * V; i < n; i += (i64)team.size() * V) {
-    Vec<T, V> values = load<V>(logits.x + i);
+    Vec<X, V> values = load<V>(logits.x + i);
+    Vec<T, V> shares;
 #pragma unroll
-    for (int k = 0; k < V; ++k) values.v[k] = from_acc<T>(exp_(logits.at(values.v[k], i + k) - m) / sum);
-    store(y + i, values);
+    for (int k = 0; k < V; ++k) shares.v[k] = from_acc<T>(exp_(logits.at(values.v[k], i + k) - m) / sum);
+    store(y + i, shares);
   }
 }
 template <int V, typename T, typename Team>
@@ -75,11 +78,11 @@ DEVICE void backprop_softmax_row(T* __restrict__ dx, const T* __restrict__ dy, c
 }
 
 // Every step-th row from the first one on, each by the whole team.
-template <typename T, typename Team>
-DEVICE void softmax_rows(T* Y, Logits<T> logits, i64 B, i64 O, i64 first, i64 step, Team team) {
+template <typename X, typename T, typename Team>
+DEVICE void softmax_rows(T* Y, Logits<X, T> logits, i64 B, i64 O, i64 first, i64 step, Team team) {
   bool vectors = O % LANES<T> == 0 && aligned(Y, logits.x);
   for (i64 b = first; b < B; b += step) {
-    Logits<T> row = {logits.x + b * O, logits.b, logits.temperature};
+    Logits<X, T> row = {logits.x + b * O, logits.b, logits.temperature};
     if (vectors) {
       softmax_row<LANES<T>>(Y + b * O, row, O, team);
     } else {
@@ -99,15 +102,15 @@ DEVICE void backprop_softmax_rows(T* dX, const T* dY, const T* Y, i64 B, i64 O, 
     }
   }
 }
-// A warp per row, and, for wide ones, a block per row. bias (O,): null or what is added to X.
+// A warp per row, and, for wide ones, a block per row.
 #define SOFTMAX(suffix, T, ...)                                                                                 \
-  KERNEL(softmax_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {              \
-    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, first_warp(), warps(), WarpTeam());                  \
+  KERNEL(softmax_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                             \
+    softmax_rows(Y, Logits<T, T>{X, nullptr, temperature}, B, O, first_warp(), warps(), WarpTeam());            \
   }                                                                                                             \
-  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, const T* bias, i64 B, i64 O, acc<T> temperature)) {         \
+  KERNEL(softmax_wide_##suffix, (T * Y, const T* X, i64 B, i64 O, acc<T> temperature)) {                        \
     SHARED(acc<T>, scratch, WARP + 1);                                                                          \
     BlockTeam<acc<T>> team = {scratch};                                                                         \
-    softmax_rows(Y, Logits<T>{X, bias, temperature}, B, O, blockIdx.x, gridDim.x, team);                        \
+    softmax_rows(Y, Logits<T, T>{X, nullptr, temperature}, B, O, blockIdx.x, gridDim.x, team);                  \
   }                                                                                                             \
   KERNEL(backprop_softmax_##suffix, (T * dX, const T* dY, const T* Y, i64 B, i64 O, acc<T> temperature)) {      \
     backprop_softmax_rows(dX, dY, Y, B, O, temperature, first_warp(), warps(), WarpTeam());                     \
@@ -117,6 +120,17 @@ DEVICE void backprop_softmax_rows(T* dX, const T* dY, const T* Y, i64 B, i64 O, 
     backprop_softmax_rows(dX, dY, Y, B, O, temperature, blockIdx.x, gridDim.x, BlockTeam<acc<T>>{scratch});     \
   }
 FOR_FLOATS(SOFTMAX)
+// Of a product Z that has not been rounded to T, plus b (O,). Y may be exactly Z.
+#define AFFINE_SOFTMAX(suffix, T, ...)                                                                           \
+  KERNEL(affine_softmax_##suffix, (T * Y, const acc<T>* Z, const T* b, i64 B, i64 O, acc<T> temperature)) {      \
+    softmax_rows(Y, Logits<acc<T>, T>{Z, b, temperature}, B, O, first_warp(), warps(), WarpTeam());              \
+  }                                                                                                              \
+  KERNEL(affine_softmax_wide_##suffix, (T * Y, const acc<T>* Z, const T* b, i64 B, i64 O, acc<T> temperature)) { \
+    SHARED(acc<T>, scratch, WARP + 1);                                                                           \
+    BlockTeam<acc<T>> team = {scratch};                                                                          \
+    softmax_rows(Y, Logits<acc<T>, T>{Z, b, temperature}, B, O, blockIdx.x, gridDim.x, team);                    \
+  }
+FOR_FLOATS(AFFINE_SOFTMAX)
 
 // A warp's share of columns over rows: a tile of `tile` columns (a power of 2, at most 32) of one sequence, which the
 // warp reads 32 / tile rows at a time. starts: (B + 1,) rows, or null for B sequences of `length` rows each.
@@ -201,6 +215,11 @@ FOR_FLOATS(SOFTMAX_COLUMNS)
 // (guesses - target) / divisor, see reference/softmax.py. A thread per element. negated: null, or a byte for each row.
 DEVICE i64 bits_of(float x) { return (i64)__float_as_uint(x); }
 DEVICE i64 bits_of(double x) { return (i64)__double_as_longlong(x); }
+template <typename T>
+DEVICE void report_unlikely(const T* X, i64 i, ErrorWord* error, i64 ticket) {
+  acc<T> x = to_acc(X[i]);
+  if (x < acc<T>(0) || x > acc<T>(1)) report(error, ticket, bits_of(x), i, -1);
+}
 template <typename T, typename I>
 DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ guesses, const I* __restrict__ labels,
                                   const u8* __restrict__ negated, i64 B, i64 O, i64 missing, i64 has_missing, acc<T> on,
@@ -210,7 +229,7 @@ DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ gues
     i64 o = modulo(i, O), row = (i - o) / O, label = labels[row];
     A y = to_acc(guesses[i]);
     bool gone = has_missing && label == missing, alone = negated && negated[row];
-    if (y < A(0) || y > A(1)) report(error, ticket, bits_of(y), i, -1);
+    report_unlikely(guesses, i, error, ticket);
     if (o == 0 && !gone && (label < 0 || label >= O)) report(error, ticket, label, row, O);
     A d = alone ? (label == o ? y : A(0)) : y - (label == o ? on : off);
     dY[i] = from_acc<T>(gone ? A(0) : d / divisor);
@@ -224,3 +243,10 @@ DEVICE void crossentropy_gradient(T* __restrict__ dY, const T* __restrict__ gues
   }
 FOR_FLOATS(CROSSENTROPY_GRADIENT, i32)
 FOR_FLOATS(CROSSENTROPY_GRADIENT, i64)
+
+// Reports what is not in [0, 1].
+#define CHECK_PROBABILITIES(suffix, T, ...)                                                 \
+  KERNEL(check_probabilities_##suffix, (const T* X, i64 n, ErrorWord* error, i64 ticket)) { \
+    for (i64 i = first_index(); i < n; i += stride()) report_unlikely(X, i, error, ticket); \
+  }
+FOR_FLOATS(CHECK_PROBABILITIES)

@@ -79,7 +79,7 @@ class CudaSoftmax(CudaOps):
             work = before * -(-after // tile) * WARP
             device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
         else:
-            launch_rows(device, op, kind, (*arrays, None) if op == "softmax" else arrays, before, n, temperature)
+            launch_rows(device, op, kind, arrays, before, n, temperature)
 
     def crossentropy_gradient(
         self, guesses, labels, *, negated=None, missing=None, smoothing=0.0, divisor=1.0, out=None
@@ -106,8 +106,17 @@ class CudaSoftmax(CudaOps):
         if dY.size:
             name, target_values = f"{op}_{kind}_{index}", (1 - given[0], given[0] / max(O - 1, 1))
             args = (dY, y, chosen, flags, B, O, missing or 0, int(missing is not None), *target_values, given[1])
-            self._device().launch_checking(STEM, name, dY.size, partial(_describe, op, kind, O), *args)
+            self._device().launch_checking(STEM, name, dY.size, partial(_describe, op, kind, (B, O)), *args)
         return dY
+
+    def _check_probabilities(self, op, name, X):
+        kind = suffix(self, X)
+        if kind is None:
+            return Ops._check_probabilities(self, op, name, X)
+        x, describe = contig(self, X), partial(_describe_number, op, name, kind, X.shape)
+        if x.size:
+            self._device().launch_checking(STEM, f"check_probabilities_{kind}", x.size, describe, x, x.size)
+        return None
 
     def softmax_sequences(self, Xs, lengths, *, inplace=False, axis=-1, out=None):
         op, kind, into = "softmax_sequences", suffix(self, Xs), flag(inplace)
@@ -148,13 +157,20 @@ class CudaSoftmax(CudaOps):
             self._device().launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
 
 
-def _describe(op: str, kind: str, width: int, value: int, position: int, limit: int) -> Exception:
-    """A label out of range, or, without a limit, a guess, given by its bits."""
+def _describe(op: str, kind: str, shape: Tuple[int, ...], value: int, position: int, limit: int) -> Exception:
+    """A label out of range, or, without a limit, a guess."""
     if limit >= 0:
         return label_checks.bad_label(op, value, position, limit)
+    return _describe_number(op, "guesses", kind, shape, value, position, limit)
+
+
+def _describe_number(
+    op: str, name: str, kind: str, shape: Tuple[int, ...], value: int, position: int, _: int
+) -> Exception:
+    """A number that is no probability, given by its bits."""
     packed = struct.pack("q", value) if kind == "f64" else struct.pack("Q", value)[:4]
-    (guess,) = struct.unpack("d" if kind == "f64" else "f", packed)
-    return label_checks.bad_probability(op, "guesses", guess, *divmod(position, width))
+    (number,) = struct.unpack("d" if kind == "f64" else "f", packed)
+    return label_checks.bad_probability(op, name, number, position, shape)
 
 
 def _is_axis(X: Any, axis: Any) -> bool:

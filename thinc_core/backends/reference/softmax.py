@@ -108,6 +108,11 @@ class Softmax(Reduce):
         dY = xp.where(rows[:, None], y.dtype.type(0), dY) / divisor
         return dY.astype(guesses.dtype, copy=False)
 
+    def _check_probabilities(self, op: str, name: str, X: Any) -> None:
+        """Numbers must be in [0, 1]; NaN passes."""
+        if X.size and not (X.min() >= 0 and X.max() <= 1):  # a NaN among them hides the others
+            label_checks.probabilities(op, name, X)
+
     @takes_out()
     def softmax_sequences(
         self, Xs: Floats2d, lengths: Ints1d, *, inplace: bool = False, axis: int = -1, out: Optional[Floats2d] = None
