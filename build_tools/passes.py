@@ -100,7 +100,7 @@ def paired(isas: List[str], providers: List[str]) -> List[Tuple[str, str]]:
 
 
 def run_frameworks(arguments: Sequence[str]) -> int:
-    """Runs the tests of other frameworks, each file in a process of its own, and their page; one that is missing fails."""
+    """Runs the tests of other frameworks, each file in a process of its own, and their page. A missing one fails."""
     # On the CPU wherever they could choose, and without what they say of themselves.
     settings = {"THINC_CORE_REQUIRE_FRAMEWORKS": "1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
     plan = [
