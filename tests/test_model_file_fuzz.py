@@ -121,6 +121,7 @@ def fuzz(count):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_100_000_damaged_files_in_little_memory():
     """In a process of its own with 2 GB, as a length in a file must not be believed before it is there."""
     pytest.importorskip("resource", reason="limits the memory of a process")
