@@ -319,27 +319,26 @@ DEVICE A reduce_block(A x, A neutral, Op op, A* scratch) {
 // *p += x, whatever other threads add there; the order of several such sums is left to chance.
 DEVICE void add_atomic(float* p, float x) { atomicAdd(p, x); }
 DEVICE void add_atomic(double* p, double x) { atomicAdd(p, x); }
-// 16 bits, by way of the word that they are a half of.
+// 16 bits alone: the word around the last number of an array may end beyond it.
 template <typename T>
-DEVICE void add_in_word(T* p, T x) {
-  u32 *word = reinterpret_cast<u32*>((u64)p & ~(u64)3), shift = (u64)p % 4 * 8, seen = *word, old;
+DEVICE void add_by_exchange(T* p, T x) {
+  u16 *bits = reinterpret_cast<u16*>(p), seen = *bits, old;
   do {
     old = seen;
-    T sum = from_acc<T>(to_acc(T{(u16)(old >> shift)}) + to_acc(x));
-    seen = atomicCAS(word, old, (old & ~(0xffffu << shift)) | (u32)sum.bits << shift);
+    seen = atomicCAS(bits, old, from_acc<T>(to_acc(T{old}) + to_acc(x)).bits);
   } while (seen != old);
 }
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 700
 DEVICE void add_atomic(f16* p, f16 x) { asm volatile("red.add.noftz.f16 [%0], %1;" ::"l"(p), "h"(x.bits) : "memory"); }
 #else
-DEVICE void add_atomic(f16* p, f16 x) { add_in_word(p, x); }
+DEVICE void add_atomic(f16* p, f16 x) { add_by_exchange(p, x); }
 #endif
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 DEVICE void add_atomic(bf16* p, bf16 x) {
   asm volatile("red.add.noftz.bf16 [%0], %1;" ::"l"(p), "h"(x.bits) : "memory");
 }
 #else
-DEVICE void add_atomic(bf16* p, bf16 x) { add_in_word(p, x); }
+DEVICE void add_atomic(bf16* p, bf16 x) { add_by_exchange(p, x); }
 #endif
 template <typename T, int N>
 DEVICE void add_atomic(T* p, Vec<T, N> x) {
