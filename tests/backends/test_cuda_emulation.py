@@ -239,7 +239,6 @@ def restored(monkeypatch: Any) -> Any:
 
 
 PRODUCTS = {"gemm"}  # CuPy's
-SINGLE_AND_DOUBLE = {"attention"}  # scores must not be stored in 16 bits
 
 
 def kernels_of(stem: str) -> Dict[str, List[Any]]:
@@ -259,7 +258,7 @@ def test_methods_launch_their_kernels(stem: str, monkeypatch: Any) -> None:
         monkeypatch.setattr(device, name, lambda *a, real=real, **k: (launched.append(a[1]), real(*a, **k)))
     ops = make_ops("cuda_emulated", monkeypatch)
     for op, cases in kernels_of(stem).items():
-        for dtype in ("float16", "float32", "float64")[stem in SINGLE_AND_DOUBLE :]:
+        for dtype in ("float16", "float32", "float64"):
             launched.clear()
             for case in cases:
                 check(ops, case, drawn(case, 5, 17, dtype))

@@ -41,7 +41,7 @@ INDICES: Dict[str, Tuple[str, ...]] = {
     "add_bias": ("common", "Y + i", "Y + (i32)i", "DEVICE void map_biased_pieces("),
     "affine_maxout_layernorm": ("gemm", "d.Z + i * d.P", "d.Z + (i32)(i * d.P)"),
     "backprop_affine_maxout": ("gemm", "dZ[i] = chosen", "dZ[(i32)i] = chosen"),
-    "attention": ("attention", "weights[row + j] = score;", "weights[(i32)(row + j)] = score;"),
+    "attention": ("attention", "scores[row + j] = score;", "scores[(i32)(row + j)] = score;"),
     "backprop_attention": ("attention", "dS[row + j] = dp;", "dS[(i32)(row + j)] = dp;"),
 }
 # Wrong values, of fused kernels above all. File, the ops whose rows of cases.py notice it, text, the wrong one, and
@@ -152,12 +152,12 @@ VALUES: Tuple[Tuple[str, ...], ...] = (
     ("hash", "hash_embed", "to_acc(x[3].v[j])", "to_acc(x[2].v[j])"),
     ("hash", "hash_embeds", "ids[b * step + table.column]", "ids[b * step]"),
     ("lstm", "lstm_forward_inference", "into * candidate", "into"),
-    ("attention", "attention", "mask ? p[j] * mask[row + j] : p[j]", "p[j]"),
+    ("attention", "attention", "mask ? p[j] * to_acc(mask[row + j]) : p[j]", "p[j]"),
     ("attention", "attention", "dot(q, K + j * ld, D) * scale", "dot(q, K + j * ld, D)"),
     (
         "attention",
         "backprop_attention",
-        "weights[row + j] * (dS[row + j] - sum) * scale",
-        "weights[row + j] * dS[row + j]",
+        "to_acc(weights[row + j]) * (dS[row + j] - sum) * scale",
+        "to_acc(weights[row + j]) * dS[row + j]",
     ),
 )

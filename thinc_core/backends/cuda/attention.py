@@ -7,7 +7,7 @@ from typing import Any, Optional, Tuple
 import numpy
 
 from ..ops import Ops
-from ._arrays import all_apart, contig, count, fits, flag, here, outs_of, suffix, target
+from ._arrays import all_apart, contig, count, fits, flag, here, outs_of, suffix, target, wide_empty
 from ._base import CudaOps
 from ._hosts import known
 
@@ -16,7 +16,7 @@ WARP = 32
 
 
 class CudaAttention(CudaOps):
-    """Attention in float32 and float64. How many weights there are is told by the lengths, on the host."""
+    """Attention. How many weights there are is told by the lengths, on the host."""
 
     def attention(self, QKV, lengths, n_heads, *, causal=False, mask=None, keep=True, out=None):
         kind, outs = _kind(self, QKV, mask, causal, keep), outs_of(out, 2)
@@ -31,10 +31,12 @@ class CudaAttention(CudaOps):
             all_apart(outs)
         ):
             return Ops.attention(self, QKV, lengths, n_heads, causal=causal, mask=mask, keep=keep, out=out)
-        Y, weights = (target(self, each, shape, QKV.dtype) for each, shape in zip(outs, shapes))
+        Y, narrow = target(self, outs[0], shapes[0], QKV.dtype), QKV.dtype.itemsize == 2
+        weights = target(self, outs[1], shapes[1], QKV.dtype) if keep or not narrow else None
+        scores = wide_empty(self, shapes[1], QKV.dtype) if narrow else weights
         sizes = (len(squares) - 1, len(x), n_heads, D, int(bool(causal)), 1 / numpy.sqrt(D).item())
         work = len(x) * n_heads * WARP
-        self._device().launch(STEM, f"attention_{kind}", work, Y, weights, x, m, starts, squares, *sizes)
+        self._device().launch(STEM, f"attention_{kind}", work, Y, scores, weights, x, m, starts, squares, *sizes)
         return Y, weights if keep else None
 
     def backprop_attention(self, dY, QKV, weights, lengths, n_heads, *, causal=False, mask=None, out=None):
@@ -48,7 +50,7 @@ class CudaAttention(CudaOps):
             fit = dY.shape == (len(QKV), n_heads * D) and weights.shape == (pairs,) and _has_shape(mask, pairs)
         if table is None or not fit or not fits(self, out, QKV.shape, QKV.dtype, *read):
             return Ops.backprop_attention(self, dY, QKV, weights, lengths, n_heads, causal=causal, mask=mask, out=out)
-        dQKV, dS = target(self, out, QKV.shape, QKV.dtype), self.xp.empty((pairs,), dtype=QKV.dtype)
+        dQKV, dS = target(self, out, QKV.shape, QKV.dtype), wide_empty(self, (pairs,), QKV.dtype)
         device, work = self._device(), len(QKV) * n_heads * WARP
         args = (dQKV, dS, *given, m, starts, squares, len(squares) - 1, len(QKV), n_heads, D, int(bool(causal)))
         device.launch(STEM, f"backprop_attention_queries_{kind}", work, *args, 1 / numpy.sqrt(D).item())
@@ -59,7 +61,7 @@ class CudaAttention(CudaOps):
 def _kind(ops: Any, QKV: Any, mask: Any, *flags: Any) -> Optional[str]:
     """The suffix of the kernels, None for arrays that they do not take, or when a flag is none."""
     kind = suffix(ops, QKV) if mask is None else suffix(ops, QKV, mask)
-    return kind if kind in ("f32", "f64") and None not in map(flag, flags) else None
+    return None if None in map(flag, flags) else kind
 
 
 def _has_shape(mask: Any, pairs: int) -> bool:
