@@ -28,7 +28,7 @@ class Tensor:
     is_cuda, dtype = True, "float32"
 
     def __init__(self, values: Any, device: Any = None):
-        self.values, self.moved_to = values, device
+        self.values, self.device, self.moved_to = values, device, device
 
     def detach(self) -> Tensor:
         return self

@@ -302,7 +302,7 @@ def test_memory_pools_are_those_of_the_process() -> None:
     assert in_new_context(context_pools.get) is pools
     assert in_thread(context_pools.get) is pools
     before = dict(pools)
-    with pytest.raises(ImportError, match="enable_tensorflow"):
+    with pytest.raises(ImportError, match="must be installed"):
         use_tensorflow_for_gpu_memory()
     assert pools == before
 

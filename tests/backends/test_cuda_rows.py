@@ -265,8 +265,8 @@ NORMED = (
 KERNELS = {
     "dropout": ("dropout", (Y, "X", R * C, 5, 20000, 1.25)),
     **{f"backprop_affine_maxout_layernorm_{team}": NORMED for team in ("4", "8", "wide")},
-    "softmax": ("softmax", (Y, "X", NULL, R, C, 1.0)),
-    "softmax_wide": ("softmax", (Y, "X", "b", R, C, 2.0)),
+    "softmax": ("softmax", (Y, "X", R, C, 1.0)),
+    "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
     "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
     "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
     "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),

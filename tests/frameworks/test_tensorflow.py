@@ -5,6 +5,7 @@ from typing import Any, List
 
 import numpy
 import pytest
+import srsly
 
 from thinc_core.api import (
     SGD,
@@ -174,8 +175,12 @@ def test_saving_and_loading(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match=r"the variables must have the shapes \[\(4, 7\).*; got \[\(4, 6\)"):
         wide.from_disk(tmp_path / "model")
     assert (wide.predict(X) == before).all()
-    with pytest.raises(ValueError, match="must hold the values of variables"):
+    with pytest.raises(ValueError, match="must hold a config and the values of variables"):
         model.shims[0].from_bytes(b"\x93\x01\x02\x03")
+    half = srsly.msgpack_dumps({"weights": [array * 0 for array in model.shims[0]._model.get_weights()]})
+    with pytest.raises(ValueError, match="must hold a config"):
+        model.shims[0].from_bytes(half)
+    assert (other.predict(X) == model.predict(X)).all()
 
 
 def test_copies_are_of_their_own() -> None:

@@ -77,7 +77,7 @@ def _fitting(tensor: Any, name: str, value: Any) -> Any:
     """The array or tensor as a value of this tensor."""
     if not is_torch_array(value):
         value = xp2torch(value, device=tensor.device)
-    if value.numel() != tensor.numel():
+    if value.shape != tensor.shape and value.shape != (tensor.numel(),):
         shapes = f"{tuple(tensor.shape)}; got {tuple(value.shape)}"
         raise ValueError(f"use_params: parameter {name!r} must have shape {shapes}")
     return value.detach().to(device=tensor.device, dtype=tensor.dtype).reshape(tensor.shape)

@@ -122,8 +122,9 @@ class ONNXShim(Shim):
         from .._model_io import unpack
 
         message = unpack(data)
-        if not isinstance(message, dict) or not isinstance(message.get("model"), bytes):
-            raise ValueError("onnx: the saved layer must hold an ONNX file; got something else")
+        whole = isinstance(message, dict) and isinstance(message.get("config"), dict)
+        if not whole or not isinstance(message.get("model"), bytes):
+            raise ValueError("onnx: the saved layer must hold a config and an ONNX file; got others")
         self._load(message["model"])
         self.cfg = message["config"]
         return self

@@ -157,16 +157,20 @@ class TensorFlowShim(Shim):
         return srsly.msgpack_dumps({"config": self.cfg, "weights": weights})
 
     def from_bytes(self, data: bytes) -> "TensorFlowShim":
-        """Load what to_bytes gave. RAISES: ValueError when the variables have other shapes; nothing is changed then."""
+        """Load what to_bytes gave. RAISES: ValueError when it is damaged or does not fit; nothing is changed then."""
         from .._model_io import unpack
 
         message = unpack(data)
-        if not isinstance(message, dict) or not isinstance(message.get("weights"), list):
-            raise ValueError("tensorflow: the saved layer must hold the values of variables; got something else")
+        whole = isinstance(message, dict) and isinstance(message.get("config"), dict)
+        if not whole or not isinstance(message.get("weights"), list):
+            raise ValueError("tensorflow: the saved layer must hold a config and the values of variables; got others")
         wanted = [tuple(array.shape) for array in self._model.get_weights()]
         found = [tuple(getattr(array, "shape", ("no array",))) for array in message["weights"]]
         if wanted != found:
             raise ValueError(f"tensorflow: the variables must have the shapes {wanted}; got {found}")
+        dtypes = [str(array.dtype) for array in message["weights"] if array.dtype.kind not in "biufc"]
+        if dtypes:
+            raise ValueError(f"tensorflow: the variables must be numbers; got {', '.join(dtypes)}")
         self._model.set_weights(message["weights"])
         self.cfg = message["config"]
         return self
