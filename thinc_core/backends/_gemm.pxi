@@ -287,7 +287,8 @@ class NativeGemm(Ops):
         cdef uint64_t key = 0
         if (
             t < 0 or not _fits_backprop_maxout(dY, which, X, W, dW, db, t)
-            or not (_number(drop, &share) and _dropout_key(seed, &key) and share < 1) or not same_shape(dY, best) or reals(mu, rstd) != t or real(G) != t
+            or not (_number(drop, &share) and _dropout_key(seed, &key) and share < 1) or not same_shape(dY, best)
+            or reals(mu, rstd) != t or real(G) != t
             or reals(dG, dshift) != t or not (has_shape1(mu, dim(X, 0)) and has_shape1(rstd, dim(X, 0)))
             or not (has_shape1(G, dim(W, 0)) and has_shape1(dG, dim(W, 0)) and has_shape1(dshift, dim(W, 0)))
             or not (plain(dG) and plain(dshift))
