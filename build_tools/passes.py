@@ -15,8 +15,6 @@ from .environment import ROOT, fail, python, say
 OPS, FRAMEWORKS = "tests/backends", "tests/frameworks"
 # The other backends and PyTorch compute the same whatever is forced, so only the compiled one is asked again.
 NATIVE = "not reference and not cupy and not cuda and not pytorch"
-# All that a provider computes, or our own products in its place.
-PRODUCTS = f"(gemm or affine or attention or blas or linalg or lstm) and {NATIVE}"
 CLOSING = re.compile(r"^=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.* =+$")
 PROBE = """
 from thinc_core.backends import supported_isas
@@ -79,13 +77,9 @@ def planned(quick: bool, slow: bool, arguments: Sequence[str]) -> List[Pass]:
     common, chosen = [*workers(), "--hypothesis-profile=ci"], ["-m", "slow or not slow"] if slow else []
     if arguments or quick:
         return [Pass("chosen tests", {}, [*common, *chosen, *arguments])]
-    (isa, provider), *others = pairs = paired(*forced_names())
+    (isa, provider), *others = paired(*forced_names())
     plan = [Pass("whole suite", forced(isa, provider), [*common, *chosen])]
-    plan += [Pass(f"{i}, BLAS {p}", forced(i, p), [*common, OPS, "-k", NATIVE]) for i, p in others]
-    for i, p in others:
-        if provider != p and (i, provider) not in pairs:
-            plan.append(Pass(f"products: {i}, BLAS {provider}", forced(i, provider), [*common, OPS, "-k", PRODUCTS]))
-    return plan
+    return plan + [Pass(f"{i}, BLAS {p}", forced(i, p), [*common, OPS, "-k", NATIVE]) for i, p in others]
 
 
 def forced(isa: str, provider: str) -> Dict[str, str]:

@@ -6,7 +6,8 @@ Unlike the ops of any_backend.py, require_gpu, models, training and the commands
 from __future__ import annotations
 
 import contextlib
-from typing import Iterator, Optional
+import sys
+from typing import Any, Dict, Iterator, Optional
 from unittest import mock
 
 import fake_cuda
@@ -24,6 +25,21 @@ def problem() -> Optional[str]:
 
 
 @contextlib.contextmanager
+def _imported(modules: Dict[str, Any]) -> Iterator[None]:
+    """These modules within the block. What else is imported there stays: PyTorch cannot be imported a second time."""
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+@contextlib.contextmanager
 def installed() -> Iterator[None]:
     """Within the block the process has the devices of fake_cuda.py; afterwards everything is as before."""
     before = backends._process_ops, backends.context_ops.get(), getattr(backends._thread, "ops", None)
@@ -31,7 +47,7 @@ def installed() -> Iterator[None]:
     emulators = {number: emulated_device() for number in range(fake_cuda.DEVICES)}
     modules = {**MODULES, "cupy.cuda": fake_cuda.CUDA}
     with (
-        mock.patch.dict("sys.modules", modules),
+        _imported(modules),
         mock.patch.dict(vars(compat), facts, clear=True),
         mock.patch.dict(_device.devices, emulators, clear=True),
     ):

@@ -77,10 +77,14 @@ class TensorBoardLogger(Logger):
 
     def open(self, rows: Sequence[Row]) -> None:
         last = max((row["step"] for row in rows), default=0)
+        files = list((self.directory / EVENTS).glob("events.out.tfevents.*"))
         if not rows:  # a new run in the place of an old one
-            for old in (self.directory / EVENTS).glob("events.out.tfevents.*"):
+            for old in files:
                 old.unlink()
-        self._writer = self._make(str(self.directory / EVENTS), purge_step=last + 1 if rows else None)
+        # The name of a file says the second in which it was made: that alone, a quick resume would write over another.
+        self._writer = self._make(
+            str(self.directory / EVENTS), purge_step=last + 1 if rows else None, filename_suffix=f".{len(files)}"
+        )
 
     def log(self, row: Row) -> None:
         for name, value in row.items():
