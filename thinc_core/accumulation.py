@@ -17,12 +17,14 @@ def accumulate_gradients(
 
     model.finish_update(optimizer) comes after it, once for all parts. Layers that look at a batch as a whole, such as
     BatchNorm, still see the parts.
-    loss: loss(guesses, truths) -> (gradient, loss), a mean over the truths, as all losses with `normalize` are.
-    parts: (X, truths) of each; a part of n truths counts n times. A Ragged or a Padded has its sequences as truths.
-    RETURNS: the mean of the losses of the parts, weighted so.
-    RAISES: ValueError when there are no truths at all.
+    loss: loss(guesses, truths) -> (gradient, loss): a Loss, whose `count` says what its mean divides by; or a function,
+        a mean over len(truths). Losses without `normalize` are sums, and so is what is returned for them.
+    parts: (X, truths) of each. A Ragged or a Padded has its sequences as truths.
+    RETURNS: the loss of the whole batch: the mean of those of the parts, each as often as it counts.
+    RAISES: ValueError when nothing counts in any part.
     """
-    given = [(X, truths, len(truths)) for X, truths in parts]
+    count: Callable[[Any], float] = getattr(loss, "count", len)
+    given = [(X, truths, count(truths)) for X, truths in parts]
     total = sum(n for _, _, n in given)
     if total == 0:
         raise ValueError(f"accumulate_gradients: there must be at least one truth; got {len(given)} parts without any")
@@ -32,6 +34,7 @@ def accumulate_gradients(
             continue
         guesses, backprop = model.begin_update(X)
         gradient, value = loss(guesses, truths)
-        backprop(times(gradient, n / total))
-        mean += float(value) * n / total
+        share = n / total if getattr(loss, "normalize", True) else 1.0
+        backprop(times(gradient, share))
+        mean += float(value) * share
     return mean

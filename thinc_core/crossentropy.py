@@ -74,6 +74,19 @@ class CrossEntropy(Loss):
     def get_loss(self, guesses: Any, truths: Any) -> float:
         return self(guesses, truths)[1]
 
+    def count(self, truths: Any) -> float:
+        if isinstance(truths, (list, tuple)) and any(hasattr(each, "__len__") for each in truths):
+            return sum(map(self.count, truths))
+        labels = truths if hasattr(truths, "dtype") else numpy.asarray(truths, dtype="int64")
+        if labels.ndim == 2:
+            return len(labels)
+        live = labels if self.ignore is None else labels[labels != self.ignore]
+        if self.class_weights is None:
+            return len(live)
+        weights = get_array_ops(live).asarray(self.class_weights, dtype="float64")
+        fits = (live >= 0) & (live < len(weights))  # the others are refused when the loss is asked for
+        return float(weights[live[fits]].sum())
+
     def _at(self, xp: Any, probs: Any, logs: Any, targets: Any) -> Tuple[Any, Any]:
         """The sums of gradient and loss for probabilities, their logarithms and weighted targets."""
         # The weighted targets W pull with W - p * sum(W): of each class, against all of them.

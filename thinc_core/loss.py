@@ -41,6 +41,10 @@ class Loss(Generic[GuessT, TruthT, GradT, LossT]):
     @abstractmethod
     def get_loss(self, guesses: GuessT, truths: TruthT) -> LossT: ...
 
+    def count(self, truths: Any) -> float:
+        """What the mean over these truths divides by: how much they weigh among others of one batch."""
+        return len(truths)
+
 
 @registry.losses("CategoricalCrossentropy.v3")
 class CategoricalCrossentropy(Loss):

@@ -2,6 +2,8 @@
 
 from typing import Any, Optional, Sequence, Tuple, cast
 
+import numpy
+
 from .backends import get_array_ops
 from .config import registry
 from .crossentropy import CrossEntropy, over_sequences
@@ -101,6 +103,12 @@ class BinaryCrossEntropy(Loss):
 
     def get_loss(self, guesses: Any, truths: Any) -> float:
         return self(guesses, truths)[1]
+
+    def count(self, truths: Any) -> float:
+        if isinstance(truths, (list, tuple)) and any(getattr(each, "ndim", 0) == 2 for each in truths):
+            return sum(map(self.count, truths))
+        known = truths if hasattr(truths, "dtype") else numpy.asarray(truths, dtype="float64")
+        return float((known == known).sum())
 
     def _sides(self, xp: Any, guesses: Any) -> Tuple[Any, Any, Any, Any]:
         """p, 1 - p and the logarithms of both."""

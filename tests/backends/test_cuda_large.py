@@ -373,7 +373,7 @@ def test_the_end_of_a_large_array(family: str, monkeypatch: Any) -> None:
 @pytest.mark.parametrize("family", mutants.INDEX_MUTANTS)
 def test_indices_of_32_bits_are_found(family: str, monkeypatch: Any) -> None:
     """In a process of its own: a wrong index may lead anywhere."""
-    device = LargeDevice(mutants.library())
+    device = LargeDevice(mutants.compiled())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child does nothing that other threads take part in
         child = os.fork()

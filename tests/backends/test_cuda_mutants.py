@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(bool(unusual), reason=str(unusual))
 
 @cache
 def device() -> EmulatedDevice:
-    return EmulatedDevice(mutants.library())
+    return EmulatedDevice(mutants.compiled())
 
 
 def test_wrong_lines_are_found() -> None:

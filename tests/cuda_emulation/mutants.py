@@ -93,7 +93,7 @@ def _choice(old: str, choices: List[Tuple[int, Mutant]]) -> str:
 
 
 @cache
-def library() -> Path:
+def compiled() -> Path:
     """All kernels of float32 and those without a dtype, with all mutants."""
     pieces = []
     for path in sorted(_device.SOURCES.glob("*.cu")):
@@ -155,7 +155,7 @@ def _report(first: int) -> int:
     import pytest
     from any_backend import make_ops
 
-    device = EmulatedDevice(library())
+    device = EmulatedDevice(compiled())
     found = []
     with pytest.MonkeyPatch.context() as patch:
         ops = make_ops("cuda_emulated", patch, lambda: device)
