@@ -10,10 +10,17 @@ from typing import Any, Callable, Dict
 
 import numpy
 import pytest
+import srsly
 from small_jobs import digits_config, tagger_config
 
 from thinc_core.config import Config
-from thinc_core.training.checkpoints import random_state, read_checkpoint, set_random_state, write_atomic
+from thinc_core.training.checkpoints import (
+    random_state,
+    read_checkpoint,
+    restore_checkpoint,
+    set_random_state,
+    write_atomic,
+)
 from thinc_core.training.errors import UserError
 from thinc_core.training.output import OutputDirectory, read_metrics
 from thinc_core.training.plots import plot_learning_curve
@@ -130,6 +137,22 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: str) -> None:
         OutputDirectory(tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("part, key", [("state", "step"), ("random", "numpy"), ("optimizer", None), ("model", None)])
+def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path: Path, part: str, key: Any) -> None:
+    run = train(digits_config(training__epochs=1), tmp_path)
+    before = run.model.to_bytes(), srsly.msgpack_dumps(run.optimizer.state_dict(run.model)), random_state()
+    train(digits_config(training__epochs=2), tmp_path / "other")
+    set_random_state(before[2])
+    later = read_checkpoint(tmp_path / "other" / "checkpoint.bin")
+    bad = {**later, part: {k: v for k, v in later[part].items() if k != key} if key else b"\x91\x01"}
+    with pytest.raises(UserError, match="the checkpoint does not fit or is damaged"):
+        restore_checkpoint(bad, run.model, run.optimizer)
+    after = run.model.to_bytes(), srsly.msgpack_dumps(run.optimizer.state_dict(run.model)), random_state()
+    assert after == before
+    restore_checkpoint(later, run.model, run.optimizer)
+    assert run.model.to_bytes() == later["model"]
+
+
 def test_random_state_is_plain_data_and_comes_back() -> None:
     numpy.random.standard_normal()  # leaves a cached second value
     state = json.loads(json.dumps(random_state()))
@@ -169,6 +192,9 @@ def test_bad_model_directories_are_explained(tmp_path: Path) -> None:
     fails(r"model.bin: not the weights of this model, or damaged", "model.bin", b"\x93\x01")
     fails(r"meta.json: cannot be read", "meta.json", b"{")
     fails(r"meta.json: not made by this program", "meta.json", b'{"format": "other"}')
+    meta = json.loads((good / "meta.json").read_text())
+    more = json.dumps({**meta, "labels": [*meta["labels"], "more"]})
+    fails(r"meta.json: damaged: the model has 10 outputs for 11 labels", "meta.json", more.encode())
     fails(r"config.cfg: not a valid config", "config.cfg", b"[[[")
     fails(r"config.cfg: section \[task\] is missing", "config.cfg", b"[model]\n")
     load_model(good)

@@ -138,6 +138,9 @@ def test_tables_become_numbers() -> None:
     again = Encoder.from_notes(json.loads(json.dumps(encode.to_notes())))
     assert again(train).tolist() == encode(train).tolist()
     assert numbers_of(train, ["y"]).tolist() == [[3], [5], [7]]
+    for missing in ("nan", "NA", "n/a", "NULL", "None"):  # one cell does not make categories of a column of numbers
+        some = Encoder.fit(rows({"x": "1"}, {"x": missing}, {"x": "3"}), ["x"])
+        assert some(rows({"x": "1"}, {"x": missing}, {"x": "3"})).tolist() == [[-1], [0], [1]]
     constant = Encoder.fit(rows({"x": "4"}, {"x": "4"}), ["x"])
     assert constant(rows({"x": "4"})).tolist() == [[0]]
     many = rows(*({"k": f"v{min(i, 60)}"} for i in range(70)))

@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, in one file that is replaced atomically."""
 
+import copy
 import os
 import random
 from pathlib import Path
@@ -83,7 +84,21 @@ def read_checkpoint(path: Union[str, Path]) -> Dict[str, Any]:
 
 
 def restore_checkpoint(content: Mapping[str, Any], model: Model, optimizer: Any) -> TrainState:
-    """Put a checkpoint's weights, optimizer state and random state in place. RETURNS: where the run stood."""
+    """Put a checkpoint's weights, optimizer state and random state in place.
+
+    RETURNS: where the run stood.  RAISES: UserError when the checkpoint does not fit; everything is then as it was.
+    """
+    before = model.to_bytes(), copy.deepcopy(optimizer.state_dict(model)), random_state()
+    try:
+        return _restored(content, model, optimizer)
+    except Exception as err:  # whatever may be wrong with a file
+        model.from_bytes(before[0])
+        optimizer.load_state_dict(before[1], model)
+        set_random_state(before[2])
+        raise UserError(f"the checkpoint does not fit or is damaged: {type(err).__name__}: {err}") from err
+
+
+def _restored(content: Mapping[str, Any], model: Model, optimizer: Any) -> TrainState:
     model.from_bytes(content["model"])
     for node in model.walk():
         for name in node.grad_names:  # an interrupted step may have left some behind

@@ -3,7 +3,7 @@
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..backends import use_matmul_precision
@@ -68,6 +68,10 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "TrainState":
+        """RAISES: TypeError when a field is missing or is none of ours."""
+        missing = [each.name for each in fields(cls) if each.name not in data]
+        if missing:
+            raise TypeError(f"the state of a run must have {', '.join(missing)}")
         return cls(**data)
 
 

@@ -75,9 +75,17 @@ def load_model(path: Union[str, Path]) -> SavedModel:
     directory = find_model(path)
     meta = read_meta(directory)
     config = load_config(directory / CONFIG_NAME)
-    task = get_task(config, meta["labels"], meta["notes"])
+    try:
+        task = get_task(config, meta["labels"], meta["notes"])
+    except (KeyError, TypeError, ValueError) as err:
+        raise UserError(f"{directory / META_NAME}: damaged: {type(err).__name__}: {err}") from err
     model: Model = resolve(config, ["model"])["model"]
     read_weights(directory / WEIGHTS_NAME, model)
+    outputs = model.get_dim("nO") if model.has_dim("nO") else None
+    if meta["labels"] and outputs not in (None, len(meta["labels"])):
+        raise UserError(
+            f"{directory / META_NAME}: damaged: the model has {outputs} outputs for {len(meta['labels'])} labels"
+        )
     return SavedModel(directory, model, task, config, meta)
 
 

@@ -11,6 +11,8 @@ from .conllu import open_text
 from .errors import UserError, did_you_mean
 from .texts import Located, read_csv_records, suffix_of
 
+# What programs write into a column of numbers where there is none.
+MISSING = {"", "na", "n/a", "nan", "null", "none"}
 MOST_CATEGORIES = 50  # different texts in a column; the rarer ones are taken together, as unknown ones are
 
 
@@ -50,12 +52,12 @@ class Column(NamedTuple):
         return len(self.values) or 1
 
     def fill(self, out: numpy.ndarray, value: Any, where: str) -> None:
-        """out: (width,) zeros. An empty number becomes the mean, an unknown category nothing."""
+        """out: (width,) zeros. A missing number becomes the mean, an unknown category nothing."""
         text = str(value).strip() if value is not None else ""
         if self.values:
             if text in self.values:
                 out[self.values.index(text)] = 1
-        elif text:
+        elif text.lower() not in MISSING:
             out[0] = (to_number(text, where, self.name) - self.mean) / self.scale
 
 
@@ -68,7 +70,8 @@ class Encoder:
 
     @classmethod
     def fit(cls, rows: Sequence[Located], names: Sequence[str]) -> "Encoder":
-        """Numbers are scaled to mean 0 and deviation 1; a column with anything else in it is one of categories."""
+        """Numbers, some of them MISSING, are scaled to mean 0 and deviation 1; a column with anything else is one of
+        categories."""
         return cls(_fit_column(name, [str(row.record[name]).strip() for row in rows]) for name in names)
 
     @classmethod
@@ -120,7 +123,7 @@ def _parsed(text: str) -> "float | None":
 
 
 def _fit_column(name: str, texts: Sequence[str]) -> Column:
-    numbers = [_parsed(text) for text in texts if text]
+    numbers = [_parsed(text) for text in texts if text.lower() not in MISSING]
     if numbers and all(number is not None for number in numbers):
         array = numpy.array(numbers, dtype="float64")
         return Column(name, (), float(array.mean()), float(array.std()) or 1.0)
