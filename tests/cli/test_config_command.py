@@ -95,6 +95,21 @@ def test_check_says_everything_that_is_wrong(cli: Cli) -> None:
     assert registry.problems(Config().from_str(TEXT)) == []
 
 
+def test_check_of_a_training_config(cli: Cli) -> None:
+    """What `train` refuses, though no registered function takes it."""
+    example = str(ROOT / "examples" / "textcat.cfg")
+    assert cli("check", example).endswith(" 0 problems\n")
+    for override, message in (
+        ("--training.epocs=10", 'training.epocs: section [training] has no setting "epocs" (did you mean "epochs"?)'),
+        ("--training.epochs=true", "training.epochs: must be a whole number; got true"),
+        ("--training.patience=-1", "training.patience: must be >= 0; got -1"),
+        ("--task.name=textct", 'task.name: there is no task "textct" (did you mean "textcat"?)'),
+    ):
+        assert cli("check", example, override, code=2).startswith(message), override
+    both = cli("check", example, "--training.epocs=10", "--task.name=textct", code=2)
+    assert " 2 problems" in both
+
+
 def test_check_of_overrides(cli: Cli) -> None:
     assert "0 problems" in cli("check", "a.cfg", "--sizes.width", "16")
     line = cli("check", "a.cfg", "--sizes.width=wide", code=2).splitlines()[0]

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Sequence
 
 from ._colours import paint, paint_config, wanted
 
@@ -65,6 +65,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     config = read(arguments.file, arguments.overrides)
     found = [f"{_dotted(each['loc'])}: {_short(each['msg'])}" for each in registry.problems(config)]
+    found += _training_errors(config)
     if not found and arguments.build:
         found = _build_errors(config)
     on = wanted()
@@ -75,6 +76,25 @@ def _check(arguments: argparse.Namespace) -> int:
     summary = f"{len(config)} sections, {blocks} registered functions, {len(found)} problems"
     print(f"{arguments.file}: {paint(summary, 'red' if found else 'green', on)}")
     return WRONG if found else 0
+
+
+def _training_errors(config: "Config") -> List[str]:
+    """The first thing wrong in [training] and in [task] of a training config; [corpus] is read with its files."""
+    from ..training.errors import UserError
+    from ..training.settings import SECTIONS, TrainingSettings, read_section
+    from ..training.tasks import get_task
+
+    found: List[str] = []
+    readers: List[Callable[[], Any]] = [
+        lambda: read_section(config, "training", TrainingSettings),
+        lambda: get_task(config),
+    ]
+    for read_part in readers if all(name in config for name in SECTIONS) else ():
+        try:
+            read_part()
+        except UserError as error:
+            found.append(str(error))
+    return found
 
 
 def _short(message: str) -> str:
