@@ -33,8 +33,9 @@ LEAK_TESTS += ["-k", "not reference and not cupy and not cuda", "-p", "no:cachep
 
 
 def compiler() -> str:
-    """The compiler whose sanitizer library is loaded; the one setuptools will call."""
-    return os.environ.get("CXX", "g++").split()[0]
+    """The compiler whose sanitizer library is loaded; the one setuptools will call, be it through ccache."""
+    words = [word for word in os.environ.get("CXX", "").split() if Path(word).name not in ("ccache", "sccache")]
+    return words[0] if words else "g++"
 
 
 def library(name: str) -> str:
