@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 from . import _model_tree
 from .backends._param_server import ParamServer
+from .backends.reference._lines import line_bytes
 from .errors import KindError, NodeKeyError, short_name
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class NodeValues:
     def get_grad(self, name: str) -> Any:
         """The live gradient. RAISES: KeyError when there is none."""
         try:
-            return self._params._grads[self.id, name]
+            return self._params.get_grad(self.id, name)
         except KeyError:
             raise NodeKeyError(
                 f"get_grad: parameter {name!r} of node {self._label()} has no gradient yet (call the callback "
@@ -215,7 +216,7 @@ class NodeValues:
 
     def maybe_get_grad(self, name: str) -> Any:
         """The live gradient, or None when there is none."""
-        return self._params._grads.get((self.id, name))
+        return self._params.get_grad(self.id, name) if self.has_grad(name) else None
 
     def set_grad(self, name: str, value: Any) -> None:
         """Replace the gradient of a parameter, by an array of its shape or a number."""
@@ -228,7 +229,7 @@ class NodeValues:
         RAISES: ValueError when the shape is not that of the parameter.
         """
         server = self._params
-        if server.proxy is None:
+        if server.proxy is None and not server._marks:
             grad = server._grads.get((self.id, name))
             try:
                 if grad.shape == value.shape:  # type: ignore[union-attr]
@@ -248,15 +249,31 @@ class NodeValues:
 
         Only without a proxy (has_grad_proxy): a remote gradient has no local buffer.
         """
-        key = (self.id, name)
-        grad = self._params._grads.get(key)
+        key, server = (self.id, name), self._params
+        if server._marks:
+            server._marks.pop(key, None)
+        grad = server._grads.get(key)
         if grad is None or not hasattr(grad, "shape"):
             param = self.get_param(name)
             buffer = self.ops.alloc(param.shape, dtype=param.dtype)
             if grad is not None:
                 buffer += grad
-            grad = self._params._grads[key] = buffer
+            grad = server._grads[key] = buffer
         return grad
+
+    def marked_grad_buffer(self, name: str) -> Tuple[Any, Any]:
+        """grad_buffer, and its marks (see Ops.apply_gradients) for the caller to set; None for marks when there are
+        none: it is not on the CPU, or somebody else has got hold of it, from get_grad for instance."""
+        key, server = (self.id, name), self._params
+        marks = server.get_marks(key)
+        if marks is not None:
+            return server._grads[key], marks
+        is_new = key not in server._grads
+        grad = self.grad_buffer(name)
+        if is_new and self.ops.device_type == "cpu":
+            marks = self.ops.xp.zeros(line_bytes(grad.size), dtype="uint8")
+            server.set_marks(key, marks)
+        return grad, marks
 
     def get_gradients(self) -> Dict[KeyT, Tuple[Any, Any]]:
         """(parameter, gradient) of the whole tree under (node id, name)."""

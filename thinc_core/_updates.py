@@ -1,12 +1,13 @@
 """What Model.finish_update does: gradients of a tree go to an optimizer, one by one or all together."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import _model_tree
 from .errors import add_note
 
 if TYPE_CHECKING:
+    from .backends._param_server import ParamServer
     from .model import Model
 
 KeyT = Tuple[int, str]
@@ -17,7 +18,7 @@ def finish_update(root: "Model", nodes: Sequence["Model"], optimizer: Callable[.
     current: List[Tuple[Model, str]] = []  # whose parameter is looked at, for the note on an error
     with _naming(root, current):
         if updates_together(optimizer):
-            optimizer.apply_gradients(_gradients(nodes, current))  # type: ignore[attr-defined]
+            _update_together(nodes, optimizer, current)
             for node in nodes:
                 if node._params.proxy is not None:
                     _publish(node)
@@ -32,8 +33,23 @@ def updates_together(optimizer: Callable[..., Any]) -> bool:
     return isinstance(optimizer, Optimizer) and type(optimizer).__call__ is Optimizer.__call__
 
 
-def _gradients(nodes: Sequence["Model"], current: List[Tuple["Model", str]]) -> Iterator[Tuple[KeyT, Any, Any]]:
-    """Key, parameter and gradient of each parameter that has one."""
+def _update_together(nodes: Sequence["Model"], optimizer: Any, current: List[Tuple["Model", str]]) -> None:
+    from .optimizers import Optimizer
+
+    if type(optimizer).apply_gradients is Optimizer.apply_gradients:
+        marks: Dict[KeyT, Any] = {}
+        optimizer.apply_gradients(_gradients(nodes, current, marks), marks)
+    else:
+        optimizer.apply_gradients(_gradients(nodes, current))
+
+
+def _gradients(
+    nodes: Sequence["Model"], current: List[Tuple["Model", str]], marks: Optional[Dict[KeyT, Any]] = None
+) -> Iterator[Tuple[KeyT, Any, Any]]:
+    """Key, parameter and gradient of each parameter that has one.
+
+    marks: to be filled with marks of the gradients; without it they are lost, as who gets a gradient may write to it.
+    """
     for node in nodes:
         server = node._params
         grads = server._grads
@@ -42,8 +58,17 @@ def _gradients(nodes: Sequence["Model"], current: List[Tuple["Model", str]]) -> 
             grad = grads.get(key)
             if grad is not None and node._has_params[name]:
                 current[:] = [(node, name)]
+                if server._marks:
+                    _pass_marks(server, key, marks)
                 yield key, server.get_param(*key), grad
     current.clear()
+
+
+def _pass_marks(server: "ParamServer", key: KeyT, marks: Optional[Dict[KeyT, Any]]) -> None:
+    if marks is None:
+        server._marks.pop(key, None)
+    else:
+        marks[key] = server.get_marks(key)
 
 
 def _update_each(nodes: Sequence["Model"], optimizer: Callable[..., Any], current: List[Tuple["Model", str]]) -> None:

@@ -281,15 +281,15 @@ class AdafactorOptimizer(Optimizer):
     def _state(self, key: KeyT, weights: FloatsXd, rates: StepRates) -> Tuple[Any, Any, Any]:
         _, _, average = super()._state(key, weights, rates)
         shape = weights.shape
-        tables = [(self.mom2, shape)]
+        tables = [(self._mom2, shape)]
         if len(shape) > 1:
-            tables = [(self.mom1, (*shape[:-1], 1)), (self.mom2, (*shape[:-2], 1, shape[-1]))]
+            tables = [(self._mom1, (*shape[:-1], 1)), (self._mom2, (*shape[:-2], 1, shape[-1]))]
         for table, size in tables:
             if type(table.get(key)) is not type(weights):
                 self._made(table, key, weights, size)
-        return self.mom1.get(key), self.mom2[key], average
+        return self._mom1.get(key), self._mom2[key], average
 
-    def _update_batch(self, ops: Any, batch: List[Tuple[Any, ...]], scaling: Tuple[Any, ...]) -> None:
+    def _update_batch(self, ops: Any, batch: List[Tuple[Any, ...]], marks: Any, scaling: Tuple[Any, ...]) -> None:
         unscale, found_inf = scaling or (1.0, None)
         wide = [ops.xp.multiply(gradient, unscale, dtype=ops._wide(gradient).dtype) for _, gradient, *_ in batch]
         if found_inf is not None:

@@ -4,9 +4,23 @@ Others, such as AdamW and Lion, are in more_optimizers.py.
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Callable, DefaultDict, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    DefaultDict,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from ._hyperparameters import Hyperparameters
+from ._reached import LEAST_SIZE, NO_MARKS, ReachedLines, shared_table
 from .backends import Ops, get_array_ops, get_current_ops
 from .backends.reference.optim import StepRates
 from .config import registry
@@ -19,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ADAM_DEFAULTS", "SGD", "SGD_DEFAULTS", "Adam", "Optimizer", "RAdam"]
 
 KeyT = Tuple[int, str]
+TableT = Dict[KeyT, FloatsXd]
 FloatOrSeq = Union[float, List[float], Generator, Iterator[float], Callable[..., float]]
 
 SGD_DEFAULTS: Dict[str, Union[float, bool, int]] = {"L2": 0.0, "L2_is_weight_decay": True, "grad_clip": 1.0}
@@ -121,21 +136,22 @@ class Optimizer(Hyperparameters):
 
     __slots__ = (
         "L2_is_weight_decay",
+        "_averages",
+        "_mom1",
+        "_mom2",
         "_ops",
-        "averages",
+        "_reached",
         "decay_vectors",
         "ema_decay",
         "grad_scaler",
         "last_seen",
-        "mom1",
-        "mom2",
         "nr_update",
         "use_radam",
     )
 
-    mom1: Dict[KeyT, FloatsXd]
-    mom2: Dict[KeyT, FloatsXd]
-    averages: Optional[Dict[KeyT, FloatsXd]]
+    mom1 = shared_table("_mom1")
+    mom2 = shared_table("_mom2")
+    averages = shared_table("_averages")
     nr_update: DefaultDict[KeyT, int]
 
     def __init__(
@@ -156,9 +172,10 @@ class Optimizer(Hyperparameters):
         if not 0 <= ema_decay < 1:
             raise ValueError(f"optimizer: ema_decay must be in [0, 1); got {ema_decay}")
         super().__init__(grad_clip=grad_clip, learn_rate=learn_rate, b1=beta1, b2=beta2, eps=eps, L2=L2)
-        self.mom1 = {}
-        self.mom2 = {}
-        self.averages = {} if use_averages else None
+        self._mom1: TableT = {}
+        self._mom2: TableT = {}
+        self._averages: Optional[TableT] = {} if use_averages else None
+        self._reached = ReachedLines()
         self.nr_update = defaultdict(int)
         self.last_seen: DefaultDict[KeyT, int] = defaultdict(int)
         self.use_radam = use_radam
@@ -177,19 +194,22 @@ class Optimizer(Hyperparameters):
         RETURNS: weights and gradient, the same objects.
         RAISES: ValueError when the shapes differ.
         """
-        self._apply([(key, weights, gradient)], lr_scale)
+        self._apply([(key, weights, gradient)], lr_scale, {})
         return weights, gradient
 
-    def apply_gradients(self, parameters: Iterable[Tuple[KeyT, FloatsXd, FloatsXd]]) -> None:
+    def apply_gradients(
+        self, parameters: Iterable[Tuple[KeyT, FloatsXd, FloatsXd]], touched: Optional[Mapping[KeyT, Any]] = None
+    ) -> None:
         """Update many parameters in place and clear their gradients, as calls for one after the other would, but
         together: Model.finish_update does so.
 
         parameters: (key, weights, gradient) of each.
+        touched: marks of gradients, as the op apply_gradients takes them, by key. It is read after the parameters.
         RAISES: ValueError when the shapes of one differ; nothing is updated then.
         """
-        self._apply(parameters, 1.0)
+        self._apply(parameters, 1.0, {} if touched is None else touched)
 
-    def _apply(self, parameters: Iterable[Tuple[KeyT, Any, Any]], lr_scale: float) -> None:
+    def _apply(self, parameters: Iterable[Tuple[KeyT, Any, Any]], lr_scale: float, touched: Mapping[KeyT, Any]) -> None:
         scaler = self.grad_scaler
         shared: Dict[int, StepRates] = {}
         if scaler is not None:
@@ -200,20 +220,33 @@ class Optimizer(Hyperparameters):
             if _has_values(key, weights, gradient)
         ]
         rows: Dict[type, List[Tuple[Any, ...]]] = {}  # by the type of the arrays, which says where they are
+        marks: Dict[type, List[Tuple[Any, Any]]] = {}
         for key, weights, gradient, rates in steps:
             if scaler is not None:
                 scaler.note_update(self.nr_update, key)
             self.nr_update[key] = rates.t
             state = self._state(key, weights, rates)
             rows.setdefault(type(weights), []).append((weights, gradient, *state, rates))
-        for batch in rows.values():
+            is_large = weights.size >= LEAST_SIZE
+            found = (self._reached.find(key, weights, state), touched.get(key)) if is_large else NO_MARKS
+            marks.setdefault(type(weights), []).append(found)
+        for kind, batch in rows.items():
             ops = self._ops_for(batch[0][0])
             scaling = () if scaler is None else scaler.prepare_step(ops, batch[0][0])
-            self._update_batch(ops, batch, scaling)
+            self._update_batch(ops, batch, marks[kind], scaling)
 
-    def _update_batch(self, ops: Any, batch: List[Tuple[Any, ...]], scaling: Tuple[Any, ...]) -> None:
-        """Update parameters of one device. batch: (weights, gradient, mom1, mom2, average, rates) of each."""
-        ops.apply_gradients(*zip(*batch), *scaling)
+    def _update_batch(
+        self, ops: Any, batch: List[Tuple[Any, ...]], marks: List[Tuple[Any, Any]], scaling: Tuple[Any, ...]
+    ) -> None:
+        """Update parameters of one device.
+
+        batch: (weights, gradient, mom1, mom2, average, rates) of each. marks: (reached, touched) of each.
+        """
+        if all(each is NO_MARKS for each in marks):
+            ops.apply_gradients(*zip(*batch), *scaling)
+        else:
+            reached, touched = zip(*marks)
+            ops.apply_gradients(*zip(*batch), *scaling, reached=reached, touched=touched)
 
     def _rates(self, key: KeyT, weights: FloatsXd, lr_scale: float, shared: Dict[int, StepRates]) -> StepRates:
         """What the next step of a parameter depends on.
@@ -267,17 +300,17 @@ class Optimizer(Hyperparameters):
         average: Any = None
         kind = type(weights)  # where they must be too; the usual case costs no call
         if count:
-            mom1 = self.mom1.get(key)
+            mom1 = self._mom1.get(key)
             if type(mom1) is not kind:
-                mom1 = self._made(self.mom1, key, weights, (weights.size,))
+                mom1 = self._made(self._mom1, key, weights, (weights.size,))
         if count > 1:
-            mom2 = self.mom2.get(key)
+            mom2 = self._mom2.get(key)
             if type(mom2) is not kind:
-                mom2 = self._made(self.mom2, key, weights, (weights.size,))
-        if self.averages is not None:
-            average = self.averages.get(key)
+                mom2 = self._made(self._mom2, key, weights, (weights.size,))
+        if self._averages is not None:
+            average = self._averages.get(key)
             if type(average) is not kind:
-                average = self._made(self.averages, key, weights, weights.shape)
+                average = self._made(self._averages, key, weights, weights.shape)
         return mom1, mom2, average
 
     def _made(self, table: Dict[KeyT, FloatsXd], key: KeyT, weights: FloatsXd, shape: Any) -> FloatsXd:
@@ -287,7 +320,7 @@ class Optimizer(Hyperparameters):
         """
         array: Any = table.get(key)
         ops = self._ops_for(weights)
-        narrow = weights.dtype.itemsize == 2 and table is not self.averages
+        narrow = weights.dtype.itemsize == 2 and table is not self._averages
         dtype = "float32" if narrow else weights.dtype
         table[key] = ops.alloc_f(shape, dtype=dtype) if array is None else ops.asarray(array)
         return table[key]
@@ -308,6 +341,7 @@ class Optimizer(Hyperparameters):
         model: name the entries after the places of the parameters in this model, so that another process can load
             them; entries of other models are left out. Without it they are named after the ids of this process.
         """
+        self._reached.forget()
         # First, as it may take back updates that were left out.
         scaler = {} if self.grad_scaler is None else {"grad_scaler": self.grad_scaler.state_dict()}
         owners = _owners(model) if model is not None else {key[0]: str(key[0]) for key in self.nr_update}
@@ -337,13 +371,13 @@ class Optimizer(Hyperparameters):
             self._load_entry((ids[place], name), entry)
 
     def _entry(self, key: KeyT) -> Dict[str, Any]:
-        entry = {"nr_update": self.nr_update[key], "mom1": self.mom1.get(key), "mom2": self.mom2.get(key)}
-        return {**entry, "average": self.averages.get(key) if self.averages is not None else None}
+        entry = {"nr_update": self.nr_update[key], "mom1": self._mom1.get(key), "mom2": self._mom2.get(key)}
+        return {**entry, "average": self._averages.get(key) if self._averages is not None else None}
 
     def _load_entry(self, key: KeyT, entry: Dict[str, Any]) -> None:
         self.nr_update[key] = entry["nr_update"]
         ops = get_current_ops()
-        for name, table in (("mom1", self.mom1), ("mom2", self.mom2), ("average", self.averages)):
+        for name, table in (("mom1", self._mom1), ("mom2", self._mom2), ("average", self._averages)):
             if table is not None and entry[name] is not None:
                 # A copy: what was loaded may be a read-only view of a file.
                 table[key] = ops.asarray(entry[name]).copy()

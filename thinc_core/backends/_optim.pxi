@@ -5,6 +5,7 @@ from .reference.optim import StepRates, average_rate
 
 cdef enum:
     ARRAYS = 5  # of a parameter: weights, gradient, mom1, mom2, average
+    MARKS = 2  # reached, touched
     RATES = 11
 
 ctypedef struct Range:
@@ -18,7 +19,7 @@ cdef int _by_low(const void* x, const void* y) noexcept nogil:
 
 cdef class _StepTable:
     """The parameters of apply_gradients as the kernel wants them."""
-    cdef readonly np.ndarray pointers, starts, rates, squares
+    cdef readonly np.ndarray pointers, marks, starts, rates, squares
     cdef np.ndarray ranges
     cdef readonly int dtype
     cdef size_t taken
@@ -26,6 +27,7 @@ cdef class _StepTable:
     def __init__(self, size_t n):
         self.dtype, self.taken = -1, 0
         self.pointers, self.starts = empty2(n, ARRAYS, np.NPY_INTP), empty1(n + 1, np.NPY_INTP)
+        self.marks = empty2(n, MARKS, np.NPY_INTP)
         self.rates, self.squares = empty2(n, RATES, np.NPY_DOUBLE), empty1(n, np.NPY_DOUBLE)
         self.ranges = empty2(ARRAYS * n, 2, np.NPY_INTP)
         (<size_t*>np.PyArray_DATA(self.starts))[0] = 0
@@ -44,6 +46,12 @@ cdef class _StepTable:
             and self.take(&pointers[2], mom1, weights, True) and self.take(&pointers[3], mom2, weights, True)
             and self.take(&pointers[4], average, weights, False)
         )
+
+    cdef bint mark(self, size_t i, weights, reached, touched) noexcept:
+        """Whether these are bits for the lines of a parameter, or None."""
+        cdef uint8_t** marks = <uint8_t**>np.PyArray_DATA(self.marks) + i * MARKS
+        marks[0], marks[1] = lines_of(reached), lines_of(touched)
+        return fits_lines(reached, weights) and fits_lines(touched, weights)
 
     cdef bint take(self, void** pointer, X, weights, bint flat) except -1:
         cdef Range* ranges = <Range*>np.PyArray_DATA(self.ranges)
@@ -90,10 +98,24 @@ cdef class _StepTable:
         return True
 
 
-cdef _StepTable _step_table(tuple lists):
-    """The table for lists of arrays and rates; None when a kernel cannot take them."""
+cdef bint fits_lines(lines, X) noexcept:
+    """Whether it has a bit for each line of 64 values of X, or is None."""
+    return lines is None or (
+        np.PyArray_CheckExact(lines) and np.PyArray_TYPE(<np.ndarray>lines) == np.NPY_UINT8
+        and has_shape1(lines, (size(X) + 511) // 512) and plain(lines)
+    )
+
+
+cdef uint8_t* lines_of(lines) noexcept:
+    if lines is None:
+        return NULL
+    return <uint8_t*>np.PyArray_DATA(<np.ndarray>lines)
+
+
+cdef _StepTable _step_table(tuple lists, reached, touched):
+    """The table for lists of arrays and rates, and marks if there are any; None when a kernel cannot take them."""
     cdef Py_ssize_t i, n = -1
-    for each in lists:
+    for each in lists + tuple([marks for marks in (reached, touched) if marks is not None]):
         if type(each) is not list and type(each) is not tuple or n >= 0 and n != len(each):
             return None
         n = len(each)
@@ -106,6 +128,8 @@ cdef _StepTable _step_table(tuple lists):
         if not table.rate(i, rates[i], before):
             return None
         before = rates[i]
+        if not table.mark(i, weights[i], reached and reached[i], touched and touched[i]):
+            return None
     return table if table.unshared() else None
 
 
@@ -191,27 +215,31 @@ class NativeOptim(Ops):
         return weights, gradient, mom1, mom2
 
     def apply_gradients(
-        self, weights, gradients, mom1, mom2, averages, rates, unscale=1.0, found_inf=None
+        self, weights, gradients, mom1, mom2, averages, rates, unscale=1.0, found_inf=None, *, reached=None,
+        touched=None
     ):
         cdef double factor = 0
         cdef _StepTable table = None
         if _number(unscale, &factor) and fits1(found_inf, 1, np.NPY_INT32):
-            table = _step_table((weights, gradients, mom1, mom2, averages, rates))
+            table = _step_table((weights, gradients, mom1, mom2, averages, rates), reached, touched)
         if table is None:
             return Ops.apply_gradients(
-                self, weights, gradients, mom1, mom2, averages, rates, unscale, found_inf
+                self, weights, gradients, mom1, mom2, averages, rates, unscale, found_inf, reached=reached,
+                touched=touched
             )
         cdef size_t* starts = <size_t*>np.PyArray_DATA(table.starts)
         cdef void* arrays = np.PyArray_DATA(table.pointers)
+        cdef uint8_t** marks = <uint8_t**>np.PyArray_DATA(table.marks)
+        cdef double* steps = f64(table.rates)
         cdef size_t n = size(table.squares)
         cdef int32_t* found = NULL
         if found_inf is not None:
             found = i32(found_inf)
         state = release(starts[n])
         if table.dtype == np.NPY_FLOAT:
-            K.f32.apply_gradients(<float**>arrays, starts, f64(table.rates), f64(table.squares), n, factor, found)
+            K.f32.apply_gradients(<float**>arrays, marks, starts, steps, f64(table.squares), n, factor, found)
         else:
-            K.f64.apply_gradients(<double**>arrays, starts, f64(table.rates), f64(table.squares), n, factor, found)
+            K.f64.apply_gradients(<double**>arrays, marks, starts, steps, f64(table.squares), n, factor, found)
         acquire(state)
 
     def clip_gradient(self, gradient, threshold):

@@ -26,7 +26,7 @@ class ParamServer:
     proxy: when given, parameters are read from it, written to both, and gradients go to it alone.
     """
 
-    __slots__ = ("_grads", "_params", "proxy")
+    __slots__ = ("_grads", "_marks", "_params", "proxy")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class ParamServer:
     ) -> None:
         self._params: Dict[KeyT, Any] = dict(params or {})
         self._grads: Dict[KeyT, Any] = dict(grads or {})
+        self._marks: Dict[KeyT, Tuple[Any, Any]] = {}  # a gradient and its marks, as long as nobody else has seen it
         self.proxy = proxy
 
     @property
@@ -74,7 +75,17 @@ class ParamServer:
 
         RAISES: KeyError when there is none.
         """
+        self._marks.pop((model_id, name), None)
         return self._grads[(model_id, name)]
+
+    def get_marks(self, key: KeyT) -> Any:
+        """Marks of the lines that the gradient touches; None when it may have been written to by anyone."""
+        gradient, marks = self._marks.get(key, (None, None))
+        return marks if gradient is self._grads.get(key) else None
+
+    def set_marks(self, key: KeyT, marks: Any) -> None:
+        """Keep marks for the gradient there is, which nobody else has seen."""
+        self._marks[key] = self._grads[key], marks
 
     def set_param(self, model_id: int, name: str, value: Any) -> None:
         """Set the parameter, here and in the proxy."""
@@ -84,11 +95,12 @@ class ParamServer:
 
     def del_param(self, model_id: int, name: str) -> None:
         """Forget the parameter and its gradient here; nothing happens when there is none."""
-        self._params.pop((model_id, name), None)
-        self._grads.pop((model_id, name), None)
+        for table in (self._params, self._grads, self._marks):
+            table.pop((model_id, name), None)
 
     def set_grad(self, model_id: int, name: str, value: Any) -> None:
         """Replace the gradient: in the proxy when there is one, else here."""
+        self._marks.pop((model_id, name), None)
         if self.proxy is not None:
             self.proxy.set_grad(model_id, name, value)
         else:
@@ -97,6 +109,7 @@ class ParamServer:
     def inc_grad(self, model_id: int, name: str, value: Any) -> None:
         """Add to the gradient, in place; the first value is copied. With a proxy, the proxy adds."""
         key = (model_id, name)
+        self._marks.pop(key, None)
         if self.proxy is not None:
             self.proxy.inc_grad(model_id, name, value)
         elif key not in self._grads:

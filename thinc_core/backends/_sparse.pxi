@@ -43,7 +43,9 @@ class NativeSparse(Ops):
         acquire(state)
         return Y
 
-    def backprop_sparse_affine(self, dY, keys, values, lengths, W, dW, db, v1_indexing=False, *, out=None):
+    def backprop_sparse_affine(
+        self, dY, keys, values, lengths, W, dW, db, v1_indexing=False, *, touched=None, out=None
+    ):
         cdef int64_t total = 0
         cdef int t = reals(W, dW)
         cdef np.ndarray ids = _keys(keys), rows = lengths_of(lengths, 0, &total)
@@ -54,19 +56,22 @@ class NativeSparse(Ops):
             or not same_shape(W, dW) or _flag(v1_indexing) < 0 or not (plain(dW) and plain(db))
             or not all_apart((dW, db), (dY, keys, values, lengths, W))
             or not fits1(out, dim(ids, 0), t) or not all_apart((out,), (dY, ids, values, rows, W, dW, db))
+            or not fits_lines(touched, dW)
         ):
-            return Ops.backprop_sparse_affine(self, dY, keys, values, lengths, W, dW, db, v1_indexing, out=out)
+            return Ops.backprop_sparse_affine(
+                self, dY, keys, values, lengths, W, dW, db, v1_indexing, touched=touched, out=out
+            )
         cdef np.ndarray dy = contig(dY), x = contig(values), w = contig(W), slots = _slots(ids, L, v1_indexing)
         cdef size_t n = size(ids), B = size(rows), O = size(db), step = 1 if v1_indexing else L
         cdef uint32_t* places = <uint32_t*>i32(slots)
         cdef np.ndarray dx = target1(out, n, t)
         state = release(n * O)
         if t == np.NPY_FLOAT:
-            K.f32.backprop_sparse_weights(f32(dW), f32(dy), places, f32(x), i32(rows), n, B, O, step)
+            K.f32.backprop_sparse_weights(f32(dW), lines_of(touched), f32(dy), places, f32(x), i32(rows), n, B, O, step)
             K.f32.backprop_sparse_values(f32(dx), f32(dy), places, i32(rows), f32(w), n, B, O, step)
             K.f32.column_sum(f32(db), f32(dy), B, O, True)
         else:
-            K.f64.backprop_sparse_weights(f64(dW), f64(dy), places, f64(x), i32(rows), n, B, O, step)
+            K.f64.backprop_sparse_weights(f64(dW), lines_of(touched), f64(dy), places, f64(x), i32(rows), n, B, O, step)
             K.f64.backprop_sparse_values(f64(dx), f64(dy), places, i32(rows), f64(w), n, B, O, step)
             K.f64.column_sum(f64(db), f64(dy), B, O, True)
         acquire(state)

@@ -61,8 +61,9 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*position_encode)(T* Y_nd, const double* periods, size_t N, size_t D) noexcept nogil
         void (*sparse_affine)(T* Y_bo, const uint32_t* slots_k2, const T* values_k, const int32_t* lengths_b,
                 const T* W, const T* b_o, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
-        void (*backprop_sparse_weights)(T* dW, const T* dY_bo, const uint32_t* slots_k2, const T* values_k,
-                const int32_t* lengths_b, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
+        void (*backprop_sparse_weights)(T* dW, uint8_t* touched, const T* dY_bo, const uint32_t* slots_k2,
+                const T* values_k, const int32_t* lengths_b, size_t n_keys, size_t B, size_t O, size_t step
+                ) noexcept nogil
         void (*backprop_sparse_values)(T* dvalues_k, const T* dY_bo, const uint32_t* slots_k2,
                 const int32_t* lengths_b, const T* W, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil
         void (*reduce_sum)(T* Y_bo, const T* X_to, const int32_t* lengths_b, size_t B, size_t O) noexcept nogil
@@ -87,8 +88,8 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 T learn_rate, T mod_rate) noexcept nogil
         void (*sum_squares)(double* total, const T* X, size_t n) noexcept nogil
         void (*update_averages)(T* ema, const T* weights, size_t n, T step) noexcept nogil
-        void (*apply_gradients)(T** arrays, const size_t* starts, const double* rates, double* squares, size_t n,
-                double unscale, int32_t* found_inf) noexcept nogil
+        void (*apply_gradients)(T** arrays, uint8_t** marks, const size_t* starts, const double* rates,
+                double* squares, size_t n, double unscale, int32_t* found_inf) noexcept nogil
         void (*dropout_mask)(T* mask, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
         void (*dropout)(T* Y, const T* X, size_t n, uint64_t seed, uint32_t threshold, T kept) noexcept nogil
         void (*gemm)(T* C, const T* A, const T* B, size_t M, size_t N, size_t K, size_t lda, size_t ldb, size_t ldc,

@@ -22,6 +22,14 @@ def accumulate(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -
     return result
 
 
+def accumulate_marked(model: Model, op: Callable, args: Tuple[Any, ...], *names: str) -> Any:
+    """accumulate, with marks of the first buffer as the op's `touched`: the optimizer then looks nowhere else."""
+    if model.has_grad_proxy:
+        return accumulate(model, op, args, *names)
+    buffer, touched = model.marked_grad_buffer(names[0])
+    return op(*args, buffer, *map(model.grad_buffer, names[1:]), touched=touched)
+
+
 def accumulate_in(owners: Sequence[Tuple[Model, str]], op: Callable, args: Tuple[Any, ...], *more: Any) -> Any:
     """Run op(*args, *buffers, *more) like accumulate, for parameters of several nodes: (node, name) of each buffer."""
     buffers = [_buffer(model, name) for model, name in owners]

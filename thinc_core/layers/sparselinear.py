@@ -1,5 +1,6 @@
 """SparseLinear: a linear layer over bags of hashed keys, such as the words of a text."""
 
+from functools import partial
 from typing import Any, Callable, Optional, Tuple
 
 from ..backends import checks
@@ -7,7 +8,7 @@ from ..config import registry
 from ..model import Model
 from ..types import Floats1d, Floats2d, Ints1d
 from ._checks import check_gradient, check_items, on_device
-from ._gradients import accumulate
+from ._gradients import accumulate_marked
 from ._widths import sample_width
 
 InT = Tuple[Ints1d, Floats1d, Ints1d]
@@ -43,14 +44,12 @@ def forward(model: SparseT, X: InT, is_train: bool) -> Tuple[Floats2d, Callable]
     given = values.dtype
     bags = (keys, values.astype(W.dtype, copy=False), lengths)
     Y = ops.sparse_affine(*bags, W, model.get_param("b"), v1_indexing)
+    add_gradients = partial(ops.backprop_sparse_affine, v1_indexing=v1_indexing)
 
     def backprop(dY: Floats2d) -> InT:
         check_gradient(model.name, dY, Y)
-        dvalues = accumulate(model, add_gradients, (dY,), "W", "b")
+        dvalues = accumulate_marked(model, add_gradients, (dY, *bags, W), "W", "b")
         return ops.alloc(keys.shape, dtype=keys.dtype), dvalues.astype(given, copy=False), lengths
-
-    def add_gradients(dY: Floats2d, dW: Floats1d, db: Floats1d) -> Floats1d:
-        return ops.backprop_sparse_affine(dY, *bags, W, dW, db, v1_indexing)
 
     return Y, backprop
 

@@ -18,10 +18,10 @@ namespace {
 #include "gather.h"
 #include "seq2col.h"
 #include "hash.h"
-#include "sparse.h"
 #include "pad.h"
 #include "reduce.h"
 #include "optim.h"
+#include "sparse.h"  // marks lines as optim_lines.h has it
 #include "dropout.h"
 #include "gemm.h"       // may call what the others define
 #include "attention.h"  // these call the products of gemm.h

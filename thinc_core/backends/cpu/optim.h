@@ -2,22 +2,11 @@
 // Measured, one thread of an AVX-512 EPYC shared with others, f32, 1,000,000 values, us beside a copy of the same
 // bytes: adam 413 (1030), norm 45 (45), update_averages 85 (153).
 
-// Most weights of a large table or of a bag of words have never had a gradient. They are passed over a block at a time,
-// after a look that costs nothing where the first of them has moved.
-constexpr size_t UNTOUCHED = 1024;
+#include "optim_lines.h"
 
-// Whether n values at X are all +0.
-template <typename T>
-static inline bool all_zero_(const T* X, size_t n) {
-  using Bits = decltype(bit_type_(T()));
-  Bits any = 0;
-  for (size_t i = 0; i < n; ++i) {
-    Bits x;
-    memcpy(&x, X + i, sizeof x);
-    any |= x;
-  }
-  return any == 0;
-}
+// Without marks, weights that have never had a gradient are passed over a block at a time, after a look that costs
+// nothing where the first of them has moved.
+constexpr size_t UNTOUCHED = 1024;
 
 // A step of one parameter: g = scale gradient;
 // mom1 = keep1 mom1 + take1 g;  mom2 = keep2 mom2 + take2 g^2;  weights -= rate mom1 / (mod sqrt(mom2) + eps);
@@ -130,15 +119,18 @@ static inline double wide_squares_(const T* X, size_t n) {
 
 // The same for floats in half the time: every 8 squares are added as floats, which is a relative error below 2^-21 each
 // and far less in the sum of them all. When squares that large or that small might not fit, the sum is made again.
-static inline double block_squares_(const float* X, size_t n) {
-  constexpr size_t LANES = 64, SQUARES = 8;
+// lines: which may hold anything but zeros, if that is known; they are rows of the blocks, and no bit depends on it.
+static inline double block_squares_(const float* X, size_t n, const uint8_t* lines = nullptr) {
+  constexpr size_t LANES = LINE, SQUARES = 8;
   const size_t whole = n - n % (LANES * SQUARES);
   double part[LANES] = {0};
   for (size_t i = 0; i < whole; i += LANES * SQUARES) {
-    float sum[LANES];
-    for (size_t lane = 0; lane < LANES; ++lane) sum[lane] = X[i + lane] * X[i + lane];
-    for (size_t j = i + LANES; j < i + LANES * SQUARES; j += LANES)
-      for (size_t lane = 0; lane < LANES; ++lane) sum[lane] += X[j + lane] * X[j + lane];
+    const uint8_t rows = lines ? lines[i / BYTE_OF_LINES] : 0xFF;
+    if (!rows) continue;
+    float sum[LANES] = {0};
+    for (size_t j = 0; j < SQUARES; ++j)
+      if (rows >> j & 1)
+        for (size_t lane = 0; lane < LANES; ++lane) sum[lane] += X[i + j * LANES + lane] * X[i + j * LANES + lane];
     for (size_t lane = 0; lane < LANES; ++lane) part[lane] += (double)sum[lane];
   }
   for (size_t width = LANES / 2; width >= 8; width /= 2)
@@ -147,7 +139,7 @@ static inline double block_squares_(const float* X, size_t n) {
   if (!(total > 1e-30 && total < 1e30)) return wide_squares_(X, n);
   return total + wide_squares_(X + whole, n - whole);
 }
-static inline double block_squares_(const double* X, size_t n) { return wide_squares_(X, n); }
+static inline double block_squares_(const double* X, size_t n, const uint8_t* = nullptr) { return wide_squares_(X, n); }
 
 // Blocks of one size, whoever computes them, are added in their order, so the sum does not depend on who that was.
 constexpr size_t SQUARES_BLOCK = 16384;

@@ -16,10 +16,13 @@ enum Rate_ {
   RATES
 };
 enum Array_ { WEIGHTS, GRADIENT, MOM1, MOM2, AVERAGE, ARRAYS };
+enum Lines_ { REACHED, TOUCHED, LINES };
 
 template <typename T>
 struct Parameters_ {
-  T* const* arrays;      // ARRAYS of each; null for one that it has not
+  T* const* arrays;  // ARRAYS of each; null for one that it has not
+  uint8_t* const*
+      marks;             // LINES of each, or null: where moments or average, and where the gradient may be other than 0
   const size_t* starts;  // how many values all those before have, and at the end how many there are
   const double* rates;   // RATES of each
   double* squares;       // the sum of those of its gradient, of each
@@ -29,7 +32,10 @@ struct Parameters_ {
   size_t size(size_t i) const { return starts[i + 1] - starts[i]; }
   T* array(size_t i, Array_ which) const { return arrays[i * ARRAYS + which]; }
   double rate(size_t i, Rate_ which) const { return rates[i * RATES + which]; }
+  uint8_t* lines(size_t i, Lines_ which) const { return marks[i * LINES + which]; }
   bool ready(size_t i) const { return unscale == 1 && rate(i, PENALTY) == 0; }
+  bool moves_weights(size_t i) const { return array(i, AVERAGE) || rate(i, DECAY) != 1; }
+  bool divides(size_t i) const { return array(i, MOM2) != nullptr; }
 
   Step_<T> step(size_t i) const {
     Step_<T> s = adam_step_(rate(i, BETA1), rate(i, BETA2), T(rate(i, EPS)), T(rate(i, LEARN_RATE)), T(1));
@@ -57,6 +63,30 @@ static void make_ready_(const Parameters_<T>& p, size_t i, size_t first, size_t 
   if (p.rate(i, PENALTY) != 0) fill_(gradient, n, [=](size_t k) { return gradient[k] + penalty * weights[k]; });
 }
 
+// The squares of a block of a gradient, if they are wanted. Lines that this step has to visit are marked as reached:
+// those with a gradient, and with weights that move without one.
+template <typename T>
+static double look_at_block_(const Parameters_<T>& p, size_t i, size_t block) {
+  const size_t start = block * SQUARES_BLOCK, rest = p.size(i) - start, n = rest < SQUARES_BLOCK ? rest : SQUARES_BLOCK;
+  const size_t byte = start / BYTE_OF_LINES, bytes = line_bytes_(n);
+  uint8_t* const reached = p.lines(i, REACHED) ? p.lines(i, REACHED) + byte : nullptr;
+  uint8_t* const touched = p.lines(i, TOUCHED) ? p.lines(i, TOUCHED) + byte : nullptr;
+  const T* const gradient = p.array(i, GRADIENT) + start;
+  const uint8_t* const known = p.ready(i) ? touched : nullptr;
+  if (!p.ready(i)) make_ready_(p, i, start, n);
+  const bool wanted = (p.look || p.rate(i, GRAD_CLIP) != 0) && (!known || any_line_(known, bytes));
+  const double sum = wanted ? block_squares_(gradient, n, known) : 0;
+  if (reached) {
+    if (known)
+      for (size_t k = 0; k < bytes; ++k) reached[k] |= known[k];
+    else
+      mark_lines_(reached, gradient, n);
+    if (p.moves_weights(i)) mark_lines_(reached, p.array(i, WEIGHTS) + start, n);
+  }
+  if (touched) memset(touched, 0, bytes);
+  return sum;
+}
+
 // Blocks of gradients, of as many parameters as it takes, whose squares are added up side by side.
 struct Window_ {
   static constexpr size_t MOST = 128;
@@ -68,12 +98,7 @@ static void look_at_window_(const Parameters_<T>& p, Window_& window) {
   Window_* const w = &window;
   const size_t cost = window.values / window.count / 2 + 1;
   in_parts_(window.count, cost, 1, [=, &p](size_t first, size_t last) {
-    for (size_t k = first; k < last; ++k) {
-      const size_t i = w->owner[k], n = p.size(i), start = w->block[k] * SQUARES_BLOCK, rest = n - start;
-      if (!p.ready(i)) make_ready_(p, i, start, rest < SQUARES_BLOCK ? rest : SQUARES_BLOCK);
-      const bool wanted = p.look || p.rate(i, GRAD_CLIP) != 0;
-      w->sum[k] = wanted ? squares_of_block_(p.array(i, GRADIENT), n, w->block[k]) : 0;
-    }
+    for (size_t k = first; k < last; ++k) w->sum[k] = look_at_block_(p, w->owner[k], w->block[k]);
   });
   for (size_t k = 0; k < window.count; ++k) p.squares[window.owner[k]] += window.sum[k];
   window.count = window.values = 0;
@@ -85,7 +110,8 @@ static void look_at_gradients_(const Parameters_<T>& p, size_t first, size_t las
   window.count = window.values = 0;
   for (size_t i = first; i < last; ++i) {
     p.squares[i] = 0;
-    if (p.ready(i) && !p.look && p.rate(i, GRAD_CLIP) == 0) continue;
+    const bool marked = p.lines(i, REACHED) || p.lines(i, TOUCHED);
+    if (p.ready(i) && !p.look && p.rate(i, GRAD_CLIP) == 0 && !marked) continue;
     for (size_t block = 0; block * SQUARES_BLOCK < p.size(i); ++block) {
       window.owner[window.count] = i;
       window.block[window.count] = block;
@@ -97,41 +123,64 @@ static void look_at_gradients_(const Parameters_<T>& p, size_t first, size_t las
 }
 
 template <int KIND, typename T>
-static void step_part_(T* const* arrays, size_t from, size_t n, const Step_<T>& step) {
-  T *const w = arrays[WEIGHTS] + from, *const g = arrays[GRADIENT] + from, *const average = arrays[AVERAGE];
-  T* const m = KIND != PLAIN ? arrays[MOM1] + from : nullptr;
-  T* const v = KIND == ADAM || KIND == ADAM_ALONG ? arrays[MOM2] + from : nullptr;
+static void step_part_(T* const* arrays, const uint8_t* reached, size_t from, size_t n, const Step_<T>& step) {
+  constexpr bool BOTH = KIND == ADAM || KIND == ADAM_ALONG;
+  T *const w = arrays[WEIGHTS], *const g = arrays[GRADIENT], *const average = arrays[AVERAGE];
+  T* const m = KIND != PLAIN ? arrays[MOM1] : nullptr;
+  T* const v = BOTH ? arrays[MOM2] : nullptr;
+  if (reached) {
+    const FlushDenormals flush(may_flush_(step, BOTH));
+    each_run_(reached, from, n, [=](size_t at, size_t size) {
+      T *const mom1 = m ? m + at : m, *const mom2 = v ? v + at : v;
+      if (average)
+        step_values_<KIND, true>(w + at, g + at, mom1, mom2, average + at, size, step);
+      else
+        step_values_<KIND, false>(w + at, g + at, mom1, mom2, average, size, step);
+    });
+    return;
+  }
+  T *const mom1 = m ? m + from : m, *const mom2 = v ? v + from : v;
   if (average)
-    step_range_<KIND, true>(w, g, m, v, average + from, n, step);
+    step_range_<KIND, true>(w + from, g + from, mom1, mom2, average + from, n, step);
   else
-    step_range_<KIND, false>(w, g, m, v, average, n, step);
+    step_range_<KIND, false>(w + from, g + from, mom1, mom2, average, n, step);
+}
+
+// With settings that move moments of 0, every line is reached.
+template <typename T>
+static void reach_all_if_unsettled_(const Parameters_<T>& p, size_t first, size_t last) {
+  for (size_t i = first; i < last; ++i)
+    if (p.lines(i, REACHED) && !is_settled_(p.step(i), p.divides(i)))
+      memset(p.lines(i, REACHED), 0xFF, line_bytes_(p.size(i)));
 }
 
 template <typename T>
 static void step_parameters_(const Parameters_<T>& p, size_t first, size_t last) {
   const size_t begin = p.starts[first];
+  reach_all_if_unsettled_(p, first, last);
   in_parts_(p.starts[last] - begin, 4, 1024, [=, &p](size_t at, size_t end) {
     size_t i = first;
     for (at += begin, end += begin; at < end; ++i) {
       if (p.starts[i + 1] <= at) continue;
       const size_t stop = p.starts[i + 1] < end ? p.starts[i + 1] : end, from = at - p.starts[i];
       T* const* const arrays = p.arrays + i * ARRAYS;
+      const uint8_t* const reached = p.lines(i, REACHED);
       const Step_<T> step = p.step(i);
       const Kind_ kind = p.kind(i);
-      if (kind == PLAIN) step_part_<PLAIN>(arrays, from, stop - at, step);
-      if (kind == ADAM) step_part_<ADAM>(arrays, from, stop - at, step);
-      if (kind == ADAM_ALONG) step_part_<ADAM_ALONG>(arrays, from, stop - at, step);
-      if (kind == MOMENTUM) step_part_<MOMENTUM>(arrays, from, stop - at, step);
-      if (kind == SIGN) step_part_<SIGN>(arrays, from, stop - at, step);
+      if (kind == PLAIN) step_part_<PLAIN>(arrays, reached, from, stop - at, step);
+      if (kind == ADAM) step_part_<ADAM>(arrays, reached, from, stop - at, step);
+      if (kind == ADAM_ALONG) step_part_<ADAM_ALONG>(arrays, reached, from, stop - at, step);
+      if (kind == MOMENTUM) step_part_<MOMENTUM>(arrays, reached, from, stop - at, step);
+      if (kind == SIGN) step_part_<SIGN>(arrays, reached, from, stop - at, step);
       at = stop;
     }
   });
 }
 
 template <typename T>
-static void apply_gradients(T* const* arrays, const size_t* starts, const double* rates, double* squares, size_t n,
-                            double unscale, int32_t* found_inf) {
-  const Parameters_<T> p = {arrays, starts, rates, squares, unscale, found_inf != nullptr};
+static void apply_gradients(T* const* arrays, uint8_t* const* marks, const size_t* starts, const double* rates,
+                            double* squares, size_t n, double unscale, int32_t* found_inf) {
+  const Parameters_<T> p = {arrays, marks, starts, rates, squares, unscale, found_inf != nullptr};
   // One thread takes parameter by parameter, and finds a gradient in the cache when it reads it again.
   const size_t group = thread_count() == 1 && !found_inf ? 1 : n;
   for (size_t first = 0; first < n; first += group) {

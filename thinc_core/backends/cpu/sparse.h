@@ -67,10 +67,19 @@ static void sparse_affine(T* Y_bo, const uint32_t* slots_k2, const T* values_k, 
   });
 }
 
+// Marks the lines of all weights that keys chose.
+static void mark_slots_(uint8_t* touched, const uint32_t* slots_k2, size_t n_keys, size_t O, size_t step) {
+  const size_t width = step == 1 ? O : 1;  // of what lies side by side
+  for (size_t start = 0; start < O; start += width)
+    for (size_t k = 0; k < n_keys * 2; ++k) mark_range_(touched, start * step + slots_k2[k], width);
+}
+
 // Threads share the outputs, but not when step is 1, where outputs share weights.
 template <typename T>
-static void backprop_sparse_weights(T* dW, const T* dY_bo, const uint32_t* slots_k2, const T* values_k,
-                                    const int32_t* lengths_b, size_t n_keys, size_t B, size_t O, size_t step) {
+static void backprop_sparse_weights(T* dW, uint8_t* touched, const T* dY_bo, const uint32_t* slots_k2,
+                                    const T* values_k, const int32_t* lengths_b, size_t n_keys, size_t B, size_t O,
+                                    size_t step) {
+  if (touched) mark_slots_(touched, slots_k2, n_keys, O, step);
   if (step == 1) {
     each_bag_(lengths_b, 0, B, [=](size_t b, size_t start, size_t end) {
       const T* dY = dY_bo + b * O;

@@ -37,11 +37,24 @@ class CudaOptim(CudaOps):
             self._device().launch(STEM, f"adam_{kind}", work, *arrays, weights.size, *decays, *given[2:])
         return arrays
 
-    def apply_gradients(self, weights, gradients, mom1, mom2, averages, rates, unscale=1.0, found_inf=None):
+    def apply_gradients(
+        self,
+        weights,
+        gradients,
+        mom1,
+        mom2,
+        averages,
+        rates,
+        unscale=1.0,
+        found_inf=None,
+        *,
+        reached=None,
+        touched=None,
+    ):
         factor, lists = numbers((unscale,)), (weights, gradients, mom1, mom2, averages, rates)
         steps = find_steps(self, lists) if fits(self, found_inf, (1,), INT32) else None
-        if factor is None or steps is None:
-            return Ops.apply_gradients(self, *lists, unscale, found_inf)
+        if factor is None or steps is None or reached is not None or touched is not None:
+            return Ops.apply_gradients(self, *lists, unscale, found_inf, reached=reached, touched=touched)
         more = (*factor, found_inf)
         partials = [self._gradient_squares(table, step, *more) for table, step in steps]
         for (table, step), sums in zip(steps, partials):

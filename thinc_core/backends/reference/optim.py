@@ -12,6 +12,7 @@ import numpy
 from .. import checks
 from .._dtypes import is_half
 from ._base import Base
+from ._lines import check_marks, mark_lines
 from ._out import takes_out
 
 if TYPE_CHECKING:
@@ -104,6 +105,9 @@ class Optim(Base):
         rates: Sequence[StepRates],
         unscale: float = 1.0,
         found_inf: Optional[Ints1d] = None,
+        *,
+        reached: Optional[Sequence[Optional[Ints1d]]] = None,
+        touched: Optional[Sequence[Optional[Ints1d]]] = None,
     ) -> None:
         """One step of an optimizer for all parameters of a model, in place; then the gradients are zero.
 
@@ -120,6 +124,10 @@ class Optim(Base):
         unscale: factor of the gradients, 1 / scale of the loss.
         found_inf: (1,) int32, made 1 when the norm of a g is not finite. While it is 1, gradients are set to zero and
             nothing else is done, to no parameter.
+        reached, touched: marks of each parameter, uint8 arrays with a bit for each line of 64 values in C order, the
+            lowest bit first, or None. Moments and average are zero in lines without a bit of reached, and the gradient
+            in those without one of touched: they are not looked at. Bits of reached are set where the step ends that,
+            those of touched are cleared. Marks change no value.
         RAISES: ValueError when the lists or the shapes do not fit, arrays of one parameter share memory or one is
             read-only.
         NUMERICS: that of the ops named above, one after the other. g is float32 where gradients are float16.
@@ -130,6 +138,7 @@ class Optim(Base):
         for i, arrays in enumerate(zip(*lists.values())):
             self._parameter(op, i, *arrays)
         steps = [_checked_rates(op, i, each) for i, each in enumerate(rates)]
+        marks = [self._marks(op, name, each, weights) for name, each in (("reached", reached), ("touched", touched))]
         factor = checks.number(op, "unscale", unscale)
         ready = [(w, g, step, factor) for w, g, step in zip(weights, gradients, steps)]
         if found_inf is None or not self._overflow(op, ready, found_inf):
@@ -137,6 +146,20 @@ class Optim(Base):
                 self._apply_gradient(*each, mom1[i], mom2[i], averages[i])
         for gradient in gradients:
             gradient[...] = 0
+        for *state, lines, cleared in zip(mom1, mom2, averages, *marks):
+            for X in state if lines is not None else ():
+                mark_lines(self.xp, lines, X) if X is not None else None
+            if cleared is not None:
+                cleared[...] = 0
+
+    def _marks(self, op: str, name: str, marks: Any, weights: Sequence[Any]) -> Sequence[Any]:
+        """The marks of each parameter, checked."""
+        if marks is None:
+            return [None] * len(weights)
+        checks.lists(op, weights=weights, **{name: marks})
+        for i, each in enumerate(marks):
+            check_marks(op, f"{name}[{i}]", each, weights[i], self.xp)
+        return marks
 
     def _parameter(self, op: str, i: int, *arrays: Any) -> None:
         """Check the arrays of one parameter."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from .. import checks
+from ._lines import check_marks, mark_places
 from ._out import takes_out
 from .gather import Gather
 from .hash import LOW_32, _u64
@@ -58,12 +59,14 @@ class Sparse(Reduce, Gather):
         db: Floats1d,
         v1_indexing: bool = False,
         *,
+        touched: Optional[Ints1d] = None,
         out: Optional[Floats1d] = None,
     ) -> Floats1d:
         """The gradient of values; those of W and b are added to their buffers, of dW only what the keys chose.
 
         dY: (B, O).  keys, values, lengths, W, v1_indexing: what sparse_affine was given.
         dW: (O * L,), db: (O,) gradient buffers, added to in place.
+        touched: marks of dW as apply_gradients takes them; those of weights that keys chose are set.
         RETURNS: (K,) in dY's dtype.
         RAISES: as sparse_affine, and ValueError when a buffer is read-only.
         """
@@ -78,7 +81,10 @@ class Sparse(Reduce, Gather):
         checks.apart(op, "db", db, dY=dY, keys=keys, values=values, W=W)
         checks.shape(op, "dY", dY, (len(host), len(db)))
         checks.same_dtype(op, "dY and values", dY, values)
+        check_marks(op, "touched", touched, dW, self.xp)
         slots = self._slots(op, keys, W, db, v1_indexing)
+        if touched is not None:
+            mark_places(self.xp, touched, slots)
         dy = self._wide(dY)[self._owners(host)]
         self.scatter_add(dW, slots, (self._wide(values)[:, None] * dy)[:, None, :])
         db += dY.sum(axis=0)
