@@ -23,7 +23,9 @@ UNCOPIED = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", ".pytest_cache
 SANITIZERS = "address,undefined"
 PROBE = "import thinc_core.backends as b; print(b.__file__); print(*b.supported_isas())"
 TESTS = ["tests/backends", "-k", "not reference and not cupy and not cuda"]
-CUDA_TESTS = ["tests/backends/test_ops_values.py", "-k", "cuda_emulated"]  # the emulated kernels, once
+# The emulated kernels, once. Races have a sanitizer of their own, and wrong lines would end the process.
+CUDA_TESTS = ["tests/backends", "tests/layers/test_host_waits.py", "tests/layers/test_launches.py"]
+CUDA_TESTS += ["-k", "(cuda or waits or launches) and not races and not mutants and not large"]
 LEAK_TESTS = [
     "tests/backends/test_ops_golden.py",
     "tests/backends/test_ops_errors.py",

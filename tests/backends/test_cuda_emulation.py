@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -126,9 +130,34 @@ def test_lanes_that_meet_in_different_functions_are_found() -> None:
 LOOP = "for (i64 i = whole * LANES<T> + first_index(); i < n; i += stride())"
 
 
+@pytest.mark.skipif(bool(build.SANITIZE), reason="a sanitized process ends there")
 def test_a_write_beyond_an_output_is_found() -> None:
     with pytest.raises(AssertionError, match=r"twice_f32: it wrote outside of its argument 0, an array of shape"):
         doubled(emulator((LOOP, LOOP.replace("i < n", "i <= n"))))
+
+
+SHARED_SUM = "SHARED(float, scratch, WARP + 1);"
+FOR_SANITIZERS = {  # what each of them says of a wrong line, and the text with and without it
+    "heap-buffer-overflow.*READ of size 4": ("doubled", LOOP, LOOP.replace("i < n", "i <= n")),
+    "heap-buffer-overflow.*WRITE of size 4": ("doubled", "Y[i] = from_acc<T>(f(", "Y[i + 1] = from_acc<T>(f("),
+    "use-after-poison.*WRITE of size 4": ("less_sums", SHARED_SUM, SHARED_SUM.replace(" + 1", "")),
+    "signed integer overflow": ("doubled", "return x + x;", "return x + x + A(0) * A((int)x * 0x7fffffff);"),
+}
+
+
+@pytest.mark.skipif(not build.SANITIZE, reason="for python3 -m build_tools check --asan")
+@pytest.mark.parametrize("said", FOR_SANITIZERS)
+def test_sanitizers_watch_the_kernels(said: str) -> None:
+    """In a process of its own, which they end."""
+    function, *change = FOR_SANITIZERS[said]
+    code = f"import test_cuda_emulation as t; print(t.{function}(t.emulator({tuple(change)!r})))"
+    paths = os.pathsep.join(map(str, (build.ROOT, build.HERE.parent, Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True
+    )
+    assert done.returncode
+    assert done.stdout == ""
+    assert re.search(said, done.stderr, re.DOTALL)
 
 
 def test_an_output_that_is_not_written_is_found() -> None:

@@ -4,9 +4,21 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(begin, size)
+#define ASAN_UNPOISON_MEMORY_REGION(begin, size)
+#endif
+
 namespace emulation {
 
 constexpr size_t STACK = 64 * 1024;
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t GAP = 64;  // between arrays in shared memory, poisoned
+#else
+constexpr size_t GAP = 0;
+#endif
 enum State : uint8_t { READY, AT_BARRIER, AT_WARP, DONE };
 struct Warp {
   uint64_t slot[2][32];
@@ -158,10 +170,11 @@ const uint64_t* exchange(unsigned mask, uint64_t value, Meeting meeting) {
 char* shared_memory(const void* tag, size_t bytes) {
   auto known = b.shared_places.find(tag);
   if (known != b.shared_places.end()) return b.shared.data() + known->second;
-  size_t place = (b.shared_used + 15) / 16 * 16;
-  if (place + bytes > (b.launch->dynamic_bytes ? SHARED_BYTES : STATIC_BYTES)) fail("too much shared memory");
+  size_t place = (b.shared_used + 15) / 16 * 16 + GAP, gaps = (b.shared_places.size() + 1) * GAP;
+  if (place + bytes - gaps > (b.launch->dynamic_bytes ? SHARED_BYTES : STATIC_BYTES)) fail("too much shared memory");
   b.shared_used = place + bytes;
   b.shared_places.emplace(tag, place);
+  ASAN_UNPOISON_MEMORY_REGION(b.shared.data() + place, bytes);
   std::memset(b.shared.data() + place, 0xFF, bytes);
   return b.shared.data() + place;
 }
@@ -172,6 +185,7 @@ static bool run_block(int n, uint3 number) {
   b.warps.assign((n + 31) / 32, Warp());
   b.shared_used = b.votes = b.at_barrier = 0;
   b.shared_places.clear();
+  ASAN_POISON_MEMORY_REGION(b.shared.data(), b.shared.size());
   b.alive = n;
   for (int i = 0; i < n; i++) {
     Fiber& f = b.fibers[i];
@@ -221,7 +235,7 @@ std::string run(const Launch& launch) {
   b.launch = &launch;
   b.random = seed * 2654435761u + 1;
   b.failure = nullptr;
-  b.shared.resize(SHARED_BYTES);
+  b.shared.resize(SHARED_BYTES + 16 * GAP);
   int n = (int)launch.block.x;
   make_fibers(n);
   for (unsigned y = 0; y < launch.grid.y; y++)
