@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from thinc_core.backends import get_ops
 from thinc_core.config import registry
+from thinc_core.crossentropy import CrossEntropy
 from thinc_core.loss import CategoricalCrossentropy, CosineDistance, L2Distance, Loss, SequenceCategoricalCrossentropy
+from thinc_core.more_losses import BinaryCrossEntropy, FocalLoss, HuberLoss
 
 GUESSES = numpy.asarray([[0.1, 0.5, 0.6], [0.4, 0.6, 0.3], [1, 1, 1], [0, 0, 0]], dtype="f")
 LABELS = numpy.asarray([2, 1, 0, 2], dtype="i")
@@ -251,16 +253,28 @@ LOSSES = [
     SequenceCategoricalCrossentropy(missing_value=0),
     L2Distance(),
     CosineDistance(ignore_zeros=True),
+    CrossEntropy(class_weights=[1, 2, 0.5], label_smoothing=0.1, ignore=1),
+    CrossEntropy(from_logits=False),
+    FocalLoss(normalize=False),
+    BinaryCrossEntropy(positive_weights=[1, 2, 3]),
+    BinaryCrossEntropy(gamma=2, normalize=False, from_logits=False),
+    HuberLoss(delta=0.3),
 ]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+OF_LABELS = (CategoricalCrossentropy, CrossEntropy, SequenceCategoricalCrossentropy)
+GIVEN = [(loss, labels) for loss in LOSSES for labels in (False, True) if isinstance(loss, OF_LABELS) or not labels]
+
+
+@pytest.mark.parametrize("loss, labels", GIVEN, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_gradients_do_not_wait_for_the_gpu(loss, dtype, gpu):
-    """Truths are rows of numbers, whose range only the device can look at."""
+def test_losses_do_not_wait_for_the_gpu(loss, dtype, labels, gpu):
+    """Truths are rows of numbers, or labels, whose range only the device can look at."""
     ops, random = get_ops("cupy"), numpy.random.default_rng(0)
     guesses, truths = (random.random((7, 3)).astype(dtype) for _ in range(2))
     truths[3] = 0 if dtype == "float32" else 1
+    if labels:
+        truths = random.integers(0, 3, size=7)
     cut = [0, 4, 4, 7] if isinstance(loss, SequenceCategoricalCrossentropy) else None
 
     def pieces(X):
@@ -275,6 +289,16 @@ def test_gradients_do_not_wait_for_the_gpu(loss, dtype, gpu):
     for one, other in zip(gradient, expected) if cut else [(gradient, expected)]:
         numpy.testing.assert_allclose(ops.to_numpy(one), other, rtol=3e-3 if dtype == "float16" else 1e-5, atol=1e-4)
     assert float(value) == pytest.approx(float(expected_value), rel=1e-2)
+
+
+def test_wrong_truths_are_reported_by_the_gpu(gpu):
+    """In the words of the CPU, where there is one position."""
+    labels, rates = numpy.array([0, 2, -1, 3]), numpy.array([[0, 1], [0.5, -1]], dtype="float32")
+    for ops in (get_ops("numpy"), get_ops("cupy")):
+        with pytest.raises(ValueError, match=r"^loss: labels must be in \[0, 3\); got 3 at position 3$"):
+            CrossEntropy(ignore=-1)(ops.alloc2f(4, 3), ops.asarray(labels))
+        with pytest.raises(ValueError, match=r"^loss: truths must be in \[0, 1\]; got -1 at \[1, 1\]$"):
+            BinaryCrossEntropy()(ops.alloc2f(2, 2), ops.asarray(rates))
 
 
 def test_what_is_no_probability_is_an_error_everywhere(gpu):

@@ -6,7 +6,7 @@ import numpy
 
 from .backends import get_array_ops
 from .config import registry
-from .loss import Loss
+from .loss import Loss, value_of, wide_dtype
 from .types import Floats2d, Ints1d
 
 __all__ = ["CrossEntropy"]
@@ -29,6 +29,7 @@ class CrossEntropy(Loss):
     label_smoothing: probability taken from the target and shared equally by all classes, the right one included.
     ignore: id of the rows that have no gradient and do not count; None: no such id.
     normalize: divide by that mean's denominator; otherwise gradient and loss are sums.
+    On a GPU the loss is an array of no dimensions, for which nobody has waited, and labels out of range are reported.
     SOURCE: Szegedy et al. 2016, arXiv:1512.00567, section 7. It is what PyTorch's cross_entropy computes.
     """
 
@@ -63,10 +64,10 @@ class CrossEntropy(Loss):
         else:
             logs = ops.xp.log(ops.xp.maximum(probs, ops.xp.finfo(probs.dtype).tiny))
         gradient, loss = self._at(ops.xp, probs, logs, targets)
-        if self.normalize and counted:
+        if self.normalize:
             gradient /= counted
             loss = loss / counted
-        return gradient, float(loss)
+        return gradient, value_of(loss)
 
     def get_grad(self, guesses: Any, truths: Any) -> Any:
         return self(guesses, truths)[0]
@@ -92,8 +93,8 @@ class CrossEntropy(Loss):
         # The weighted targets W pull with W - p * sum(W): of each class, against all of them.
         return probs * targets.sum(axis=1, keepdims=True) - targets, -(targets * logs).sum()
 
-    def _targets(self, ops: Any, guesses: Any, truths: Any) -> Tuple[Any, float]:
-        """The smoothed targets times the weights of their classes, and what the mean divides by."""
+    def _targets(self, ops: Any, guesses: Any, truths: Any) -> Tuple[Any, Any]:
+        """The smoothed targets times the weights of their classes, and what the mean divides by, 1 for nothing."""
         n_rows, n_classes = guesses.shape
         weights = ops.xp.ones((n_classes,), dtype=guesses.dtype)
         if self.class_weights is not None:
@@ -110,15 +111,13 @@ class CrossEntropy(Loss):
                     f"loss: guesses and truths must have one shape; got {guesses.shape} and {truths.shape}"
                 )
             smoothed = (1 - self.label_smoothing) * truths + self.label_smoothing / n_classes
-            return (smoothed * weights).astype(guesses.dtype), n_rows
+            return (smoothed * weights).astype(guesses.dtype), max(n_rows, 1)
         live = ops.xp.ones((n_rows,), dtype=bool) if self.ignore is None else truths != self.ignore
-        wrong = live & ((truths < 0) | (truths >= n_classes))
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise ValueError(f"loss: labels must be in [0, {n_classes}); got {int(truths[at])} at position {at}")
+        ops._check_labels("loss", truths, self.ignore, n_classes)
         hot = (ops.xp.where(live, truths, 0)[:, None] == ops.xp.arange(n_classes)) & live[:, None]
         smoothed = (1 - self.label_smoothing) * hot + self.label_smoothing / n_classes * live[:, None]
-        return (smoothed * weights).astype(guesses.dtype), float((hot * weights).sum())
+        counted = (hot * weights).sum(dtype=wide_dtype(guesses))
+        return (smoothed * weights).astype(guesses.dtype), ops.xp.where(counted == 0, 1, counted)
 
 
 def over_sequences(

@@ -397,6 +397,16 @@ def _sum_of_squares(X: Any) -> Any:
     return get_array_module(X).dot(flat, flat) if X.dtype.char in "fd" else (X**2).sum()
 
 
+def wide_dtype(X: Any) -> str:
+    """What to add up numbers like those of X in."""
+    return "float64" if X.dtype.itemsize == 8 else "float32"
+
+
+def value_of(loss: Any) -> Any:
+    """A sum as a float; one on a GPU stays what it is, as the host would have to wait for it."""
+    return float(loss) if isinstance(loss, (float, numpy.generic, numpy.ndarray)) else loss
+
+
 def _check_shapes(guesses: Floats2d, truths: Floats2d) -> None:
     if guesses.shape != truths.shape:
         raise ValueError(f"loss: guesses and truths must have one shape; got {guesses.shape} and {truths.shape}")

@@ -7,7 +7,7 @@ import numpy
 from .backends import get_array_ops
 from .config import registry
 from .crossentropy import CrossEntropy, over_sequences
-from .loss import Loss
+from .loss import Loss, value_of, wide_dtype
 from .types import Floats2d
 
 __all__ = ["BinaryCrossEntropy", "FocalLoss", "HuberLoss"]
@@ -84,19 +84,19 @@ class BinaryCrossEntropy(Loss):
         _check_shapes(guesses, y)
         known = y == y
         y = xp.where(known, y, 0)
-        if bool(((y < 0) | (y > 1)).any()):
-            at = tuple(int(i) for i in xp.argwhere((y < 0) | (y > 1))[0])
-            raise ValueError(f"loss: truths must be in [0, 1]; got {float(y[at])} at {list(at)}")
+        ops._check_probabilities("loss", "truths", y)
         weights = self._weights(ops, guesses)
         yes, no, log_yes, log_no = self._sides(xp, cast(Any, guesses))
         # d log p = (1 - p) dx and d log(1 - p) = -p dx; the powers of gamma have a share in it too.
         gamma, near, far = self.gamma, no**self.gamma, yes**self.gamma
         rise = weights * y * near * (gamma * yes * log_yes - no)
         fall = (1 - y) * far * (yes - gamma * no * log_no)
-        gradient = xp.where(known, rise + fall, 0).astype(guesses.dtype)
+        gradient = xp.where(known, rise + fall, 0)
         loss = -xp.where(known, weights * y * near * log_yes + (1 - y) * far * log_no, 0).sum()
-        count = float(known.sum()) if self.normalize else 1.0
-        return gradient / max(count, 1.0), float(loss) / max(count, 1.0)
+        if self.normalize:
+            count = xp.maximum(known.sum(dtype=wide_dtype(guesses)), 1)
+            gradient, loss = gradient / count, loss / count
+        return gradient.astype(guesses.dtype), value_of(loss)
 
     def get_grad(self, guesses: Any, truths: Any) -> Any:
         return self(guesses, truths)[0]
@@ -151,9 +151,9 @@ class HuberLoss(Loss):
         _check_shapes(guesses, truths)
         error = cast(Any, guesses) - ops.asarray(truths, dtype=guesses.dtype)
         gradient = xp.clip(error, -self.delta, self.delta)
-        loss = float((gradient * (error - gradient / 2)).sum())
+        loss = (gradient * (error - gradient / 2)).sum()
         count = max(error.size, 1) if self.normalize else 1
-        return gradient / count, loss / count
+        return gradient / count, value_of(loss / count)
 
     def get_grad(self, guesses: Floats2d, truths: Floats2d) -> Floats2d:
         return self(guesses, truths)[0]

@@ -250,3 +250,15 @@ FOR_FLOATS(CROSSENTROPY_GRADIENT, i64)
     for (i64 i = first_index(); i < n; i += stride()) report_unlikely(X, i, error, ticket); \
   }
 FOR_FLOATS(CHECK_PROBABILITIES)
+
+// Reports what is not in [0, limit), but for the ignored label.
+#define CHECK_LABELS(I)                                                                                                \
+  UNTYPED_KERNEL(check_labels_##I,                                                                                     \
+                 (const I* labels, i64 n, i64 limit, i64 ignored, i64 has_ignored, ErrorWord* error, i64 ticket)) {    \
+    for (i64 i = first_index(); i < n; i += stride()) {                                                                \
+      i64 label = labels[i];                                                                                           \
+      if ((label < 0 || label >= limit) && !(has_ignored && label == ignored)) report(error, ticket, label, i, limit); \
+    }                                                                                                                  \
+  }
+CHECK_LABELS(i32)
+CHECK_LABELS(i64)

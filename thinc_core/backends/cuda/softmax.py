@@ -109,6 +109,16 @@ class CudaSoftmax(CudaOps):
             self._device().launch_checking(STEM, name, dY.size, partial(_describe, op, kind, (B, O)), *args)
         return dY
 
+    def _check_labels(self, op, labels, ignored, limit):
+        values, index = as_indices(self, labels)
+        if values is None or values.ndim != 1 or not (ignored is None or type(ignored) is int):
+            return Ops._check_labels(self, op, labels, ignored, limit)
+        if values.size:
+            name, describe = f"check_labels_{index}", partial(label_checks.bad_label, op)
+            given = (values, len(values), limit, ignored or 0, int(ignored is not None))
+            self._device().launch_checking(STEM, name, len(values), describe, *given)
+        return None
+
     def _check_probabilities(self, op, name, X):
         kind = suffix(self, X)
         if kind is None:

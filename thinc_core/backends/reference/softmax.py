@@ -94,8 +94,9 @@ class Softmax(Reduce):
                 self._arrays(op, **{name: values})
                 checks.integers(op, name, values)
                 checks.shape(op, name, values, (B,))
-        rows = xp.zeros((B,), dtype=bool) if missing is None else labels == checks.integer(op, "missing", missing)
-        label_checks.labels(op, labels, rows, O)
+        missing = None if missing is None else checks.integer(op, "missing", missing)
+        rows = xp.zeros((B,), dtype=bool) if missing is None else labels == missing
+        self._check_labels(op, labels, missing, O)
         label_checks.probabilities(op, "guesses", guesses)
         y, places = self._wide(guesses), (xp.arange(B), xp.where(rows, 0, labels))
         target = xp.full((B, O), smoothing / max(O - 1, 1), dtype=y.dtype)
@@ -107,6 +108,11 @@ class Softmax(Reduce):
             dY = xp.where((negated != 0)[:, None], alone, dY)
         dY = xp.where(rows[:, None], y.dtype.type(0), dY) / divisor
         return dY.astype(guesses.dtype, copy=False)
+
+    def _check_labels(self, op: str, labels: Any, ignored: Optional[int], limit: int) -> None:
+        """Labels must be in [0, limit), but for the ignored one."""
+        rows = self.xp.zeros(labels.shape, dtype=bool) if ignored is None else labels == ignored
+        label_checks.labels(op, labels, rows, limit)
 
     def _check_probabilities(self, op: str, name: str, X: Any) -> None:
         """Numbers must be in [0, 1]; NaN passes."""
