@@ -14,6 +14,7 @@ from .card import Card
 TOOLS = ("memcheck", "racecheck")
 # An op of each kind of kernel; the run of all would take hours under these tools.
 SMALL_SET = "relu,maxout-P3,layernorm,softmax,reduce_sum,seq2col-1-lengths,gather_add-K4,scatter_add,hash_embed,adam"
+SMALL_SET += ",rmsnorm,rotary,attention,softmax_sequences"
 
 
 def jobs(card: Card, seconds: Callable[[], float]) -> List[Any]:

@@ -305,6 +305,15 @@ def backprop_attention(ops: Any) -> Found:
     return dQKV[-1, :HEAD], dS @ K
 
 
+def rotary(ops: Any) -> Found:
+    starts = ops.asarray(numpy.array([0, ROWS - 2, ROWS]))  # the last row is step 1
+    quarter = ops.asarray(numpy.full(O // 2, 2**62, dtype="uint64"))
+    X, Y = with_end(ROWS, O, some(1, O)), virtual(ROWS, O)
+    ops._device().launch("attention", "rotary_f32", ROWS * O // 8, Y, X, quarter, starts, 2, ROWS, O, 1, O, 1.0)
+    low, high = numpy.split(some(1, O), 2, axis=1)
+    return Y[-1:], numpy.concatenate([-high, low], axis=1)
+
+
 # Training
 
 
@@ -351,7 +360,7 @@ EACH: List[Callable[[Any], Found]] = [
     *(backprop_reduce_max, backprop_reduce_last, seq2col, backprop_seq2col, flatten, pad, relu, backprop_gelu),
     *(softmax, backprop_softmax, crossentropy_gradient, layernorm, backprop_layernorm, maxout, backprop_maxout),
     *(add_bias, affine_maxout_layernorm, backprop_affine_maxout, lstm, backprop_lstm, attention, backprop_attention),
-    *(dropout, dropout_counter, adam, apply_gradients),
+    *(rotary, dropout, dropout_counter, adam, apply_gradients),
 ]
 FAMILIES: Dict[str, Callable[[Any], Found]] = {each.__name__.replace("_counter", " counter"): each for each in EACH}
 

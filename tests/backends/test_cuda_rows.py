@@ -117,6 +117,27 @@ def test_layernorm_of_wide_rows(ops: Any, dtype: str, width: int, rows: int) -> 
     agree(ops, "layernorm", dtype, {"X": X, "G": G, "b": b, "eps": 1e-5})
     args = {"dY": dY, "X": X, "G": G, "mu": mu, "rstd": rstd, "dG": G.copy(), "db": b.copy()}
     agree(ops, "backprop_layernorm", dtype, args, ("dG", "db"))
+    agree(ops, "rmsnorm", dtype, {"X": X, "G": G, "eps": 1e-5})
+    agree(ops, "backprop_rmsnorm", dtype, {"dY": dY, "X": X, "G": G, "rstd": rstd, "dG": G.copy()}, ("dG",))
+
+
+@DTYPES
+@pytest.mark.parametrize("inplace", [False, True])
+def test_rotary_of_whole_pieces(ops: Any, dtype: str, inplace: bool) -> None:
+    """Two heads that are cut into pieces of 16 bytes, and what is behind them."""
+    lengths = numpy.asarray([0, 37, 0, 1, 12], dtype="int32")
+    args = {"lengths": lengths, "n_heads": 2, "D": 32, "inplace": inplace}
+    agree(ops, "rotary", dtype, {"X": floats((50, 80), 0, dtype), **args})
+    agree(ops, "backprop_rotary", dtype, {"dY": floats((50, 80), 1, dtype), **args})
+
+
+def test_rotary_reads_no_lengths(monkeypatch: Any) -> None:
+    """Though only the device knows them."""
+    ops = make_ops("cuda_emulated", monkeypatch)
+    X, lengths = ops.asarray(floats((9, 16))), ops.asarray1i([4, 5])
+    with Ledger() as ledger:
+        ops.backprop_rotary(ops.rotary(X, lengths, 2, 8), lengths, 2, 8)
+    assert (ledger.waits, ledger.launches["rotary_f32"]) == ({}, 2)
 
 
 @DTYPES
@@ -257,6 +278,7 @@ Z = floats((R, 3 * C), 10)  # in float32 for both
 Y, WHICH, NULL = ("out", (R, C)), ("which", (R, C)), None
 ROW = ("out", (R,))
 PIECES = numpy.random.default_rng(11).integers(0, 3, size=(R, C)).astype("int32")
+TURNS = (2.0 ** (63 - 2 * numpy.arange(8))).astype("uint64")
 NORMED = (
     "gemm",
     (("out", (R, 3 * C)), ("parts", (1, 5 * C)), "dY", "X", PIECES, "mu", "rstd", "G")
@@ -276,6 +298,10 @@ KERNELS = {
     "layernorm_wide": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
     "backprop_layernorm": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
     "backprop_layernorm_wide": ("layernorm", (Y, ("parts", (1, 2, C)), "dY", "X", "G", "mu", "rstd", R, C, R)),
+    **{f"rmsnorm_{team}": ("layernorm", (Y, ROW, "X", "G", R, C, 1e-5)) for team in ("8", "32", "wide")},
+    "backprop_rmsnorm": ("layernorm", (Y, ("parts", (1, C)), "dY", "X", "G", "rstd", R, C, R)),
+    "backprop_rmsnorm_wide": ("layernorm", (Y, ("parts", (1, C)), "dY", "X", "G", "rstd", R, C, R)),
+    "rotary": ("attention", (Y, "X", TURNS, numpy.array([0, 5, R]), 2, R, C, 2, 16, 1.0)),
     "affine_maxout": ("gemm", (Y, WHICH, Z, "bias3", R * C, C, 3)),
     "affine_maxout_layernorm_8": (
         "gemm",

@@ -43,6 +43,7 @@ INDICES: Dict[str, Tuple[str, ...]] = {
     "backprop_affine_maxout": ("gemm", "dZ[i] = chosen", "dZ[(i32)i] = chosen"),
     "attention": ("attention", "scores[row + j] = score;", "scores[(i32)(row + j)] = score;"),
     "backprop_attention": ("attention", "dS[row + j] = dp;", "dS[(i32)(row + j)] = dp;"),
+    "rotary": ("attention", "Y + o + half", "Y + (i32)(o + half)"),
 }
 # Wrong values, of fused kernels above all. File, the ops whose rows of cases.py notice it, text, the wrong one, and
 # what comes before it if there are several.
@@ -145,6 +146,13 @@ VALUES: Tuple[Tuple[str, ...], ...] = (
     ("maxout", "backprop_maxout", "winner == p ? dY[i] : T{}", "dY[i]"),
     ("layernorm", "backprop_layernorm", "(x - mean) * scale * mean_gh", "mean_gh"),
     ("layernorm", "backprop_layernorm", "begin ? A(0) : parts[o]", "A(0)"),
+    ("layernorm", "rmsnorm", "CENTRED ? reduce_warp(sum, Sum()) / A(O) : A(0)", "reduce_warp(sum, Sum()) / A(O)"),
+    (
+        "layernorm",
+        "backprop_rmsnorm",
+        "CENTRED ? team.reduce(sum, A(0), Sum()) / A(d.O) : A(0)",
+        "team.reduce(sum, A(0), Sum())",
+    ),
     ("reduce", "reduce_mean", "A(max(n, 1LL))", "A(n)"),
     ("seq2col", "seq2col", "row >= bounds.first", "row > bounds.first"),
     ("seq2col", "backprop_seq2col", "plus ? sum[k] + to_acc(dx.v[k]) : sum[k]", "sum[k]"),
@@ -152,6 +160,8 @@ VALUES: Tuple[Tuple[str, ...], ...] = (
     ("hash", "hash_embed", "to_acc(x[3].v[j])", "to_acc(x[2].v[j])"),
     ("hash", "hash_embeds", "ids[b * step + table.column]", "ids[b * step]"),
     ("lstm", "lstm_forward_inference", "into * candidate", "into"),
+    ("attention", "rotary", "at.row - starts[last_at_most(starts, B, at.row)]", "at.row"),
+    ("attention", "backprop_rotary", "sign * sine[k]", "sine[k]"),
     ("attention", "attention", "mask ? p[j] * to_acc(mask[row + j]) : p[j]", "p[j]"),
     ("attention", "attention", "dot(q, K + j * ld, D) * scale", "dot(q, K + j * ld, D)"),
     (

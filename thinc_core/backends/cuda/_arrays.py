@@ -16,6 +16,7 @@ from ..ops import Ops
 FLOATS: Dict[Any, str] = {numpy.dtype(f"float{bits}"): f"f{bits}" for bits in (16, 32, 64)}
 INTEGERS: Dict[Any, str] = {numpy.dtype("int32"): "i32", numpy.dtype("int64"): "i64"}
 WIDER = {"int8": "int32", "uint8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64"}
+MOST_PERIODS = 1e7  # beyond, the angle of a step is not exact enough
 LANES = {"f16": 8, "bf16": 8, "f32": 4, "f64": 2}  # elements in 16 bytes
 
 
@@ -164,6 +165,18 @@ def numbers(values: Sequence[Any]) -> Optional[Tuple[float, ...]]:
         return None
 
 
+@numpy.errstate(all="ignore")
+def frequencies_of(periods: Any, kind: str) -> Tuple[Any, float]:
+    """What kernels want to know of angles step / period, and up to how many steps they are exact enough.
+
+    That are the turns from step to step times 2^64, modulo 2^64; in f64 the periods.
+    """
+    most = MOST_PERIODS * periods.min() if (periods > 0).all() and (periods < float("inf")).all() else -1
+    if kind == "f64" or most < 0:
+        return periods, most
+    return (numpy.fmod(1 / (2 * numpy.pi * periods), 1) * 2.0**64).astype("uint64"), most
+
+
 def map_elements(ops: Any, stem: str, op: str, arrays: Tuple[Any, ...], inplace: Any, out: Any, *more: Any) -> Any:
     """Y = f(arrays), elementwise, into the first of them when inplace. more: the op's numbers, in its order.
 
@@ -177,7 +190,7 @@ def map_elements(ops: Any, stem: str, op: str, arrays: Tuple[Any, ...], inplace:
     if inplace is False and out is None:
         Y = ops.xp.empty(first.shape, dtype=first.dtype)
     else:
-        Y = _over(ops, first, read, flag(inplace), out)
+        Y = over(ops, first, read, flag(inplace), out)
         if Y is None:
             return _reference(ops, op, arrays, inplace, out, more)
     size = Y.size
@@ -186,7 +199,7 @@ def map_elements(ops: Any, stem: str, op: str, arrays: Tuple[Any, ...], inplace:
     return Y
 
 
-def _over(ops: Any, first: Any, read: Sequence[Any], into: Optional[bool], out: Any) -> Any:
+def over(ops: Any, first: Any, read: Sequence[Any], into: Optional[bool], out: Any) -> Any:
     """What an elementwise kernel that reads these arrays writes to, the first of them or out; None when it cannot.
 
     It reads an element before it writes it, so an array that it reads may lie exactly there, but not overlap.

@@ -16,6 +16,7 @@ from ._errors import Describe, ErrorWord
 from ._launch import Kernel
 
 SOURCES = Path(__file__).parent
+INCLUDE = r'^#include "(thinc_core/\w+\.h|\w+\.cuh)"$'
 # Before CUDA 13.5 NVRTC takes a generic lambda within a kernel for a function of the host, unless told otherwise.
 OPTIONS = ("-std=c++17", "-default-device")
 DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
@@ -30,18 +31,19 @@ class CudaError(RuntimeError):
 
 
 def source(stem: str) -> str:
-    """The text of a .cu file with the common part in front, and public headers where it names them: CuPy's cache does
-    not see what a file includes, and NVRTC would have to be told where headers are."""
+    """The text of a .cu file with the common part in front, and headers where it names them: CuPy's cache does not see
+    what a file includes, and NVRTC would have to be told where headers are."""
     names = ("common.cuh", f"{stem}.cu")
     text = "\n".join(f'#line 1 "{name}"\n{(SOURCES / name).read_text(encoding="utf-8")}' for name in names)
-    return re.sub(r'^#include "(thinc_core/\w+\.h)"$', partial(_header, text, names[1]), text, flags=re.MULTILINE)
+    return re.sub(INCLUDE, partial(_header, text, names[1]), text, flags=re.MULTILINE)
 
 
 def _header(text: str, name: str, line: Any) -> str:
-    """What one of our public headers says, for the line of the file of this name that includes it."""
+    """What a public header, or one beside the file of this name, says, for the line there that includes it."""
     from ... import get_include
 
-    header = (Path(get_include()) / line[1]).read_text(encoding="utf-8").replace("#pragma once", "")  # of no header
+    place = SOURCES if line[1].endswith(".cuh") else Path(get_include())
+    header = (place / line[1]).read_text(encoding="utf-8").replace("#pragma once", "")  # of no header
     number = text[text.rindex("#line", 0, line.start()) : line.start()].count("\n")
     return f'#line 1 "{line[1]}"\n{header}\n#line {number + 1} "{name}"'
 

@@ -1,7 +1,9 @@
-// Attention of each sequence to itself. Formulas: reference/attention.py. A warp per row and head: sequences of
-// sentences are short, so that what it reads again and again, the keys and values of one head, is in the cache.
-// Scores and their gradients are kept in what numbers are computed with: rounded to 16 bits, their exponentials would
-// be far off.
+// Attention of each sequence to itself, and rotary positions. Formulas: reference/attention.py. A warp per row and
+// head: sequences of sentences are short, so that what it reads again and again, the keys and values of one head, is in
+// the cache. Scores and their gradients are kept in what numbers are computed with: rounded to 16 bits, their
+// exponentials would be far off.
+
+#include "angles.cuh"
 
 // Where a row of one head lies. squares: (B + 1,) sums of the squared lengths, in which the weights are counted.
 struct Place {
@@ -141,3 +143,46 @@ DEVICE void backprop_attention_keys(T* __restrict__ dQKV, const acc<T>* __restri
     backprop_attention_keys(dQKV, dS, dY, QKV, weights, mask, starts, squares, B, rows, H, D, causal);               \
   }
 FOR_FLOATS(ATTENTION)
+
+DEVICE u64 turned_by(i64 steps, u64 angle) { return (u64)steps * angle; }
+DEVICE double turned_by(i64 steps, double angle) { return (double)steps * angle; }
+
+// The first H heads of D columns turned by the angles of the row's step, times sign; what is behind them is copied. A
+// thread per row and N pairs of columns, for all heads, which share sine and cosine. Y may be exactly X.
+template <int N, typename T, typename F>
+DEVICE void rotary(T* Y, const T* X, const F* __restrict__ frequencies, const i64* __restrict__ starts, i64 B, i64 rows,
+                   i64 I, i64 H, i64 D, acc<T> sign) {
+  typedef acc<T> A;
+  i64 half = D / 2, turned = half / N, others = Y == X ? 0 : (I - H * D) / N;
+  for (Pieces at(turned + others); at.row < rows; at.next()) {
+    i64 i = at.row * I;
+    if (at.piece >= turned) {
+      i += H * D + (at.piece - turned) * N;
+      store(Y + i, load<N>(X + i));
+      continue;
+    }
+    i64 j = at.piece * N, step = at.row - starts[last_at_most(starts, B, at.row)];
+    A sine[N], cosine[N];
+#pragma unroll
+    for (int k = 0; k < N; ++k) sin_cos(turned_by(step, frequencies[j + k]), sine + k, cosine + k);
+    for (i64 h = 0; h < H; ++h) {
+      i64 o = i + h * D + j;
+      Vec<T, N> low = load<N>(X + o), high = load<N>(X + o + half), y, z;
+#pragma unroll
+      for (int k = 0; k < N; ++k) {
+        A a = to_acc(low.v[k]), b = to_acc(high.v[k]), turn = sign * sine[k];
+        y.v[k] = from_acc<T>(a * cosine[k] - b * turn);
+        z.v[k] = from_acc<T>(b * cosine[k] + a * turn);
+      }
+      store(Y + o, y);
+      store(Y + o + half, z);
+    }
+  }
+}
+#define ROTARY(suffix, T, ...)                                                                                     \
+  KERNEL(rotary_##suffix, (T * Y, const T* X, const frequency<T>* frequencies, const i64* starts, i64 B, i64 rows, \
+                           i64 I, i64 H, i64 D, acc<T> sign)) {                                                    \
+    by_pieces<T>(                                                                                                  \
+        D / 2 | I, [=](auto lanes) { rotary<lanes.n>(Y, X, frequencies, starts, B, rows, I, H, D, sign); }, Y, X); \
+  }
+FOR_FLOATS(ROTARY)

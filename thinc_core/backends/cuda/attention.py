@@ -1,22 +1,39 @@
-"""Attention of each sequence to itself."""
+"""Attention of each sequence to itself, and rotary positions."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Optional, Tuple
 
 import numpy
 
 from ..ops import Ops
-from ._arrays import all_apart, contig, count, fits, flag, here, outs_of, suffix, target, wide_empty
+from ._arrays import (
+    LANES,
+    all_apart,
+    contig,
+    count,
+    fits,
+    flag,
+    frequencies_of,
+    here,
+    numbers,
+    outs_of,
+    over,
+    suffix,
+    target,
+    wide_empty,
+)
 from ._base import CudaOps
 from ._hosts import known
+from ._ragged import starts_of
 
 STEM = "attention"
 WARP = 32
 
 
 class CudaAttention(CudaOps):
-    """Attention. How many weights there are is told by the lengths, on the host."""
+    """Attention and rotary positions. How many weights there are is told by the lengths, on the host."""
 
     def attention(self, QKV, lengths, n_heads, *, causal=False, mask=None, keep=True, out=None):
         kind, outs = _kind(self, QKV, mask, causal, keep), outs_of(out, 2)
@@ -56,6 +73,46 @@ class CudaAttention(CudaOps):
         device.launch(STEM, f"backprop_attention_queries_{kind}", work, *args, 1 / numpy.sqrt(D).item())
         device.launch(STEM, f"backprop_attention_keys_{kind}", work, *args)
         return dQKV
+
+    def rotary(self, X, lengths, n_heads, D, *, base=10000.0, inplace=False, out=None):
+        return _rotary(self, "rotary", X, lengths, n_heads, D, base, inplace, out, 1.0)
+
+    def backprop_rotary(self, dY, lengths, n_heads, D, *, base=10000.0, inplace=False, out=None):
+        return _rotary(self, "backprop_rotary", dY, lengths, n_heads, D, base, inplace, out, -1.0)
+
+
+def _rotary(
+    ops: Any, op: str, X: Any, lengths: Any, H: Any, D: Any, base: Any, inplace: Any, out: Any, sign: float
+) -> Any:
+    """X, with its heads turned. sign: -1.0 to turn them back."""
+    kind, slower, into = suffix(ops, X), numbers((base,)), flag(inplace)
+    starts = Y = frequencies = None
+    if kind and slower and X.ndim == 2 and X.size and _are_heads(H, D, X.shape[1]):
+        x, device = contig(ops, X), ops._device()
+        frequencies, most = _frequencies(device, device._stream(), D, slower[0], kind)
+        found, Y = known(lengths), over(ops, X, [x], into, out)
+        if Y is not None and (found.values.max(initial=0) if found else len(X)) <= most:
+            starts = starts_of(ops, op, lengths, len(X))
+    if starts is None or kind is None:
+        return getattr(Ops, op)(ops, X, lengths, H, D, base=base, inplace=inplace, out=out)
+    work = len(X) * (D // 2 + (0 if into else X.shape[1] - H * D))
+    args = (Y, x, frequencies, starts, len(starts) - 1, *x.shape, H, D, sign)
+    device.launch(STEM, f"rotary_{kind}", -(-work // LANES[kind]), *args)
+    return Y
+
+
+def _are_heads(H: Any, D: Any, width: int) -> bool:
+    """Whether H heads of D columns, an even number, are in a row of this width."""
+    return bool(count(H, 1) and count(D, 2) and D % 2 == 0 and H * D <= width)
+
+
+@lru_cache(maxsize=32)
+@numpy.errstate(all="ignore")
+def _frequencies(device: Any, stream: int, D: int, base: float, kind: str) -> Tuple[Any, float]:
+    """Of the pairs of a head, on the device; and up to how many steps they are exact enough. f64: angles of a step."""
+    powers = numpy.arange(D // 2) * 2.0 / D
+    found, most = frequencies_of(numpy.float64(base) ** powers, kind)
+    return device.xp.asarray(numpy.float64(base) ** -powers if kind == "f64" else found), most
 
 
 def _kind(ops: Any, QKV: Any, mask: Any, *flags: Any) -> Optional[str]:

@@ -4,6 +4,7 @@
 #define uint64_t u64
 #define uint32_t u32
 #endif
+#include "angles.cuh"
 #include "thinc_core/murmur3.h"
 
 struct Hash {
@@ -46,36 +47,8 @@ UNTYPED_KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, 
   }
 }
 
-// Sine and cosine of position i. step: the turns from one position to the next, times 2^64, modulo 2^64. Whole turns
-// fall off in whole numbers, so the rest of a large angle is as exact as that of a small one, without FP64. It is at
-// most an eighth of a turn, where the Taylor series to x^9 and x^10 are exact to 2e-9.
-DEVICE void sin_cos(i64 i, u64 step, float* sine, float* cosine) {
-  u64 turn = (u64)i * step, quarter = (turn + (1ull << 61)) >> 62;
-  float x = (float)(i64)(turn - (quarter << 62)) * 3.40612158e-19f, z = x * x;  // 2 pi / 2^64
-  float s = x + x * z * (-1.66666667e-1f + z * (8.33333333e-3f + z * (-1.98412698e-4f + z * 2.75573192e-6f)));
-  float tail = -1.38888889e-3f + z * (2.48015873e-5f + z * -2.75573192e-7f);
-  float c = 1.0f + z * (-0.5f + z * (4.16666667e-2f + z * tail));
-  float a = quarter & 1 ? c : s, b = quarter & 1 ? s : c;
-  *sine = quarter & 2 ? -a : a;
-  *cosine = (quarter + 1) & 2 ? -b : b;
-}
-DEVICE void sin_cos(i64 i, double period, double* sine, double* cosine) {
-  double angle = (double)i / period;
-  *sine = sin(angle);
-  *cosine = cos(angle);
-}
-
-// What sin_cos takes to compute numbers that are stored as T.
-template <typename T>
-struct frequency_of {
-  typedef u64 type;
-};
-template <>
-struct frequency_of<double> {
-  typedef double type;
-};
-template <typename T>
-using frequency = typename frequency_of<T>::type;
+DEVICE u64 angle_of(i64 i, u64 step) { return (u64)i * step; }
+DEVICE double angle_of(i64 i, double period) { return (double)i / period; }
 
 // A thread per pair of columns, which has one frequency.
 template <typename T, typename F>
@@ -84,7 +57,7 @@ DEVICE void position_encode(T* __restrict__ Y, const F* __restrict__ frequencies
   for (Pieces at((D + 1) / 2); at.row < N; at.next()) {
     i64 i = at.row, j = at.piece;
     acc<T> sine, cosine;
-    sin_cos(i, frequencies[j], &sine, &cosine);
+    sin_cos(angle_of(i, frequencies[j]), &sine, &cosine);
     T* y = Y + i * D + 2 * j;
     if (whole) {
       store(y, Vec<T, 2>{{from_acc<T>(sine), from_acc<T>(cosine)}});

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Tuple
 
 import numpy
 
 from ..ops import Ops
 from . import gather
-from ._arrays import apart, contig, fits, here, numbers, plain, suffix, target
+from ._arrays import apart, contig, fits, frequencies_of, here, numbers, plain, suffix, target
 from ._base import CudaOps
 from ._deterministic import is_deterministic
 
@@ -16,7 +16,6 @@ STEM = "hash"
 UINT32, UINT64, FLOAT32 = numpy.dtype("uint32"), numpy.dtype("uint64"), numpy.dtype("float32")
 IDS_OF_A_WARP, MOST_TABLES = 8, 6  # of hash.cu
 MOST_COLUMNS, MOST_IDS = 2**27, 2**31  # pieces of a warp's ids, and groups of ids, are counted in 32 bits
-MOST_PERIODS = 1e7  # beyond, the angle of a position is not exact enough
 NO_TABLE = (None, 1, 0, 0, 0)
 
 
@@ -89,8 +88,9 @@ class CudaHash(CudaOps):
             return Ops.position_encode(self, N, D, period, out)
         if N * D == 0:
             return target(self, out, (N, D), FLOAT32)
-        frequencies = _frequencies(N, D, base[0], kind)
-        if frequencies is None:
+        with numpy.errstate(all="ignore"):
+            frequencies, most = frequencies_of(Ops()._periods(D, base[0]), kind)
+        if N > most:
             return Ops.position_encode(self, N, D, period, out)
         Y = target(self, out, (N, D), FLOAT32)
         given = self.xp.asarray(frequencies)
@@ -166,20 +166,6 @@ def _same_floats(ops: Any, tables: Any) -> bool:
 def _into(dtable: Any, keys: Any, dY: Any) -> bool:
     """Whether a kernel can add to dtable while it reads the others."""
     return plain(dtable) and apart(dtable, dY) and not _overlap(dtable, keys)
-
-
-def _frequencies(N: int, D: int, period: float, kind: str) -> Optional[Any]:
-    """What hash.cu wants to know of each pair of columns; None when an angle would not be exact enough.
-
-    That are periods in f64, and else the turns from position to position times 2^64, modulo 2^64.
-    """
-    with numpy.errstate(all="ignore"):
-        periods = Ops()._periods(D, period)
-        if not N <= MOST_PERIODS * periods.min() < float("inf") or not (periods < float("inf")).all():
-            return None
-        if kind == "f64":
-            return periods
-        return (numpy.fmod(1 / (2 * numpy.pi * periods), 1) * 2.0**64).astype("uint64")
 
 
 def _launch(ops: Any, op: str, Y: Any, keys: Any, tables: List[Any], columns: Any, seeds: Any) -> None:

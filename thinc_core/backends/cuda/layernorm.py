@@ -1,8 +1,8 @@
-"""Layer normalisation and its gradient."""
+"""Normalisation of rows, and its gradients."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional, Tuple
 
 from ..ops import Ops
 from ._arrays import all_apart, apart, contig, fits, numbers, outs_of, plain, shares, suffix, target, wide_empty
@@ -15,50 +15,68 @@ LEAST_ROWS = 32  # of a share, which the kernel goes through in tiles of as many
 
 
 class CudaLayerNorm(CudaOps):
-    """Layer normalisation and its gradient."""
+    """Layer norm, RMS norm, and their gradients."""
 
     def layernorm(self, X, G, b, eps=1e-8, *, out=None):
-        kind, added = suffix(self, X, G, b), numbers((eps,))
-        outs = outs_of(out, 3)
-        if kind is None or added is None or outs is None or not _fit(X, G, b):
-            return Ops.layernorm(self, X, G, b, eps, out=out)
-        (B, O), x, g, shift = X.shape, contig(self, X), contig(self, G), contig(self, b)  # noqa: E741
-        shapes = ((B, O), (B,), (B,))
-        if not all(fits(self, each, shape, X.dtype, x, g, shift) for each, shape in zip(outs, shapes)) or not (
-            all_apart(outs)
-        ):
-            return Ops.layernorm(self, X, G, b, eps, out=out)
-        Y, mu, rstd = (target(self, each, shape, X.dtype) for each, shape in zip(outs, shapes))
-        device, args = self._device(), (Y, mu, rstd, x, g, shift, B, O, added[0])
-        if O <= WIDEST_OF_A_WARP:
-            device.launch(STEM, f"layernorm_{kept(O)}_{kind}", B * WARP, *args)
-        else:
-            device.launch_blocks(STEM, f"layernorm_wide_{kind}", B, *args)
-        return Y, mu, rstd
+        found = _normalised(self, "layernorm", X, (G, b), eps, out)
+        return Ops.layernorm(self, X, G, b, eps, out=out) if found is None else found
+
+    def rmsnorm(self, X, G, eps=1e-6, *, out=None):
+        found = _normalised(self, "rmsnorm", X, (G,), eps, out)
+        return Ops.rmsnorm(self, X, G, eps, out=out) if found is None else found
 
     def backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, *, out=None):
-        kind, given = suffix(self, dY, X, G, mu, rstd, dG, db), (dY, X, G, mu, rstd)
-        if (
-            kind is None
-            or not _fit(X, G, db)
-            or dY.shape != X.shape
-            or dG.shape != G.shape
-            or not mu.shape == rstd.shape == X.shape[:1]
-            or not (plain(dG) and plain(db) and apart(dG, db))
-        ):
-            return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, out=out)
-        dy, x, g, m, r = read = [contig(self, each) for each in given]
-        if not all(apart(changed, each) for changed in (dG, db) for each in read) or not fits(
-            self, out, X.shape, X.dtype, *read, dG, db
-        ):
-            return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, out=out)
-        (B, O), device = X.shape, self._device()  # noqa: E741
-        dX, (count, share) = target(self, out, X.shape, X.dtype), shares(device, B, LEAST_ROWS)
-        parts = wide_empty(self, (count, 2, O), X.dtype)
-        wide = "wide_" if O > WIDEST_OF_A_WARP else ""
-        device.launch_blocks(STEM, f"backprop_layernorm_{wide}{kind}", count, dX, parts, dy, x, g, m, r, B, O, share)
-        device.launch_blocks(STEM, f"layernorm_finish_{kind}", -(-2 * O // WARP), dG, db, parts, count, O)
-        return dX
+        dX = _backprop(self, "backprop_layernorm", (dY, X, G), (mu, rstd), (dG, db), out)
+        return Ops.backprop_layernorm(self, dY, X, G, mu, rstd, dG, db, out=out) if dX is None else dX
+
+    def backprop_rmsnorm(self, dY, X, G, rstd, dG, *, out=None):
+        dX = _backprop(self, "backprop_rmsnorm", (dY, X, G), (rstd,), (dG,), out)
+        return Ops.backprop_rmsnorm(self, dY, X, G, rstd, dG, out=out) if dX is None else dX
+
+
+def _normalised(ops: Any, op: str, X: Any, params: Any, eps: Any, out: Any) -> Optional[Tuple[Any, ...]]:
+    """Y and a statistic of its rows for each of the params; None for what the kernels do not take."""
+    kind, added, outs = suffix(ops, X, *params), numbers((eps,)), outs_of(out, 1 + len(params))
+    if kind is None or added is None or outs is None or not _fit(X, *params):
+        return None
+    (B, O), read = X.shape, [contig(ops, each) for each in (X, *params)]  # noqa: E741
+    shapes = [(B, O), *[(B,)] * len(params)]
+    if not all(fits(ops, each, shape, X.dtype, *read) for each, shape in zip(outs, shapes)) or not all_apart(outs):
+        return None
+    results = tuple(target(ops, each, shape, X.dtype) for each, shape in zip(outs, shapes))
+    device, args = ops._device(), (*results, *read, B, O, added[0])
+    if O <= WIDEST_OF_A_WARP:
+        device.launch(STEM, f"{op}_{kept(O)}_{kind}", B * WARP, *args)
+    else:
+        device.launch_blocks(STEM, f"{op}_wide_{kind}", B, *args)
+    return results
+
+
+def _backprop(ops: Any, op: str, given: Any, statistics: Any, gradients: Any, out: Any) -> Any:
+    """dX, with what the columns sum up to added to the gradients; None for what the kernels do not take."""
+    kind, (dY, X, G) = suffix(ops, *given, *statistics, *gradients), given
+    if (
+        kind is None
+        or dY.shape != X.shape
+        or not _fit(X, G, *gradients)
+        or any(each.shape != X.shape[:1] for each in statistics)
+        or not all(plain(each) for each in gradients)
+        or not all_apart(gradients)
+    ):
+        return None
+    read = [contig(ops, each) for each in (*given, *statistics)]
+    if not all(apart(changed, each) for changed in gradients for each in read) or not fits(
+        ops, out, X.shape, X.dtype, *read, *gradients
+    ):
+        return None
+    (B, O), device = X.shape, ops._device()  # noqa: E741
+    dX, (count, share), width = target(ops, out, X.shape, X.dtype), shares(device, B, LEAST_ROWS), len(gradients) * O
+    parts = wide_empty(ops, (count, width), X.dtype)
+    wide = "wide_" if O > WIDEST_OF_A_WARP else ""
+    device.launch_blocks(STEM, f"{op}_{wide}{kind}", count, dX, parts, *read, B, O, share)
+    dG, db = (*gradients, None)[:2]
+    device.launch_blocks(STEM, f"layernorm_finish_{kind}", -(-width // WARP), dG, db, parts, count, width, O)
+    return dX
 
 
 def kept(width: int) -> int:
@@ -66,5 +84,5 @@ def kept(width: int) -> int:
     return 8 if width <= 8 * WARP else 32
 
 
-def _fit(X: Any, G: Any, b: Any) -> bool:
-    return X.ndim == 2 and X.size > 0 and G.shape == X.shape[1:] and b.shape == X.shape[1:]
+def _fit(X: Any, *params: Any) -> bool:
+    return X.ndim == 2 and X.size > 0 and all(each.shape == X.shape[1:] for each in params)
