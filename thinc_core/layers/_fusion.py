@@ -1,6 +1,7 @@
 """How layers say that they can be run together, where that gives the same result sooner. The tree of nodes stays.
 
-_mixed_tables.py: tables of vectors and the Maxout layer behind them. _hash_tables.py: HashEmbed tables side by side.
+_distinct_rows.py: rows of ids that occur again. _mixed_tables.py: tables of vectors and the Maxout layer behind them.
+_hash_tables.py: HashEmbed tables side by side.
 _normalized_maxout.py: a Maxout layer, the LayerNorm and the Dropout behind it. _windows.py: windows in front of it.
 
 What a layer can take part in is marked on its forward function.

@@ -70,17 +70,33 @@ def run_steps_plus(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[An
 
 def _run_again(model: Model, X: Any, dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
     """The backward pass behind a prediction, which has kept nothing: the layers run once more."""
+    steps = steps_of(model._layers, X)
+    return _backprop(model, steps, run_each(steps, X, False)[1], dY, plus, needs_dX)
+
+
+def run_each(steps: Sequence[Any], X: Any, is_train: bool) -> Tuple[Any, List[Callable]]:
+    """The output of the last of the steps, and the callbacks of all."""
     callbacks: List[Callable] = []
     step: Any = None
     try:
-        steps = steps_of(model._layers, X)
         for step in steps:
-            X, callback = step._func(step, X, False)
+            X, callback = step._func(step, X, is_train)
             callbacks.append(callback)
     except Exception as error:
         _add_step_to_error(error, step, X)
         raise
-    return _backprop(model, steps, callbacks, dY, plus, needs_dX)
+    return X, callbacks
+
+
+def back_through(steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any) -> Any:
+    """The gradient of what the first of the steps was given."""
+    for step, callback in zip(reversed(steps), reversed(callbacks)):
+        try:
+            dY = callback(dY)
+        except Exception as error:
+            _add_step_to_error(error, step)
+            raise
+    return dY
 
 
 def _backprop(
@@ -110,9 +126,10 @@ def _backprop(
 
 def _add_step_to_error(error: Exception, step: Any, X: Any = None) -> None:
     """Name the layers on an error of a step, from the one that failed outwards. X: what the step was called with."""
-    if step is None:
+    nodes = () if step is None else getattr(step, "nodes", (step,))
+    if not nodes:
         return
-    first, *others = getattr(step, "nodes", (step,))
+    first, *others = nodes
     add_node_to_error(error, first, X if first is step or first is step._layers[0] else None)
     for node in others:
         add_node_to_error(error, node)

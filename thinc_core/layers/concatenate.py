@@ -8,9 +8,9 @@ from ..model import Model
 from ..util import get_width
 from ._batches import add_up, columns, combine
 from ._checks import check_width
+from ._distinct_rows import plan
 from ._gradients import backprop_each
 from ._hash_tables import forward_hashed, hash_tables
-from ._mixed_tables import fused
 from ._steps import begins_steps
 from ._widths import sample_width, width_of_all
 from .add import branch_dims, flat, set_widths
@@ -51,7 +51,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     return combine(lambda arrays: ops.xp.concatenate(arrays, axis=-1), Ys), backprop
 
 
-begins_steps(forward, fused)
+begins_steps(forward, plan)
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
