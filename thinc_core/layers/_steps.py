@@ -1,6 +1,6 @@
 """How a chain runs: which of its layers are one step, what is kept for the way back, where the steps add something."""
 
-from functools import partial
+from types import MethodType
 from typing import Any, Callable, List, Sequence, Tuple
 
 from .._marks import backprop_without_dX, mark, marked
@@ -20,9 +20,7 @@ def begins_steps(forward: Callable[..., Any], plan: Callable[..., Sequence[Any]]
 
 def steps_of(layers: Sequence[Model], X: Any) -> Sequence[Any]:
     """The layers of a chain, as they are best run on X."""
-    if not layers or not hasattr(layers[0]._func, "begins_steps"):
-        return layers
-    plan = marked(layers[0]._func, "begins_steps")
+    plan = marked(layers[0]._func, "begins_steps") if layers else None
     return layers if plan is None else plan(layers, X)
 
 
@@ -32,18 +30,20 @@ def run_steps(model: Model, X: Any, is_train: bool) -> Tuple[Any, Callable]:
     Y = X
     callbacks: List[Callable] = []
     try:
-        steps = steps_of(model._layers, X)
+        steps: Sequence[Any] = model._layers
+        if steps and hasattr(steps[0]._func, "begins_steps"):
+            steps = steps_of(steps, X)
         if not is_train:  # nothing is kept for a backward pass
             for step in steps:
                 Y = step._func(step, Y, False)[0]
-            return Y, partial(_run_again, model, X)
+            return Y, MethodType(_run_again, (model, X))
         for step in steps:
             Y, callback = step._func(step, Y, True)
             callbacks.append(callback)
     except Exception as error:
         _add_step_to_error(error, step, Y)
         raise
-    return Y, partial(_backprop, model, steps, callbacks)
+    return Y, MethodType(_backprop, (model, steps, callbacks))
 
 
 def run_steps_plus(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[Any, Callable]:
@@ -58,20 +58,21 @@ def run_steps_plus(model: Model, X: Any, is_train: bool, added: Any) -> Tuple[An
             callbacks += callback if is_train else ()
             del callback  # and what it keeps, when predicting
         if not steps:
-            return add_up([added, Y]), partial(_backprop, model, steps, callbacks)
+            return add_up([added, Y]), MethodType(_backprop, (model, steps, callbacks))
         step = steps[-1]
         Y, callback = run_plus(step, Y, is_train, added)
         callbacks.append(callback)
     except Exception as error:
         _add_step_to_error(error, step, Y)
         raise
-    return Y, partial(_backprop, model, steps, callbacks) if is_train else partial(_run_again, model, X)
+    return Y, MethodType(*(_backprop, (model, steps, callbacks)) if is_train else (_run_again, (model, X)))
 
 
-def _run_again(model: Model, X: Any, dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
+def _run_again(run: Tuple[Model, Any], dY: Any, plus: Any = None, needs_dX: bool = True) -> Any:
     """The backward pass behind a prediction, which has kept nothing: the layers run once more."""
+    model, X = run
     steps = steps_of(model._layers, X)
-    return _backprop(model, steps, run_each(steps, X, False)[1], dY, plus, needs_dX)
+    return _backprop((model, steps, run_each(steps, X, False)[1]), dY, plus, needs_dX)
 
 
 def run_each(steps: Sequence[Any], X: Any, is_train: bool) -> Tuple[Any, List[Callable]]:
@@ -99,9 +100,11 @@ def back_through(steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any) -
     return dY
 
 
+# A method costs less to make and to call than a partial.
 def _backprop(
-    model: Model, steps: Sequence[Any], callbacks: Sequence[Callable], dY: Any, plus: Any = None, needs_dX: bool = True
+    run: Tuple[Model, Sequence[Any], Sequence[Callable]], dY: Any, plus: Any = None, needs_dX: bool = True
 ) -> Any:
+    model, steps, callbacks = run
     callback: Any = None
     try:
         if plus is None and needs_dX:
