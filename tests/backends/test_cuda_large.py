@@ -115,7 +115,7 @@ def position_encode(ops: Any) -> Found:
 def reduce_sum(ops: Any) -> Found:
     X, Y = with_end(ROWS, O, some(3, O)), wrap(numpy.zeros((1, O), "float32"))
     starts = ops.asarray(numpy.array([ROWS - 3, ROWS]))
-    ops._device().launch_blocks("reduce", "reduce_sum_f32", 2, Y, X, starts, 1, O)
+    ops._device().launch_blocks("reduce", "reduce_sum_f32", 2, Y, None, X, starts, 1, O, ROWS, 1024)
     return Y, some(3, O).sum(axis=0, keepdims=True)
 
 

@@ -93,6 +93,37 @@ def test_softmax_of_many_and_long_sequences(ops: Any, dtype: str, width: int, wh
     agree(ops, "backprop_softmax_sequences", dtype, {"dY": X, "Y": Y, "lengths": lengths})
 
 
+LONG_SIZES = (3, 200, 1, 65, 64, 131, 1, 1, 80)  # 64 rows are what one block adds up in the emulator
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [1, 8, 37, 300])
+@pytest.mark.parametrize("op", ["reduce_sum", "reduce_mean", "reduce_max"])
+def test_long_sequences_are_added_up_in_parts(ops: Any, op: str, dtype: str, width: int) -> None:
+    X = numpy.random.default_rng(0).integers(-3, 4, (sum(LONG_SIZES), width)).astype(dtype)  # with many a largest one
+    X[100, 0] = X[230, -1] = numpy.nan if op == "reduce_max" else 1
+    agree(ops, op, dtype, {"X": X, "lengths": numpy.array(LONG_SIZES)})
+    agree(ops, op, dtype, {"X": X[1:], "lengths": [len(X) - 1]})
+
+
+@pytest.mark.parametrize("schedule", ["forward", "reverse", "random"])
+def test_parts_are_added_up_in_one_order(schedule: str, monkeypatch: Any) -> None:
+    """The same bits whatever the schedule, in one launch more than for sequences that are known to be short."""
+    ops, device, X = make_ops("cuda_emulated", monkeypatch), emulated_device(), floats((sum(LONG_SIZES), 20))
+    found, given = [], (ops._batch_lengths(LONG_SIZES), ops.asarray1i(LONG_SIZES))
+    for each in ("forward", schedule):
+        device.set_schedule(each)
+        for lengths in given:
+            with Ledger() as ledger:
+                found.append(ops.reduce_sum(ops.asarray(X), lengths).get().tobytes())
+            assert ledger.launches["merge_sum_f32"] == 1
+    assert len(set(found)) == 1
+    with Ledger() as ledger:
+        ops.reduce_sum(ops.asarray(X), ops._batch_lengths([1, 45] * (len(X) // 46) + [len(X) % 46]))
+    assert dict(ledger.launches) == {"reduce_sum_f32": 1}
+    device.set_schedule(device.schedule)
+
+
 @pytest.mark.parametrize("change, kind", [((100, -3), ValueError), ((149, 1000), IndexError), ((2, -2), IndexError)])
 def test_the_first_wrong_length_is_reported(ops: Any, change: Tuple[int, int], kind: type) -> None:
     """Of many, so that several threads look for it: the text is the reference's."""

@@ -18,6 +18,7 @@ from . import build
 
 SCHEDULES = ("forward", "reverse", "random")
 THREADS, BLOCKS = 64, 4  # small, so that two warps, several blocks and strides over the rest are met with little work
+CHUNK = 16  # rows, so that sequences of a few are long
 LOCK = threading.RLock()
 
 
@@ -30,6 +31,7 @@ class EmulatedDevice(Device):
     """
 
     threads = THREADS
+    chunk = CHUNK
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ OPTIONS = ("-std=c++17", "-default-device")
 DTYPES = ("f32", "f64", "f16", "bf16")  # each is a module of its own: few programs use more than one of them
 THREADS = 256  # of a block; kernels are compiled for at most that many
 BLOCKS_PER_SM = 16  # two waves of full occupancy: enough to even out blocks of unequal length
+CHUNK = 1024  # rows of a very long sequence that a block adds up
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 MAPPED_PORTABLE = 1 | 2  # of cudaHostAlloc: every device can write to it
 
@@ -60,6 +61,7 @@ class Device:
     """
 
     threads = THREADS
+    chunk = CHUNK
 
     def __init__(self, xp: Any, number: int = 0) -> None:
         self.xp, self.number = xp, number

@@ -80,6 +80,14 @@ def starts_and_rows(ops: Any, op: str, lengths: Any, d: Any, out: Any, minimum: 
     return _from_host(ops, host, rows, minimum), rows
 
 
+def longest(lengths: Any, rows: int) -> int:
+    """The most rows that a sequence may have: all of them, where only the device knows."""
+    found = known(lengths)
+    if found is None and type(lengths) not in (numpy.ndarray, list, tuple):
+        return rows
+    return int(numpy.max(lengths if found is None else found.values, initial=0))
+
+
 def _known_starts(ops: Any, found: Known, rows: int, minimum: int) -> Any:
     """Made once for all that is done with one batch."""
     if found.least < minimum or found.total != rows or not len(found.values):

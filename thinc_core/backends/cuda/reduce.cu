@@ -85,7 +85,9 @@ struct Largest {
   }
 };
 
-constexpr i64 SHORT = 32;  // rows that one thread goes through alone
+// Up to SHORT rows are for a thread, others for a block. Those of more than LONG chunks are added up in parts: all rows
+// are cut into chunks, of as many rows as the host says, and a block takes what a chunk has of such a sequence.
+constexpr i64 SHORT = 32, LONG = 4;
 
 // Adds the rows first, first + step, ... of n to the states of N columns, with several loads under way. X: the first
 // row of the sequence.
@@ -132,54 +134,112 @@ DEVICE void merge_rows(S (&states)[N], S* shared, int columns) {
   }
 }
 
-// write(b * O + o, n, states) for each sequence b of n rows and each piece of N columns from o on. Short sequences are
-// for a thread per piece; a long one is for a block per tile of up to 32 pieces, whose threads share its rows.
-template <int N, typename S, typename T, typename W>
-DEVICE void reduce_pieces(const T* __restrict__ X, const i64* __restrict__ starts, i64 B, i64 O, W write) {
-  SHARED(S, shared, MOST_THREADS * N);
-  i64 pieces = O / N;
-  for (i64 i = first_index(); i < B * pieces; i += stride()) {
-    i64 b = i / pieces, o = (i - b * pieces) * N, start = starts[b], n = starts[b + 1] - start;
-    if (n > SHORT) continue;
-    S states[N];
+// How the threads of a block share rows and columns: tiles of up to 32 pieces of N columns.
+struct Tiles {
+  i64 pieces, tiles;
+  int columns, row, rows;  // row: the first one of this thread, which goes on by `rows`
+  MEMBER Tiles(i64 pieces) : pieces(pieces), columns(1) {
+    while (columns < WARP && columns < pieces) columns *= 2;
+    tiles = (pieces + columns - 1) / columns;
+    row = threadIdx.x / columns;
+    rows = blockDim.x / columns;
+  }
+  MEMBER i64 piece(i64 unit) const { return unit % tiles * columns + threadIdx.x % columns; }
+};
+template <int N, typename S>
+DEVICE void begin(S (&states)[N]) {
 #pragma unroll
-    for (int k = 0; k < N; ++k) states[k] = S::none();
+  for (int k = 0; k < N; ++k) states[k] = S::none();
+}
+
+// What chunk c has of the long sequence that its first row is in, place 0, or of another one that its last row is in,
+// place 1: rows [first, end) of it. There are none unless it is long. As a chunk is shorter, there is no third one.
+struct Part {
+  i64 start, first, end;
+};
+DEVICE Part part_of(const i64* starts, i64 B, i64 rows, i64 chunk, i64 c, i64 place) {
+  i64 low = c * chunk, high = min(rows, low + chunk), b = last_at_most(starts, B, place ? high - 1 : low);
+  i64 start = starts[b], n = starts[b + 1] - start;
+  bool wanted = n > LONG * chunk && (place == 0 || start > low);
+  return Part{start, max(start, low) - start, wanted ? min(n, high - start) : 0};
+}
+
+// write(b * O + o, n, states) for each sequence b of n rows and each piece of N columns from o on. Short sequences are
+// for a thread per piece, longer ones for a block per tile, whose threads share its rows. parts: null, or where what
+// the parts of long sequences come to is written to instead, (chunks, 2, O).
+template <int N, typename S, typename T, typename W>
+DEVICE void reduce_pieces(S* __restrict__ parts, const T* __restrict__ X, const i64* __restrict__ starts, i64 B, i64 O,
+                          i64 rows, i64 chunk, W write) {
+  SHARED(S, shared, MOST_THREADS * N);
+  Tiles at(O / N);
+  S states[N];
+  for (i64 i = first_index(); i < B * at.pieces; i += stride()) {
+    i64 b = i / at.pieces, o = (i - b * at.pieces) * N, start = starts[b], n = starts[b + 1] - start;
+    if (n > SHORT) continue;
+    begin(states);
     add_rows(states, X + start * O + o, 0, 1, n, O);
     write(b * O + o, n, states);
   }
-  int columns = 1;
-  while (columns < WARP && columns < pieces) columns *= 2;
-  i64 tiles = (pieces + columns - 1) / columns;
-  int row = threadIdx.x / columns, rows = blockDim.x / columns;
-  for (i64 unit = blockIdx.x; unit < B * tiles; unit += gridDim.x) {
-    i64 b = unit / tiles, start = starts[b], n = starts[b + 1] - start;
-    if (n <= SHORT) continue;
-    i64 piece = (unit - b * tiles) * columns + threadIdx.x % columns, o = piece * N;
-    S states[N];
+  for (i64 unit = blockIdx.x; unit < B * at.tiles; unit += gridDim.x) {
+    i64 b = unit / at.tiles, piece = at.piece(unit), o = piece * N, start = starts[b], n = starts[b + 1] - start;
+    if (n <= SHORT || (parts && n > LONG * chunk)) continue;
+    begin(states);
+    if (piece < at.pieces) add_rows(states, X + start * O + o, at.row, at.rows, n, O);
+    merge_rows(states, shared, at.columns);
+    if (at.row == 0 && piece < at.pieces) write(b * O + o, n, states);
+  }
+  i64 chunks = parts ? (rows + chunk - 1) / chunk : 0;
+  for (i64 unit = blockIdx.x; unit < chunks * 2 * at.tiles; unit += gridDim.x) {
+    i64 place = unit / at.tiles, piece = at.piece(unit), o = piece * N;
+    Part part = part_of(starts, B, rows, chunk, place / 2, place % 2);
+    if (part.end <= part.first) continue;
+    begin(states);
+    if (piece < at.pieces) add_rows(states, X + part.start * O + o, part.first + at.row, at.rows, part.end, O);
+    merge_rows(states, shared, at.columns);
+    if (at.row > 0 || piece >= at.pieces) continue;
 #pragma unroll
-    for (int k = 0; k < N; ++k) states[k] = S::none();
-    if (piece < pieces) add_rows(states, X + start * O + o, row, rows, n, O);
-    merge_rows(states, shared, columns);
-    if (row == 0 && piece < pieces) write(b * O + o, n, states);
+    for (int k = 0; k < N; ++k) parts[place * O + o + k] = states[k];
+  }
+}
+// The same for the long sequences alone, from their parts.
+template <int N, typename S, typename W>
+DEVICE void merge_parts(const S* __restrict__ parts, const i64* __restrict__ starts, i64 B, i64 O, i64 chunk, W write) {
+  SHARED(S, shared, MOST_THREADS * N);
+  Tiles at(O / N);
+  for (i64 unit = blockIdx.x; unit < B * at.tiles; unit += gridDim.x) {
+    i64 b = unit / at.tiles, piece = at.piece(unit), o = piece * N, start = starts[b], n = starts[b + 1] - start;
+    if (n <= LONG * chunk) continue;
+    S states[N];
+    begin(states);
+    i64 first = start / chunk, last = (start + n - 1) / chunk;
+    for (i64 c = first + at.row; c <= last && piece < at.pieces; c += at.rows) {
+      i64 place = 2 * c + (c == first && start % chunk != 0);
+#pragma unroll
+      for (int k = 0; k < N; ++k) states[k].merge(parts[place * O + o + k]);
+    }
+    merge_rows(states, shared, at.columns);
+    if (at.row == 0 && piece < at.pieces) write(b * O + o, n, states);
   }
 }
 
-// MEAN: divide by the number of rows.
-template <bool MEAN, int N, typename T>
-DEVICE void reduce_totals(T* __restrict__ Y, const T* __restrict__ X, const i64* __restrict__ starts, i64 B, i64 O) {
-  typedef acc<T> A;
-  reduce_pieces<N, Total<A>>(X, starts, B, O, [=](i64 at, i64 n, Total<A>(&states)[N]) {
+// What becomes of the states of a piece. MEAN: divide by the number of rows.
+template <bool MEAN, typename T>
+struct WriteTotals {
+  T* Y;
+  template <int N>
+  MEMBER void operator()(i64 at, i64 n, Total<acc<T>> (&states)[N]) const {
     Vec<T, N> y;
 #pragma unroll
-    for (int k = 0; k < N; ++k) y.v[k] = from_acc<T>(MEAN ? states[k].sum / A(max(n, 1LL)) : states[k].sum);
+    for (int k = 0; k < N; ++k) y.v[k] = from_acc<T>(MEAN ? states[k].sum / acc<T>(max(n, 1LL)) : states[k].sum);
     store(Y + at, y);
-  });
-}
-template <int N, typename T>
-DEVICE void reduce_largest(T* __restrict__ Y, i32* __restrict__ which, const T* __restrict__ X,
-                           const i64* __restrict__ starts, i64 B, i64 O) {
-  typedef acc<T> A;
-  reduce_pieces<N, Largest<A>>(X, starts, B, O, [=](i64 at, i64, Largest<A>(&states)[N]) {
+  }
+};
+template <typename T>
+struct WriteLargest {
+  T* Y;
+  i32* which;
+  template <int N>
+  MEMBER void operator()(i64 at, i64, Largest<acc<T>> (&states)[N]) const {
     Vec<T, N> y;
 #pragma unroll
     for (int k = 0; k < N; ++k) {
@@ -187,19 +247,36 @@ DEVICE void reduce_largest(T* __restrict__ Y, i32* __restrict__ which, const T* 
       which[at + k] = max(states[k].row, 0);
     }
     store(Y + at, y);
-  });
-}
-#define REDUCE(suffix, T, ...)                                                                      \
-  KERNEL(reduce_sum_##suffix, (T * Y, const T* X, const i64* starts, i64 B, i64 O)) {               \
-    by_pieces<T>(O, [=](auto lanes) { reduce_totals<false, lanes.n>(Y, X, starts, B, O); }, Y, X);  \
-  }                                                                                                 \
-  KERNEL(reduce_mean_##suffix, (T * Y, const T* X, const i64* starts, i64 B, i64 O)) {              \
-    by_pieces<T>(O, [=](auto lanes) { reduce_totals<true, lanes.n>(Y, X, starts, B, O); }, Y, X);   \
-  }                                                                                                 \
-  KERNEL(reduce_max_##suffix, (T * Y, i32 * which, const T* X, const i64* starts, i64 B, i64 O)) {  \
-    by_pieces<T>(O, [=](auto lanes) { reduce_largest<lanes.n>(Y, which, X, starts, B, O); }, Y, X); \
   }
-FOR_FLOATS(REDUCE)
+};
+template <typename T, typename S, typename W>
+DEVICE void reduce(S* parts, const T* X, const i64* starts, i64 B, i64 O, i64 rows, i64 chunk, W write) {
+  by_pieces<T>(O, [=](auto lanes) { reduce_pieces<lanes.n>(parts, X, starts, B, O, rows, chunk, write); }, write.Y, X);
+}
+template <typename T, typename S, typename W>
+DEVICE void merge(const S* parts, const i64* starts, i64 B, i64 O, i64 chunk, W write) {
+  by_pieces<T>(O, [=](auto lanes) { merge_parts<lanes.n>(parts, starts, B, O, chunk, write); }, write.Y);
+}
+#define REDUCE(suffix, T, name, MEAN)                                                                                \
+  KERNEL(reduce_##name##_##suffix,                                                                                   \
+         (T * Y, Total<acc<T>> * parts, const T* X, const i64* starts, i64 B, i64 O, i64 rows, i64 chunk)) {         \
+    reduce<T>(parts, X, starts, B, O, rows, chunk, WriteTotals<MEAN, T>{Y});                                         \
+  }                                                                                                                  \
+  KERNEL(merge_##name##_##suffix, (T * Y, const Total<acc<T>>* parts, const i64* starts, i64 B, i64 O, i64 chunk)) { \
+    merge<T>(parts, starts, B, O, chunk, WriteTotals<MEAN, T>{Y});                                                   \
+  }
+FOR_FLOATS(REDUCE, sum, false)
+FOR_FLOATS(REDUCE, mean, true)
+#define REDUCE_MAX(suffix, T, ...)                                                                                \
+  KERNEL(reduce_max_##suffix, (T * Y, i32 * which, Largest<acc<T>> * parts, const T* X, const i64* starts, i64 B, \
+                               i64 O, i64 rows, i64 chunk)) {                                                     \
+    reduce<T>(parts, X, starts, B, O, rows, chunk, WriteLargest<T>{Y, which});                                    \
+  }                                                                                                               \
+  KERNEL(merge_max_##suffix,                                                                                      \
+         (T * Y, i32 * which, const Largest<acc<T>>* parts, const i64* starts, i64 B, i64 O, i64 chunk)) {        \
+    merge<T>(parts, starts, B, O, chunk, WriteLargest<T>{Y, which});                                              \
+  }
+FOR_FLOATS(REDUCE_MAX)
 
 // dX of T rows, each element written once, a thread per piece of N columns: row t gets f(d, n) for each of the values d
 // in its sequence's row, where n is how many rows the sequence has.

@@ -6,14 +6,15 @@ from functools import partial
 
 from .. import checks
 from ..ops import Ops
-from ._arrays import LANES, contig, fits, fits_both, suffix, target
+from ._arrays import LANES, contig, fits, fits_both, suffix, target, wide_empty
 from ._arrays import indices as as_indices
 from ._base import CudaOps
 from ._hosts import known, remember
-from ._ragged import has_rows_like, starts_and_rows, starts_of
+from ._ragged import has_rows_like, longest, starts_and_rows, starts_of
 
 STEM = "reduce"
 INT32_MAX = 2**31 - 1
+LONG = 4  # chunks, of reduce.cu
 
 
 def _blocks(kind, B, width):
@@ -33,8 +34,20 @@ def _reduce(ops, op, X, lengths, out):
         return getattr(Ops, op)(ops, X, lengths, out=out)
     Y = target(ops, out, shape, X.dtype)
     if Y.size:
-        ops._device().launch_blocks(STEM, f"{op}_{kind}", _blocks(kind, *shape), Y, x, starts, *shape)
+        _launch(ops, op, kind, (Y,), x, starts, longest(lengths, len(x)))
     return Y
+
+
+def _launch(ops, op, kind, results, x, starts, most):
+    """The kernel, and one more for sequences of very many rows, if there may be some: most is how many there may be."""
+    device, (B, O) = ops._device(), results[0].shape  # noqa: E741
+    chunks = -(-len(x) // device.chunk) if most > LONG * device.chunk else 0
+    parts = wide_empty(ops, (chunks, 2, O, len(results)), x.dtype) if chunks else None
+    blocks = _blocks(kind, max(B, 2 * chunks), O)
+    device.launch_blocks(STEM, f"{op}_{kind}", blocks, *results, parts, x, starts, B, O, len(x), device.chunk)
+    if chunks:
+        name = op.replace("reduce", "merge")
+        device.launch_blocks(STEM, f"{name}_{kind}", _blocks(kind, B, O), *results, parts, starts, B, O, device.chunk)
 
 
 def _count(lengths):
@@ -142,8 +155,7 @@ class CudaReduce(CudaOps):
             return Ops.reduce_max(self, X, lengths, out=out)
         best, which = target(self, outs[0], shape, X.dtype), target(self, outs[1], shape, "int32")
         if best.size:
-            blocks = _blocks(kind, *shape)
-            self._device().launch_blocks(STEM, f"reduce_max_{kind}", blocks, best, which, x, starts, *shape)
+            _launch(self, "reduce_max", kind, (best, which), x, starts, longest(lengths, len(x)))
         return best, which
 
     def backprop_reduce_max(self, d_maxes, which, lengths, *, out=None):
