@@ -34,31 +34,23 @@ def nm(path: Path, *options: str) -> List[List[str]]:
     return [line.split(maxsplit=2) for line in done.stdout.splitlines() if len(line.split(maxsplit=2)) == 3]
 
 
-def kernel_problems(compiler: str) -> Iterator[str]:
-    """Warnings and weak symbols of the kernels under one compiler."""
+def kernel_problems(compiler: str, source: Path) -> Iterator[str]:
+    """Warnings and weak symbols of one file of kernels under one compiler."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "kernels.o"
-        command = [
-            compiler,
-            "-c",
-            "-fPIC",
-            *compile_flags(),
-            *WARNINGS,
-            "-Iinclude",
-            f"{BACKENDS}/cpu/kernels.cpp",
-            "-o",
-            str(target),
-        ]
+        flags = ["-c", "-fPIC", *compile_flags(), *WARNINGS, "-Iinclude"]
+        command = [compiler, *flags, str(source), "-o", str(target)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
         if done.returncode != 0:
-            yield f"{compiler}: {' '.join(WARNINGS)} must be silent; got\n{done.stderr[:4000]}"
+            yield f"{compiler}, {source.name}: {' '.join(WARNINGS)} must be silent; got\n{done.stderr[:4000]}"
             return
         symbols = nm(target)
     weak = [name for _, kind, name in symbols if kind in WEAK and name != PERSONALITY]
     outside = [name for _, kind, name in symbols if kind == "T" and not name.startswith("thinc")]
-    yield from (f"{compiler}: no symbol may be weak; got {name}" for name in weak)
-    yield from (f"{compiler}: every global symbol must be in namespace thinc; got {name}" for name in outside)
-    print(f"{compiler}: {len(symbols)} symbols, {len(weak)} weak")
+    where = f"{compiler}, {source.name}"
+    yield from (f"{where}: no symbol may be weak; got {name}" for name in weak)
+    yield from (f"{where}: every global symbol must be in namespace thinc; got {name}" for name in outside)
+    print(f"{where}: {len(symbols)} symbols, {len(weak)} weak")
 
 
 def module_problems(path: Path) -> Iterator[str]:
@@ -75,7 +67,9 @@ def main() -> int:
     if sys.platform == "win32" or shutil.which("nm") is None:
         print("skipped: needs nm and GCC or Clang")
         return 0
-    found = [problem for name in ("g++", "clang++") if shutil.which(name) for problem in kernel_problems(name)]
+    compilers = [name for name in ("g++", "clang++") if shutil.which(name)]
+    sources = [*sorted((ROOT / BACKENDS / "cpu").glob("isa_*.cpp")), ROOT / BACKENDS / "cpu" / "kernels.cpp"]
+    found = [problem for name in compilers for source in sources for problem in kernel_problems(name, source)]
     modules = sorted((ROOT / "thinc_core").rglob("*.so"))
     found += [problem for path in modules for problem in module_problems(path)]
     if not modules:

@@ -2,11 +2,14 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import List
 
+from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.modified import newer_group
 
 from .extensions import DIRECTIVES, ROOT
 
@@ -34,7 +37,43 @@ class BuildExt(build_ext):
         for extension, cythonized in zip(self.extensions, made):
             extension.sources = cythonized.sources
             extension.depends = [*extension.depends, "build_tools/extensions.py"]  # new flags mean new objects
+        self.compile_sources()
         super().build_extensions()
+
+    def compile_sources(self) -> None:
+        """Replaces the sources of the extensions by their objects, compiled side by side.
+
+        setuptools would compile those of one extension one after the other, and numpy_ops has most of the work: 89 of
+        108 s. On two cores that were busy with other things as well: 68 s.
+        """
+        with ThreadPoolExecutor(self.parallel or 1) as pool:
+            # Those written by hand first: they are the kernels, which take longest.
+            jobs = {
+                (extension.name, source): pool.submit(self.compile_source, extension, source)
+                for by_hand in (True, False)
+                for extension in self.extensions
+                for source in extension.sources
+                if by_hand != source.startswith(os.path.relpath(self.build_temp))
+            }
+            for extension in self.extensions:
+                objects = [jobs[extension.name, source].result() for source in extension.sources]
+                extension.depends, extension.sources = [*extension.depends, *extension.sources], []
+                extension.extra_objects = [*extension.extra_objects, *objects]
+
+    def compile_source(self, extension: Extension, source: str) -> str:
+        """The object of one source, compiled unless it is newer than all that it depends on."""
+        (path,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
+        if self.force or newer_group([source, *extension.depends], path):
+            self.compiler.compile(
+                [source],
+                output_dir=self.build_temp,
+                macros=extension.define_macros,
+                include_dirs=extension.include_dirs,
+                debug=self.debug,
+                extra_postargs=extension.extra_compile_args,
+                depends=extension.depends,
+            )
+        return path
 
 
 class BuildPy(build_py):

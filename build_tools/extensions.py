@@ -63,8 +63,9 @@ def extensions() -> list:
             depends=headers,
         )
 
+    kernels = sorted(str(path.relative_to(ROOT)) for path in (ROOT / BACKENDS / "cpu").glob("*.cpp"))
     return [
-        extension("thinc_core.backends.numpy_ops", f"{BACKENDS}/cpu/kernels.cpp", f"{BACKENDS}/cpu/threads.cpp"),
+        extension("thinc_core.backends.numpy_ops", *kernels),
         extension("thinc_core.backends.cblas"),
         extension("thinc_core.backends._blis"),
         extension("thinc_core.backends.linalg"),

@@ -75,7 +75,7 @@ def test_sdist_has_every_source_and_nothing_generated(checkout: Path, sdist: Pat
     assert {"build_tools/extensions.py", "build_tools/__main__.py", "tests/test_packaging.py"} <= names
     missing = {path for path in source_files(checkout, ".py", *SHIPPED_KINDS) if path not in names}
     assert not missing
-    assert "thinc_core/backends/cpu/kernels.cpp" in names
+    assert {f"thinc_core/backends/cpu/{name}.cpp" for name in ("kernels", "isa_baseline", "isa_avx512")} <= names
     generated = [name for name in names if name.endswith((".so", ".pyd", ".pyc"))]
     generated += [name for name in names if name.endswith(".cpp") and name.replace(".cpp", ".pyx") in names]
     assert not generated

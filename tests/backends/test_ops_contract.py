@@ -19,7 +19,7 @@ CLASSES = [cls for cls in (NumpyOps, CupyOps, MPSOps, AppleOps) if cls is not No
 # Stems that have no counterpart, and why.
 REFERENCE_ONLY = {"arrays", "batching"}  # NumPy's own copies are what a kernel would do
 CPU_ONLY = {
-    "foreach_isa",
+    "kernels_headers",
     "kernels_isa",
     "threads",
     "denormals",

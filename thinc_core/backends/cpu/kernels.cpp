@@ -1,23 +1,21 @@
-// The single translation unit of the CPU kernels: every instruction set, then the table of what this machine can run.
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <type_traits>
-#include <utility>
-
-#include "thinc_core/kernels.h"
-#include "thinc_core/murmur3.h"
-#include "threads.h"
-
-#if defined(__GNUC__) && !defined(__clang__)
-// Vectors are passed between inlined functions only, so how another compiler would pass them does not matter.
-#pragma GCC diagnostic ignored "-Wpsabi"
-#endif
-#include "foreach_isa.h"
+// The table of the CPU kernels that this machine can run. Each instruction set has an object of its own (isa_*.cpp), so
+// that they are compiled side by side.
+#include "kernels_headers.h"
 
 namespace thinc {
+
+namespace baseline {
+extern const KernelTable table;
+}
+namespace neon {
+extern const KernelTable table;
+}
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
 
 size_t supported_tables(const KernelTable** tables, size_t capacity) {
   size_t n = 0;

@@ -1,4 +1,4 @@
-// Compiled once per instruction set, inside the target region that foreach_isa.h has opened. No include guard.
+// Every kernel, compiled once for each instruction set: included by isa_*.cpp inside the target region that it opens.
 namespace thinc {
 namespace THINC_ISA {
 namespace {
@@ -48,8 +48,10 @@ constexpr CommonKernels fill_common() {
   };
 }
 
+}  // namespace
+
+extern const KernelTable table;
 const KernelTable table = {THINC_STR(THINC_ISA), fill<float>(), fill<double>(), fill_common()};
 
-}  // namespace
 }  // namespace THINC_ISA
 }  // namespace thinc
