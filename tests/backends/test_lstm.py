@@ -222,6 +222,19 @@ def test_no_gradient_gives_zeros(ops: Any) -> None:
         assert (gradient == 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("depth, dirs", [(1, 1), (1, 2), (2, 2)])
+def test_without_dX_the_others_are_the_same(ops: Any, dtype: str, depth: int, dirs: int) -> None:
+    example = Example(depth, dirs, 3, 4, [4, 2, 1], dtype)
+    state = example.forward(ops)[1]
+    expected = example.backward(ops, state)
+    given = (ops.asarray(each) for each in (example.dY, example.sizes, example.params))
+    dX, *found = ops.backprop_lstm_states(*given, state, needs_dX=False)
+    assert dX is None
+    for one, other in zip(found, expected[1:]):
+        numpy.testing.assert_array_equal(ops.to_numpy(one), other)
+
+
 def test_both_biases_get_the_gradient(ops: Any) -> None:
     example = Example(1, 1, 3, 4, [3, 2])
     d_params = example.backward(ops, example.forward(ops)[1])[1]

@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 from thinc_core import layers
+from thinc_core._marks import marked
 from thinc_core.backends import Ops, get_current_ops
 from thinc_core.config import registry
 from thinc_core.layers import (
@@ -162,6 +163,15 @@ def test_without_the_gradient_of_the_input(case, kind):
     for (_, gradient), (_, expected) in zip(gradients(model).items(), gradients(other).items()):
         numpy.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
     assert list(gradients(model)) == list(gradients(other))
+
+
+@pytest.mark.parametrize("name", ["Linear", "LSTM", "LSTM_bi_depth", "GRU", "Conv1D", "SelfAttention", "LoRA"])
+def test_a_product_that_nobody_reads_is_left_out(name):
+    case, kind = next(each.values for each in EACH_KIND if each.values[0].id == name)
+    model = build(case, dtype="float32")
+    assert marked(model._func, "skips_dX")
+    Y, backprop = model(sample(case, kind, model.ops, "float32"), is_train=True)
+    assert backprop(noise(Y, numpy.random.RandomState(2)), needs_dX=False) is None
 
 
 @pytest.mark.parametrize("case, kind", EACH_KIND)

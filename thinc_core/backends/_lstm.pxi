@@ -91,30 +91,31 @@ cdef bint _fits_state(state, int t, np.npy_intp N, np.npy_intp O, np.npy_intp di
     return state.units.shape == (depth, dirs, N, 6, O)
 
 
-cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state):
-    """What backprop_lstm_states returns; of backprop_lstm only the first two are passed on."""
-    cdef int t = reals(dY, params)
-    if t < 0 or not isinstance(fwd_state, LSTMState) or type(fwd_state.inputs) is not tuple or not fwd_state.inputs:
-        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
+cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state, dict more):
+    """What backprop_lstm_states returns; of backprop_lstm only the first two are passed on. more: its needs_dX."""
+    cdef int t = reals(dY, params), needs_dX = _flag(more.get("needs_dX", True))
+    if t < 0 or needs_dX < 0 or not isinstance(fwd_state, LSTMState) or type(fwd_state.inputs) is not tuple or not fwd_state.inputs:
+        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)
     if reals(fwd_state.inputs[0], fwd_state.H0) != t:
-        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
+        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)
     inputs, H0 = fwd_state.inputs, fwd_state.H0
     if not is_2d(inputs[0]) or not _fits_lstm(params, H0, dim(inputs[0], 1)):
-        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
+        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)
     cdef size_t N = dim(inputs[0], 0), O = dim(H0, 2), dirs = dim(H0, 1), n = dirs * O, unit = dim(H0, 0) * dirs
     cdef np.ndarray sizes = _steps_of(lengths, N)
     if (
         sizes is None or not _same_numbers(sizes, fwd_state.sizes) or not has_shape2(dY, N, n)
         or not _fits_state(fwd_state, t, N, O, dirs)
     ):
-        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state)
+        return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)
     cdef np.ndarray p = contig(params), h0 = contig(H0), c0 = contig(fwd_state.C0), units = contig(fwd_state.units)
     cdef np.ndarray dp = empty_like(p), dh0 = empty_like(h0), dc0 = empty_like(c0), dy = contig(dY), dx, x
     cdef np.ndarray scratch = _lstm_memory(sizes, N, O, t)
     cdef size_t at = size(p), each, I, d, S = size(sizes)
+    cdef bint wanted
     for layer_input in reversed(inputs):
-        x = contig(layer_input)
-        dx, I = empty_like(x), dim(x, 1)
+        x, wanted = contig(layer_input), needs_dX or unit > dirs
+        dx, I = empty_like(x) if wanted else None, dim(x, 1)
         state = release(N * O * (I + O))
         for d in range(dirs, 0, -1):
             unit -= 1
@@ -122,13 +123,13 @@ cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state):
             each = unit * N * 6 * O
             if t == np.NPY_FLOAT:
                 K.f32.backprop_lstm(
-                    f32(dx), f32(dp) + at, f32(dh0) + unit * O, f32(dc0) + unit * O, f32(scratch),
+                    f32(dx) if wanted else NULL, f32(dp) + at, f32(dh0) + unit * O, f32(dc0) + unit * O, f32(scratch),
                     f32(dy) + (d - 1) * O, f32(units) + each, f32(x), f32(p) + at, f32(h0) + unit * O,
                     f32(c0) + unit * O, i32(sizes), S, I, O, n, d == 2, d < dirs
                 )
             else:
                 K.f64.backprop_lstm(
-                    f64(dx), f64(dp) + at, f64(dh0) + unit * O, f64(dc0) + unit * O, f64(scratch),
+                    f64(dx) if wanted else NULL, f64(dp) + at, f64(dh0) + unit * O, f64(dc0) + unit * O, f64(scratch),
                     f64(dy) + (d - 1) * O, f64(units) + each, f64(x), f64(p) + at, f64(h0) + unit * O,
                     f64(c0) + unit * O, i32(sizes), S, I, O, n, d == 2, d < dirs
                 )
@@ -147,8 +148,9 @@ class NativeLstm(Ops):
         return _lstm(self, "lstm_forward_inference", params, H0, C0, X, size_at_t)
 
     def backprop_lstm(self, dY, lengths, params, fwd_state):
-        result = _backprop_lstm(self, "backprop_lstm", dY, lengths, params, fwd_state)
+        result = _backprop_lstm(self, "backprop_lstm", dY, lengths, params, fwd_state, {})
         return result[:2]
 
-    def backprop_lstm_states(self, dY, lengths, params, fwd_state):
-        return _backprop_lstm(self, "backprop_lstm_states", dY, lengths, params, fwd_state)
+    def backprop_lstm_states(self, dY, lengths, params, fwd_state, *, needs_dX=True):
+        more = {"needs_dX": needs_dX}
+        return _backprop_lstm(self, "backprop_lstm_states", dY, lengths, params, fwd_state, more)

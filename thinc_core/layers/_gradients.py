@@ -47,13 +47,15 @@ def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...]
         _tell_proxy(model, name, buffer)
 
 
-def backprop_dense(model: Model, dZ: Floats2d, X: Floats2d, W: Floats2d, needs_dX: bool) -> Any:
+def backprop_dense(
+    model: Model, dZ: Floats2d, X: Floats2d, W: Any, needs_dX: bool, W_name: str = "W", b_name: str = "b"
+) -> Any:
     """The backward pass of X @ W.T + b: dX if it is needed, else None; the gradients of W and b are added."""
     ops: Any = model.ops
     if needs_dX:
-        return accumulate(model, ops.backprop_affine, (dZ, X, W), "W", "b")
+        return accumulate(model, ops.backprop_affine, (dZ, X, W), W_name, b_name)
     check_shape(model, dZ, (X.shape[0], W.shape[0]))
-    accumulate(model, partial(add_products, ops), (dZ, X), "W", "b")
+    accumulate(model, partial(add_products, ops), (dZ, X), W_name, b_name)
     return None
 
 

@@ -51,7 +51,10 @@ def run_direction(ops: Any, X: Any, weights: Weights, h0: Any, steps: Iterable[S
 def backprop_direction(
     ops: Any, dY: Any, X: Any, weights: Weights, h0: Any, state: Any, steps: Iterable[Step], grads: Weights, dh0: Any
 ) -> Any:
-    """dX; the gradients of the weights are written to grads, that of h0 added to dh0. steps: from the last one on."""
+    """The gradient of X @ Wx.T; those of the weights are written to grads, that of h0 added to dh0.
+
+    steps: from the last one on.
+    """
     nH = h0.shape[0]
     dA, dB = (ops.xp.empty((len(X), 3 * nH), dtype=X.dtype) for _ in range(2))
     d_next = ops.xp.zeros((len(X), nH), dtype=X.dtype)  # of the output before, for each sequence
@@ -67,4 +70,4 @@ def backprop_direction(
         dh0 += d_next[step.kept : count].sum(axis=0)
     grads.Wx[...], grads.bx[...] = ops.gemm(dA, X, trans1=True), dA.sum(axis=0)
     grads.Wh[...], grads.bh[...] = ops.gemm(dB, ops.as_contig(state[:, 4 * nH :]), trans1=True), dB.sum(axis=0)
-    return ops.gemm(dA, weights.Wx)
+    return dA

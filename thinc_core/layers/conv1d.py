@@ -4,13 +4,14 @@ from typing import Any, Callable, Optional, Tuple, TypeVar, Union
 
 import numpy
 
+from .._marks import skips_dX
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Floats2d, Ragged
 from ..util import partial
 from ._checks import float_rows
-from ._gradients import accumulate
+from ._gradients import accumulate, backprop_dense
 from ._ragged import window_rows
 from ._widths import sample_width
 
@@ -45,6 +46,7 @@ def Conv1D(
     return Model("conv1d", forward, init=initialize, dims=dims, params=params, attrs=attrs)
 
 
+@skips_dX
 def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Callable]:
     ops, W = model.ops, model.get_param("W")
     nO, nK, nI = W.shape
@@ -60,8 +62,11 @@ def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Calla
     def multiply(dY: Any, dW: Any, db: Any) -> Any:
         return ops.backprop_affine(dY, windows, W.reshape(nO, -1), dW.reshape(nO, -1), db)
 
-    def backprop(dY: Any) -> Any:
-        d_windows = accumulate(model, multiply, (dY.data if isinstance(dY, Ragged) else dY,), "W", "b")
+    def backprop(dYs: Any, needs_dX: bool = True) -> Any:
+        dY: Any = dYs.data if isinstance(dYs, Ragged) else dYs
+        if not needs_dX:
+            return backprop_dense(model, dY, windows, W, needs_dX)
+        d_windows = accumulate(model, multiply, (dY,), "W", "b")
         dX = ops.alloc(X.shape, dtype=X.dtype)
         ops.scatter_add(dX, rows, d_windows.reshape(len(X), nK, nI))  # which leaves out rows below 0
         return Ragged(dX, Xs.lengths) if isinstance(Xs, Ragged) else dX

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..backends.reference.lstm import lstm_steps
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
@@ -42,6 +43,7 @@ def GRU(
     )
 
 
+@skips_dX
 def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[Padded, Callable]:
     ops: Any = model.ops
     check_padded(model, Xp)
@@ -55,7 +57,7 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
         if d == dirs - 1:
             inputs.append(ops.xp.concatenate([Y for Y, _ in states[-dirs:]], axis=1))
 
-    def backprop(dYp: Padded) -> Padded:
+    def backprop(dYp: Padded, needs_dX: bool = True) -> Optional[Padded]:
         dY = rows_of_gradient(model, dYp, Xp, live, inputs[-1].shape[1])
         d_params, dH0 = ops.xp.zeros_like(params), ops.xp.zeros_like(H0)
         gradients = list(gru_weights(d_params, model.get_dim("nI"), H0.shape))
@@ -64,11 +66,13 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
             for d, half in enumerate(ops.xp.split(dY, dirs, axis=1)):
                 at, steps = layer * dirs + d, reversed(list(lstm_steps(sizes, d == 1)))
                 given = (half, inputs[layer], weights[at], H0[layer, d], states[at][1], steps)
-                d_inputs.append(backprop_direction(ops, *given, gradients[at], dH0[layer, d]))
-            dY = sum(d_inputs[1:], d_inputs[0])
+                dA = backprop_direction(ops, *given, gradients[at], dH0[layer, d])
+                if layer or needs_dX:
+                    d_inputs.append(ops.gemm(dA, weights[at].Wx))
+            dY = sum(d_inputs[1:], d_inputs[0]) if d_inputs else None
         model.inc_grad("GRU", d_params)
         model.inc_grad("H0", dH0)
-        return with_rows(ops, Xp, live, dY)
+        return with_rows(ops, Xp, live, dY) if needs_dX else None
 
     return with_rows(ops, Xp, live, inputs[-1]), backprop
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, Tuple
 
+from .._marks import skips_dX
 from ..backends import checks
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
@@ -34,6 +35,7 @@ def LoRA(
     return Model(f"lora({layer.name})", forward, init=initialize, dims=dims, **more)
 
 
+@skips_dX
 def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[Floats2d, Callable]:
     ops, layer, scale = model.ops, model.layers[0], _scale(model)
     W, A, B = layer.get_param("W"), model.get_param("A"), model.get_param("B")
@@ -41,15 +43,15 @@ def forward(model: Model[Floats2d, Floats2d], X: Any, is_train: bool) -> Tuple[F
     H: Any = scale * ops.gemm(X, A, trans2=True)
     Y: Any = layer(X, is_train)[0] + ops.gemm(H, B, trans2=True)
 
-    def low_rank(dY: Any, dA: Any, dB: Any) -> Any:
+    def low_rank(dY: Any, needs_dX: bool, dA: Any, dB: Any) -> Any:
         dH: Any = scale * ops.gemm(dY, B)
         ops.gemm(dY, H, out=dB, trans1=True, accumulate=True)
         ops.gemm(dH, X, out=dA, trans1=True, accumulate=True)
-        return ops.gemm(dY, W) + ops.gemm(dH, A)
+        return ops.gemm(dY, W) + ops.gemm(dH, A) if needs_dX else None
 
-    def backprop(dY: Floats2d) -> Floats2d:
+    def backprop(dY: Floats2d, needs_dX: bool = True) -> Any:
         check_gradient(model.name, dY, Y)
-        return accumulate(model, low_rank, (dY,), "A", "B")
+        return accumulate(model, low_rank, (dY, needs_dX), "A", "B")
 
     return Y, backprop
 

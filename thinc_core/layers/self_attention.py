@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Optional, Tuple, TypeVar, Union
 
+from .._marks import skips_dX
 from ..backends.reference.attention import weights_size
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
@@ -10,7 +11,7 @@ from ..types import Padded, Ragged
 from ..util import partial
 from ._checks import as_wide
 from ._dense import init_stacked
-from ._gradients import accumulate
+from ._gradients import backprop_dense
 from ._padded import by_sequence
 
 SeqT = TypeVar("SeqT", bound=Union[Ragged, Padded])
@@ -46,6 +47,7 @@ def SelfAttention(
     )
 
 
+@skips_dX
 def forward(model: Model[SeqT, SeqT], Xs: SeqT, is_train: bool) -> Tuple[SeqT, Callable]:
     ops: Any = model.ops
     W_in, W, nH, causal = model.get_param("W_in"), model.get_param("W"), model.get_dim("nH"), model.attrs["causal"]
@@ -58,13 +60,14 @@ def forward(model: Model[SeqT, SeqT], Xs: SeqT, is_train: bool) -> Tuple[SeqT, C
     mask = ops.get_dropout_mask((weights_size(nH, ops._host(model.name, "lengths", lengths)),), rate) if rate else None
     Y, weights = ops.attention(QKV, lengths, nH, causal=causal, mask=mask, keep=is_train)
 
-    def backprop(dYs: SeqT) -> SeqT:
+    def backprop(dYs: SeqT, needs_dX: bool = True) -> Optional[SeqT]:
         kept = ops.attention(QKV, lengths, nH, causal=causal)[1] if weights is None else weights
-        dY = accumulate(model, ops.backprop_affine, (pick(dYs), Y, W), "W", "b")
+        dY = backprop_dense(model, pick(dYs), Y, W, needs_dX=True)
         dQKV = ops.backprop_attention(dY, QKV, kept, lengths, nH, causal=causal, mask=mask)
         if model.attrs["rotary"]:
             dQKV = ops.backprop_rotary(dQKV, *heads, inplace=True)
-        return restore(accumulate(model, ops.backprop_affine, (dQKV, X, W_in), "W_in", "b_in"))
+        dX = backprop_dense(model, dQKV, X, W_in, needs_dX, "W_in", "b_in")
+        return restore(dX) if needs_dX else None
 
     return restore(ops.affine(Y, W, model.get_param("b"))), backprop
 

@@ -370,7 +370,7 @@ static void backprop_lstm(T* dX, T* dweights, T* dh0, T* dc0, T* scratch, const 
     gemm(dWx, dA, X + block.first * I, 4 * O, I, rows, 4 * O, I, I, true, false, later);
     gemm(dWh, dA, H, 4 * O, O, rows, 4 * O, O, O, true, false, later);
     column_sum(dbx, dA, rows, 4 * O, later);
-    gemm(dX + block.first * I, dA, Wx, rows, I, 4 * O, 4 * O, I, I, false, false, accumulate);
+    if (dX) gemm(dX + block.first * I, dA, Wx, rows, I, 4 * O, 4 * O, I, I, false, false, accumulate);
     later = true;
   });
   if (!later) fill_(dweights, 4 * O * (I + O + 2), [](size_t) { return T(0); });
