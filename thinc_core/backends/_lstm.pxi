@@ -94,7 +94,10 @@ cdef bint _fits_state(state, int t, np.npy_intp N, np.npy_intp O, np.npy_intp di
 cdef object _backprop_lstm(ops, str op, dY, lengths, params, fwd_state, dict more):
     """What backprop_lstm_states returns; of backprop_lstm only the first two are passed on. more: its needs_dX."""
     cdef int t = reals(dY, params), needs_dX = _flag(more.get("needs_dX", True))
-    if t < 0 or needs_dX < 0 or not isinstance(fwd_state, LSTMState) or type(fwd_state.inputs) is not tuple or not fwd_state.inputs:
+    if (
+        t < 0 or needs_dX < 0 or not isinstance(fwd_state, LSTMState) or type(fwd_state.inputs) is not tuple
+        or not fwd_state.inputs
+    ):
         return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)
     if reals(fwd_state.inputs[0], fwd_state.H0) != t:
         return getattr(Ops, op)(ops, dY, lengths, params, fwd_state, **more)

@@ -1,12 +1,12 @@
-"""The steps of the GRU layer: one direction of one layer at a time.
+"""The layers of the GRU layer, one direction of one at a time, and their steps.
 
 With r, z = sigmoid(Wx x + bx + Wh h + bh) for the first two gates: n = tanh(Wx x + bx + r * (Wh h + bh)) with the rows
 of the third, and h becomes (1 - z) * n + z * h. Rows are packed by step, the longest sequence first, as in Ops.lstm_*.
 """
 
-from typing import Any, Iterable, Iterator, NamedTuple, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Tuple
 
-from ..backends.reference.lstm import Step
+from ..backends.reference.lstm import Step, lstm_steps
 
 
 class Weights(NamedTuple):
@@ -30,6 +30,37 @@ def gru_weights(params: Any, nI: int, shape: Tuple[int, int, int]) -> Iterator[W
                 views.append(params[at : at + size].reshape(each))
                 at += size
             yield Weights(*views)
+
+
+def run_layers(ops: Any, X: Any, weights: List[Weights], H0: Any, sizes: Any) -> Tuple[List[Any], List[Any]]:
+    """RETURNS: X and the output of each layer; what the gradient needs, for each layer, for each direction."""
+    inputs, states, dirs = [X], [], H0.shape[1]
+    for layer in range(len(H0)):
+        Ys = []
+        for d in range(dirs):
+            given = (inputs[layer], weights[layer * dirs + d], H0[layer, d], lstm_steps(sizes, d == 1))
+            Y, state = run_direction(ops, *given)
+            Ys.append(Y)
+            states.append(state)
+        inputs.append(ops.xp.concatenate(Ys, axis=1))
+    return inputs, states
+
+
+def backprop_layers(
+    ops: Any, dY: Any, inputs: Any, states: Any, weights: Any, H0: Any, sizes: Any, grads: Any, dH0: Any, needs_dX: bool
+) -> Any:
+    """dX, or None if it is not needed; the other gradients are written to grads and dH0."""
+    dirs = H0.shape[1]
+    for layer in reversed(range(len(H0))):
+        d_inputs = []
+        for d, half in enumerate(ops.xp.split(dY, dirs, axis=1)):
+            at, steps = layer * dirs + d, reversed(list(lstm_steps(sizes, d == 1)))
+            given = (half, inputs[layer], weights[at], H0[layer, d], states[at], steps)
+            dA = backprop_direction(ops, *given, grads[at], dH0[layer, d])
+            if layer or needs_dX:
+                d_inputs.append(ops.gemm(dA, weights[at].Wx))
+        dY = sum(d_inputs[1:], d_inputs[0]) if d_inputs else None
+    return dY
 
 
 def run_direction(ops: Any, X: Any, weights: Weights, h0: Any, steps: Iterable[Step]) -> Tuple[Any, Any]:

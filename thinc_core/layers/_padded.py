@@ -1,6 +1,6 @@
 """Sequences beside each other, step by step: the rows of a Padded that belong to one, and the way back."""
 
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy
 
@@ -51,8 +51,10 @@ def rows_of_gradient(model: Model, dYp: Padded, Xp: Padded, live: Any, width: in
     return rows_of(model, dYp, live, width)
 
 
-def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
-    """A Padded like Xp around other live rows: the inverse of rows_of."""
+def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Any:
+    """A Padded like Xp around other live rows: the inverse of rows_of; of None it is None."""
+    if rows is None:
+        return None
     steps, columns, width = *Xp.data.shape[:2], rows.shape[1]
     data = rows
     if not isinstance(live, slice):
@@ -64,12 +66,13 @@ def with_rows(ops: Any, Xp: Padded, live: Any, rows: Any) -> Padded:
 def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """The rows of a Ragged or Padded, one sequence after the other, and the lengths of these.
 
-    RETURNS: rows, lengths, a function that picks the rows of another batch like X, and one that makes a batch of rows.
+    RETURNS: rows, lengths, a function that picks the rows of another batch like X, and one that makes a batch of rows,
+        and None of None.
     RAISES: TypeError for anything else.
     """
     if isinstance(X, Ragged):
         checks.array(model.name, "X", X.data, model.ops.xp)
-        return X.data, X.lengths, lambda Y: Y.data, lambda rows: Ragged(rows, X.lengths)
+        return X.data, X.lengths, lambda Y: Y.data, lambda rows: None if rows is None else Ragged(rows, X.lengths)
     if not isinstance(X, Padded):
         hint = "with_ragged(layer) takes other batches"
         raise KindError(f"{model.name}: X must be a Ragged or a Padded; got {type(X).__name__} ({hint})")
@@ -81,7 +84,9 @@ def by_sequence(model: Model, X: Any) -> Tuple[Any, Any, Callable[[Any], Any], C
         check_shape(model, Y.data, (steps, columns, Y.data.shape[2]))
         return Y.data.reshape(steps * columns, Y.data.shape[2])[index]
 
-    def restore(rows: Any) -> Padded:
+    def restore(rows: Any) -> Optional[Padded]:
+        if rows is None:
+            return None
         data = model.ops.alloc((steps * columns, rows.shape[1]), dtype=rows.dtype)
         data[index] = rows
         return replace_data(X, data.reshape(steps, columns, rows.shape[1]))

@@ -11,9 +11,9 @@ from ..model import Model
 from ..types import Floats2d, Ragged
 from ..util import partial
 from ._checks import float_rows
-from ._gradients import accumulate, backprop_dense
+from ._gradients import backprop_dense
 from ._ragged import window_rows
-from ._widths import sample_width
+from ._widths import set_from_samples
 
 InT = TypeVar("InT", bound=Union[Ragged, Floats2d])
 
@@ -59,15 +59,12 @@ def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Calla
     windows = ops.xp.concatenate([X, zero])[rows].reshape(len(X), nK * nI)
     Y = ops.affine(windows, W.reshape(nO, -1), model.get_param("b"))
 
-    def multiply(dY: Any, dW: Any, db: Any) -> Any:
-        return ops.backprop_affine(dY, windows, W.reshape(nO, -1), dW.reshape(nO, -1), db)
-
     def backprop(dYs: Any, needs_dX: bool = True) -> Any:
         dY: Any = dYs.data if isinstance(dYs, Ragged) else dYs
+        backprop_dense(model, dY, windows, W, needs_dX=False)
         if not needs_dX:
-            return backprop_dense(model, dY, windows, W, needs_dX)
-        d_windows = accumulate(model, multiply, (dY,), "W", "b")
-        dX = ops.alloc(X.shape, dtype=X.dtype)
+            return None
+        dX, d_windows = ops.alloc(X.shape, dtype=X.dtype), ops.gemm(dY, W.reshape(nO, -1))
         ops.scatter_add(dX, rows, d_windows.reshape(len(X), nK, nI))  # which leaves out rows below 0
         return Ragged(dX, Xs.lengths) if isinstance(Xs, Ragged) else dX
 
@@ -75,10 +72,7 @@ def forward(model: Model[InT, InT], Xs: Any, is_train: bool) -> Tuple[Any, Calla
 
 
 def init(init_W: Callable, init_b: Callable, model: Model[InT, InT], X: Any = None, Y: Any = None) -> None:
-    for dim, sample in (("nI", X), ("nO", Y)):
-        width = sample_width(sample)
-        if width is not None:
-            model.set_dim(dim, width)
+    set_from_samples(model, X, Y)
     nO, nK, nI = (model.get_dim(dim) for dim in ("nO", "nK", "nI"))
     model.set_param("W", init_W(model.ops, (nO, nK * nI)).reshape(nO, nK, nI))
     model.set_param("b", init_b(model.ops, (nO,)))

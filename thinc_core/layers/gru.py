@@ -3,13 +3,12 @@
 from typing import Any, Callable, Optional, Tuple
 
 from .._marks import skips_dX
-from ..backends.reference.lstm import lstm_steps
 from ..config import registry
 from ..initializers import glorot_uniform_init, zero_init
 from ..model import Model
 from ..types import Padded
 from ..util import partial
-from ._gru import backprop_direction, gru_weights, run_direction
+from ._gru import backprop_layers, gru_weights, run_layers
 from ._padded import check_padded, live_rows, rows_of, rows_of_gradient, with_rows
 from ._recurrent import draw_gates
 
@@ -48,31 +47,18 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
     ops: Any = model.ops
     check_padded(model, Xp)
     params, H0, live = model.get_param("GRU"), model.get_param("H0"), live_rows(ops, Xp)
-    dirs, sizes = model.get_dim("dirs"), ops._host(model.name, "size_at_t", Xp.size_at_t)
+    sizes = ops._host(model.name, "size_at_t", Xp.size_at_t)
     weights = list(gru_weights(params, model.get_dim("nI"), H0.shape))
-    inputs, states = [rows_of(model, Xp, live, model.get_dim("nI"))], []
-    for at, each in enumerate(weights):
-        layer, d = divmod(at, dirs)
-        states.append(run_direction(ops, inputs[layer], each, H0[layer, d], lstm_steps(sizes, d == 1)))
-        if d == dirs - 1:
-            inputs.append(ops.xp.concatenate([Y for Y, _ in states[-dirs:]], axis=1))
+    inputs, states = run_layers(ops, rows_of(model, Xp, live, model.get_dim("nI")), weights, H0, sizes)
 
-    def backprop(dYp: Padded, needs_dX: bool = True) -> Optional[Padded]:
+    def backprop(dYp: Padded, needs_dX: bool = True) -> Any:
         dY = rows_of_gradient(model, dYp, Xp, live, inputs[-1].shape[1])
         d_params, dH0 = ops.xp.zeros_like(params), ops.xp.zeros_like(H0)
         gradients = list(gru_weights(d_params, model.get_dim("nI"), H0.shape))
-        for layer in reversed(range(len(H0))):
-            d_inputs = []
-            for d, half in enumerate(ops.xp.split(dY, dirs, axis=1)):
-                at, steps = layer * dirs + d, reversed(list(lstm_steps(sizes, d == 1)))
-                given = (half, inputs[layer], weights[at], H0[layer, d], states[at][1], steps)
-                dA = backprop_direction(ops, *given, gradients[at], dH0[layer, d])
-                if layer or needs_dX:
-                    d_inputs.append(ops.gemm(dA, weights[at].Wx))
-            dY = sum(d_inputs[1:], d_inputs[0]) if d_inputs else None
+        dX = backprop_layers(ops, dY, inputs, states, weights, H0, sizes, gradients, dH0, needs_dX)
         model.inc_grad("GRU", d_params)
         model.inc_grad("H0", dH0)
-        return with_rows(ops, Xp, live, dY) if needs_dX else None
+        return with_rows(ops, Xp, live, dX)
 
     return with_rows(ops, Xp, live, inputs[-1]), backprop
 

@@ -11,7 +11,7 @@ from ..types import Floats2d
 from ..util import partial
 from ._checks import check_gradient, float_rows
 from ._gradients import accumulate
-from ._wrapper import init_child
+from ._wrapper import dims_of, init_child
 from .linear import forward as linear_forward
 
 
@@ -30,9 +30,8 @@ def LoRA(
     checks.at_least("lora", "rank", rank, 1)
     initialize: Any = partial(init, init_A or glorot_uniform_init)
     initialize.param_shapes = {"A": ("rank", "nI"), "B": ("nO", "rank")}
-    dims = {"nO": layer.maybe_get_dim("nO"), "nI": layer.maybe_get_dim("nI"), "rank": rank}
     more: Any = {"params": {"A": None, "B": None}, "attrs": {"alpha": alpha}, "layers": [layer]}
-    return Model(f"lora({layer.name})", forward, init=initialize, dims=dims, **more)
+    return Model(f"lora({layer.name})", forward, init=initialize, dims={**dims_of(layer), "rank": rank}, **more)
 
 
 @skips_dX

@@ -54,13 +54,13 @@ def forward(model: Model[Padded, Padded], Xp: Padded, is_train: bool) -> Tuple[P
     args = (weights, H0, C0, rows_of(model, Xp, live, model.get_dim("nI")), Xp.size_at_t)
     Y, state = ops.lstm_forward_training(*args) if is_train else (ops.lstm_forward_inference(*args), None)
 
-    def backprop(dYp: Padded, needs_dX: bool = True) -> Optional[Padded]:
+    def backprop(dYp: Padded, needs_dX: bool = True) -> Any:
         kept = ops.lstm_forward_training(*args)[1] if state is None else state
         dY = rows_of_gradient(model, dYp, Xp, live, Y.shape[1])
         dX, dparams, dH0, dC0 = ops.backprop_lstm_states(dY, Xp.size_at_t, weights, kept, needs_dX=needs_dX)
         model.inc_grad("LSTM", dparams if mask is None else dparams * mask)
         model.inc_grad("HC0", ops.xp.stack([dC0, dH0]))
-        return with_rows(ops, Xp, live, dX) if needs_dX else None
+        return with_rows(ops, Xp, live, dX)
 
     return with_rows(ops, Xp, live, Y), backprop
 

@@ -54,20 +54,17 @@ def forward(model: Model[SeqT, SeqT], Xs: SeqT, is_train: bool) -> Tuple[SeqT, C
     rows, lengths, pick, restore = by_sequence(model, Xs)
     X, heads = as_wide(rows, W_in), (lengths, 2 * nH, model.get_dim("nO") // nH)
     QKV = ops.affine(X, W_in, model.get_param("b_in"))
-    if model.attrs["rotary"]:
-        QKV = ops.rotary(QKV, *heads, inplace=True)
+    QKV = ops.rotary(QKV, *heads, inplace=True) if model.attrs["rotary"] else QKV
     rate = model.attrs["dropout_rate"] if is_train else 0
     mask = ops.get_dropout_mask((weights_size(nH, ops._host(model.name, "lengths", lengths)),), rate) if rate else None
     Y, weights = ops.attention(QKV, lengths, nH, causal=causal, mask=mask, keep=is_train)
 
-    def backprop(dYs: SeqT, needs_dX: bool = True) -> Optional[SeqT]:
+    def backprop(dYs: SeqT, needs_dX: bool = True) -> Any:
         kept = ops.attention(QKV, lengths, nH, causal=causal)[1] if weights is None else weights
         dY = backprop_dense(model, pick(dYs), Y, W, needs_dX=True)
         dQKV = ops.backprop_attention(dY, QKV, kept, lengths, nH, causal=causal, mask=mask)
-        if model.attrs["rotary"]:
-            dQKV = ops.backprop_rotary(dQKV, *heads, inplace=True)
-        dX = backprop_dense(model, dQKV, X, W_in, needs_dX, "W_in", "b_in")
-        return restore(dX) if needs_dX else None
+        dQKV = ops.backprop_rotary(dQKV, *heads, inplace=True) if model.attrs["rotary"] else dQKV
+        return restore(backprop_dense(model, dQKV, X, W_in, needs_dX, "W_in", "b_in"))
 
     return restore(ops.affine(Y, W, model.get_param("b"))), backprop
 
