@@ -147,8 +147,8 @@ class Model(NodeValues, Operators, Generic[InT, OutT]):
     def begin_update(self, X: InT, *, needs_dX: bool = True) -> Tuple[OutT, Callable[[Any], Any]]:
         """Run forward for training. RETURNS: the output and the callback that takes dY and returns dX.
 
-        needs_dX: False when nobody reads dX, the gradient of X: the callback then returns None, and a first layer that multiplies
-            X by weights leaves out that product, a third of the time of a dense one.
+        needs_dX: False when nobody reads dX, the gradient of X: the callback then returns None, and a first layer that
+            multiplies X by weights leaves out that product, a third of the time of a dense one.
         """
         try:
             Y, backprop = self._func(self, X, True)
