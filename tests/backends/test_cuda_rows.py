@@ -106,6 +106,19 @@ def test_long_sequences_are_added_up_in_parts(ops: Any, op: str, dtype: str, wid
     agree(ops, op, dtype, {"X": X[1:], "lengths": [len(X) - 1]})
 
 
+@DTYPES
+@pytest.mark.parametrize("width", [1, 8, 37])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_softmax_of_long_sequences_is_made_of_parts(ops: Any, dtype: str, width: int, inplace: bool) -> None:
+    X, dY = (floats((sum(LONG_SIZES), width), k, dtype) for k in range(2))
+    lengths = numpy.array(LONG_SIZES)
+    agree(ops, "backprop_softmax_sequences", dtype, {"dY": dY, "Y": X, "lengths": lengths})
+    agree(ops, "softmax", dtype, {"x": dY.reshape(2, -1, width), "axis": 1, "inplace": inplace, "temperature": 0.5})
+    X[100, 0] = numpy.inf
+    X[220:300, -1] = -numpy.inf
+    agree(ops, "softmax_sequences", dtype, {"Xs": X, "lengths": lengths, "inplace": inplace})
+
+
 @pytest.mark.parametrize("schedule", ["forward", "reverse", "random"])
 def test_parts_are_added_up_in_one_order(schedule: str, monkeypatch: Any) -> None:
     """The same bits whatever the schedule, in one launch more than for sequences that are known to be short."""
@@ -320,10 +333,10 @@ KERNELS = {
     **{f"backprop_affine_maxout_layernorm_{team}": NORMED for team in ("4", "8", "wide")},
     "softmax": ("softmax", (Y, "X", R, C, 1.0)),
     "softmax_wide": ("softmax", (Y, "X", R, C, 2.0)),
-    "softmax_columns": ("softmax", (Y, "X", NULL, 1, R, C, 32, 1.0)),
+    "softmax_columns": ("softmax", (Y, NULL, "X", NULL, 1, R, R, 64, C, 32, 1.0)),
     "backprop_softmax": ("softmax", (Y, "dY", "X", R, C, 1.0)),
     "backprop_softmax_wide": ("softmax", (Y, "dY", "X", R, C, 1.0)),
-    "backprop_softmax_columns": ("softmax", (Y, "dY", "X", NULL, 1, R, C, 32, 1.0)),
+    "backprop_softmax_columns": ("softmax", (Y, NULL, "dY", "X", NULL, 1, R, R, 64, C, 32, 1.0)),
     "layernorm_8": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
     "layernorm_32": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),
     "layernorm_wide": ("layernorm", (Y, ROW, ROW, "X", "G", "b", R, C, 1e-5)),

@@ -17,6 +17,7 @@ from ._arrays import here, indices
 from ._hosts import Known, known, remember
 
 STEM = "reduce"  # whose .cu has the kernel
+LONG = 4  # chunks, of ragged.cuh
 
 
 _by_sizes: Dict[Any, Any] = {}  # lengths still in use (weak), by what they were made of: device, stream and sizes

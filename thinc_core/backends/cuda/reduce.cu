@@ -1,6 +1,8 @@
 // Reductions of ragged sequences: T rows laid end to end, of which sequence b has those in [starts[b], starts[b + 1]).
 // Starts lie in [0, T] even if the lengths are wrong, so nothing is read or written beyond the arrays.
 
+#include "ragged.cuh"
+
 // A sum of numbers of rows that ends at the largest number instead of beginning again below 0.
 constexpr i64 MOST_ROWS = 0x7fffffffffffffffLL;
 DEVICE i64 add_lengths(i64 x, i64 y) { return x > MOST_ROWS - y ? MOST_ROWS : x + y; }
@@ -85,9 +87,8 @@ struct Largest {
   }
 };
 
-// Up to SHORT rows are for a thread, others for a block. Those of more than LONG chunks are added up in parts: all rows
-// are cut into chunks, of as many rows as the host says, and a block takes what a chunk has of such a sequence.
-constexpr i64 SHORT = 32, LONG = 4;
+// Up to SHORT rows are for a thread, others for a block, very many for several.
+constexpr i64 SHORT = 32;
 
 // Adds the rows first, first + step, ... of n to the states of N columns, with several loads under way. X: the first
 // row of the sequence.
@@ -152,18 +153,6 @@ DEVICE void begin(S (&states)[N]) {
   for (int k = 0; k < N; ++k) states[k] = S::none();
 }
 
-// What chunk c has of the long sequence that its first row is in, place 0, or of another one that its last row is in,
-// place 1: rows [first, end) of it. There are none unless it is long. As a chunk is shorter, there is no third one.
-struct Part {
-  i64 start, first, end;
-};
-DEVICE Part part_of(const i64* starts, i64 B, i64 rows, i64 chunk, i64 c, i64 place) {
-  i64 low = c * chunk, high = min(rows, low + chunk), b = last_at_most(starts, B, place ? high - 1 : low);
-  i64 start = starts[b], n = starts[b + 1] - start;
-  bool wanted = n > LONG * chunk && (place == 0 || start > low);
-  return Part{start, max(start, low) - start, wanted ? min(n, high - start) : 0};
-}
-
 // write(b * O + o, n, states) for each sequence b of n rows and each piece of N columns from o on. Short sequences are
 // for a thread per piece, longer ones for a block per tile, whose threads share its rows. parts: null, or where what
 // the parts of long sequences come to is written to instead, (chunks, 2, O).
@@ -182,7 +171,7 @@ DEVICE void reduce_pieces(S* __restrict__ parts, const T* __restrict__ X, const 
   }
   for (i64 unit = blockIdx.x; unit < B * at.tiles; unit += gridDim.x) {
     i64 b = unit / at.tiles, piece = at.piece(unit), o = piece * N, start = starts[b], n = starts[b + 1] - start;
-    if (n <= SHORT || (parts && n > LONG * chunk)) continue;
+    if (n <= SHORT || (parts && is_long(n, chunk))) continue;
     begin(states);
     if (piece < at.pieces) add_rows(states, X + start * O + o, at.row, at.rows, n, O);
     merge_rows(states, shared, at.columns);
@@ -191,7 +180,7 @@ DEVICE void reduce_pieces(S* __restrict__ parts, const T* __restrict__ X, const 
   i64 chunks = parts ? (rows + chunk - 1) / chunk : 0;
   for (i64 unit = blockIdx.x; unit < chunks * 2 * at.tiles; unit += gridDim.x) {
     i64 place = unit / at.tiles, piece = at.piece(unit), o = piece * N;
-    Part part = part_of(starts, B, rows, chunk, place / 2, place % 2);
+    Part part = part_of(Sequences{starts, B}, rows, chunk, place);
     if (part.end <= part.first) continue;
     begin(states);
     if (piece < at.pieces) add_rows(states, X + part.start * O + o, part.first + at.row, at.rows, part.end, O);
@@ -208,12 +197,12 @@ DEVICE void merge_parts(const S* __restrict__ parts, const i64* __restrict__ sta
   Tiles at(O / N);
   for (i64 unit = blockIdx.x; unit < B * at.tiles; unit += gridDim.x) {
     i64 b = unit / at.tiles, piece = at.piece(unit), o = piece * N, start = starts[b], n = starts[b + 1] - start;
-    if (n <= LONG * chunk) continue;
+    if (!is_long(n, chunk)) continue;
     S states[N];
     begin(states);
-    i64 first = start / chunk, last = (start + n - 1) / chunk;
-    for (i64 c = first + at.row; c <= last && piece < at.pieces; c += at.rows) {
-      i64 place = 2 * c + (c == first && start % chunk != 0);
+    i64 last = chunk_of(start + n - 1, chunk);
+    for (i64 c = chunk_of(start, chunk) + at.row; c <= last && piece < at.pieces; c += at.rows) {
+      i64 place = place_in(c, start, chunk);
 #pragma unroll
       for (int k = 0; k < N; ++k) states[k].merge(parts[place * O + o + k]);
     }

@@ -10,11 +10,10 @@ from ._arrays import LANES, contig, fits, fits_both, suffix, target, wide_empty
 from ._arrays import indices as as_indices
 from ._base import CudaOps
 from ._hosts import known, remember
-from ._ragged import has_rows_like, longest, starts_and_rows, starts_of
+from ._ragged import LONG, has_rows_like, longest, starts_and_rows, starts_of
 
 STEM = "reduce"
 INT32_MAX = 2**31 - 1
-LONG = 4  # chunks, of reduce.cu
 
 
 def _blocks(kind, B, width):

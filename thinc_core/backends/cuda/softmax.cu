@@ -1,6 +1,8 @@
 // Softmax of rows, and of columns over the rows of sequences. Formulas: reference/softmax.py.
 // Y may be exactly X: each element is read for the last time by the thread that overwrites it.
 
+#include "ragged.cuh"
+
 // The largest value so far, and the sum of e^(x - highest) over what was seen. It begins at the lowest finite value, so
 // that -inf adds 0. A NaN stays in the sum.
 template <typename A>
@@ -132,18 +134,24 @@ FOR_FLOATS(SOFTMAX)
   }
 FOR_FLOATS(AFFINE_SOFTMAX)
 
-// A warp's share of columns over rows: a tile of `tile` columns (a power of 2, at most 32) of one sequence, which the
-// warp reads 32 / tile rows at a time. starts: (B + 1,) rows, or null for B sequences of `length` rows each.
+// A warp's share of columns over rows: tile number `number` of `tile` columns (a power of 2, at most 32), of rows
+// [first, end), which the warp reads 32 / tile at a time. f(i) for each element i of the lane.
 struct Share {
-  i64 first, end, column;
-  bool inside;
+  i64 first, end, O, column;
+  int rows;
+  MEMBER Share(i64 first, i64 end, i64 number, i64 O, i64 tile) : first(first), end(end), O(O) {
+    int lane = threadIdx.x % WARP;
+    column = number * tile + lane % (int)tile;
+    this->first += lane / (int)tile;
+    rows = WARP / (int)tile;
+  }
+  template <typename F>
+  MEMBER void each(F f) const {
+    if (column >= O) return;
+#pragma unroll 1
+    for (i64 t = first; t < end; t += rows) f(t * O + column);
+  }
 };
-DEVICE Share share_of(i64 unit, const i64* starts, i64 length, i64 O, i64 tile) {
-  int lane = threadIdx.x % WARP;
-  i64 tiles = (O + tile - 1) / tile, b = unit / tiles, column = (unit - b * tiles) * tile + lane % (int)tile;
-  i64 first = starts ? starts[b] : b * length, end = starts ? starts[b + 1] : first + length;
-  return Share{first + lane / (int)tile, end, column, column < O};
-}
 // The lanes that have the same column get the result.
 template <typename A, typename Op>
 DEVICE A reduce_share(A x, i64 tile, Op op) {
@@ -151,64 +159,106 @@ DEVICE A reduce_share(A x, i64 tile, Op op) {
   return x;
 }
 
+// Softmax of columns: state(i) of an element, what is known of all of a column, and what becomes of an element.
 template <typename T>
-DEVICE void softmax_columns(T* Y, const T* X, const i64* __restrict__ starts, i64 B, i64 length, i64 O, i64 tile,
-                            acc<T> temperature) {
+struct Columns {
   typedef acc<T> A;
-  i64 units = B * ((O + tile - 1) / tile), rows = WARP / tile;
-  for (i64 unit = first_warp(); unit < units; unit += warps()) {
-    Share share = share_of(unit, starts, length, O, tile);
-    Online<A> seen = nothing_seen<A>();
-    if (share.inside) {
-#pragma unroll 1
-      for (i64 t = share.first; t < share.end; t += rows) {
-        seen.add(cooled(to_acc(X[t * O + share.column]), temperature));
-      }
-    }
+  typedef Online<A> State;
+  T* Y;
+  const T* X;
+  A temperature;
+  static MEMBER State none() { return nothing_seen<A>(); }
+  MEMBER void add(State& seen, i64 i) const { seen.add(cooled(to_acc(X[i]), temperature)); }
+  static MEMBER void merge(State& seen, State other) {
+    A m = Max()(seen.highest, other.highest);
+    seen = State{m, seen.sum * exp_(seen.highest - m) + other.sum * exp_(other.highest - m)};
+  }
+  static MEMBER State joined(State seen, i64 tile) {
     A m = reduce_share(seen.highest, tile, Max());
-    A sum = reduce_share(seen.sum * exp_(seen.highest - m), tile, Sum()) + (m - m);
-    if (!share.inside) continue;
-#pragma unroll 1
-    for (i64 t = share.first; t < share.end; t += rows) {
-      i64 i = t * O + share.column;
-      Y[i] = from_acc<T>(exp_(cooled(to_acc(X[i]), temperature) - m) / sum);
-    }
+    return State{m, reduce_share(seen.sum * exp_(seen.highest - m), tile, Sum()) + (m - m)};
   }
-}
+  MEMBER void write(i64 i, State all) const {
+    Y[i] = from_acc<T>(exp_(cooled(to_acc(X[i]), temperature) - all.highest) / all.sum);
+  }
+};
 template <typename T>
-DEVICE void backprop_softmax_columns(T* __restrict__ dX, const T* __restrict__ dY, const T* __restrict__ Y,
-                                     const i64* __restrict__ starts, i64 B, i64 length, i64 O, i64 tile,
-                                     acc<T> temperature) {
+struct BackpropColumns {
   typedef acc<T> A;
-  i64 units = B * ((O + tile - 1) / tile), rows = WARP / tile;
-  for (i64 unit = first_warp(); unit < units; unit += warps()) {
-    Share share = share_of(unit, starts, length, O, tile);
-    A sum = A(0);
-    if (share.inside) {
-#pragma unroll 1
-      for (i64 t = share.first; t < share.end; t += rows) {
-        i64 i = t * O + share.column;
-        sum += to_acc(Y[i]) * cooled(to_acc(dY[i]), temperature);
-      }
-    }
-    sum = reduce_share(sum, tile, Sum());
-    if (!share.inside) continue;
-#pragma unroll 1
-    for (i64 t = share.first; t < share.end; t += rows) {
-      i64 i = t * O + share.column;
-      A y = to_acc(Y[i]);
-      dX[i] = from_acc<T>(y * cooled(to_acc(dY[i]), temperature) - y * sum);
-    }
+  typedef A State;
+  T* __restrict__ dX;
+  const T* __restrict__ dY, * __restrict__ Y;
+  A temperature;
+  static MEMBER A none() { return A(0); }
+  MEMBER void add(A& sum, i64 i) const { sum += to_acc(Y[i]) * cooled(to_acc(dY[i]), temperature); }
+  static MEMBER void merge(A& sum, A other) { sum += other; }
+  static MEMBER A joined(A sum, i64 tile) { return reduce_share(sum, tile, Sum()); }
+  MEMBER void write(i64 i, A sum) const {
+    A y = to_acc(Y[i]);
+    dX[i] = from_acc<T>(y * cooled(to_acc(dY[i]), temperature) - y * sum);
+  }
+};
+
+// A warp per sequence and tile of columns. parts: null, or where what is known of the parts of long sequences goes,
+// (chunks, 2, O), which are for a warp each.
+template <typename F, typename S>
+DEVICE void over_columns(F f, S* parts, Sequences sequences, i64 rows, i64 chunk, i64 O, i64 tile) {
+  i64 tiles = (O + tile - 1) / tile, places = parts ? (rows + chunk - 1) / chunk * 2 : 0;
+  for (i64 unit = first_warp(); unit < sequences.B * tiles; unit += warps()) {
+    i64 b = unit / tiles, first = sequences.start(b), end = sequences.start(b + 1);
+    if (parts && is_long(end - first, chunk)) continue;
+    Share share(first, end, unit % tiles, O, tile);
+    S state = F::none();
+    share.each([&](i64 i) { f.add(state, i); });
+    state = F::joined(state, tile);
+    share.each([&](i64 i) { f.write(i, state); });
+  }
+  for (i64 unit = first_warp(); unit < places * tiles; unit += warps()) {
+    i64 place = unit / tiles;
+    Part part = part_of(sequences, rows, chunk, place);
+    if (part.end <= part.first) continue;
+    Share share(part.start + part.first, part.start + part.end, unit % tiles, O, tile);
+    S state = F::none();
+    share.each([&](i64 i) { f.add(state, i); });
+    state = F::joined(state, tile);
+    if (share.column < O && threadIdx.x % WARP < tile) parts[place * O + share.column] = state;
   }
 }
-#define SOFTMAX_COLUMNS(suffix, T, ...)                                                                             \
-  KERNEL(softmax_columns_##suffix,                                                                                  \
-         (T * Y, const T* X, const i64* starts, i64 B, i64 length, i64 O, i64 tile, acc<T> temperature)) {          \
-    softmax_columns(Y, X, starts, B, length, O, tile, temperature);                                                 \
-  }                                                                                                                 \
-  KERNEL(backprop_softmax_columns_##suffix, (T * dX, const T* dY, const T* Y, const i64* starts, i64 B, i64 length, \
-                                             i64 O, i64 tile, acc<T> temperature)) {                                \
-    backprop_softmax_columns(dX, dY, Y, starts, B, length, O, tile, temperature);                                   \
+// The elements of long sequences, from their parts. Each warp adds up those of its sequence again.
+template <typename F, typename S>
+DEVICE void over_parts(F f, const S* parts, Sequences sequences, i64 rows, i64 chunk, i64 O, i64 tile) {
+  i64 tiles = (O + tile - 1) / tile, places = (rows + chunk - 1) / chunk * 2;
+  for (i64 unit = first_warp(); unit < places * tiles; unit += warps()) {
+    Part part = part_of(sequences, rows, chunk, unit / tiles);
+    if (part.end <= part.first) continue;
+    Share share(part.start + part.first, part.start + part.end, unit % tiles, O, tile);
+    S state = F::none();
+    i64 last = chunk_of(part.stop - 1, chunk), c = chunk_of(part.start, chunk) + threadIdx.x % WARP / (int)tile;
+    for (; c <= last && share.column < O; c += share.rows) {
+      F::merge(state, parts[place_in(c, part.start, chunk) * O + share.column]);
+    }
+    state = F::joined(state, tile);
+    share.each([&](i64 i) { f.write(i, state); });
+  }
+}
+#define SOFTMAX_COLUMNS(suffix, T, ...)                                                                                \
+  KERNEL(softmax_columns_##suffix, (T * Y, Online<acc<T>> * parts, const T* X, const i64* starts, i64 B, i64 length,   \
+                                    i64 rows, i64 chunk, i64 O, i64 tile, acc<T> temperature)) {                       \
+    over_columns(Columns<T>{Y, X, temperature}, parts, Sequences{starts, B, length}, rows, chunk, O, tile);            \
+  }                                                                                                                    \
+  KERNEL(softmax_parts_##suffix, (T * Y, const Online<acc<T>>* parts, const T* X, const i64* starts, i64 B,            \
+                                  i64 length, i64 rows, i64 chunk, i64 O, i64 tile, acc<T> temperature)) {             \
+    over_parts(Columns<T>{Y, X, temperature}, parts, Sequences{starts, B, length}, rows, chunk, O, tile);              \
+  }                                                                                                                    \
+  KERNEL(backprop_softmax_columns_##suffix,                                                                            \
+         (T * dX, acc<T> * parts, const T* dY, const T* Y, const i64* starts, i64 B, i64 length, i64 rows, i64 chunk,  \
+          i64 O, i64 tile, acc<T> temperature)) {                                                                      \
+    over_columns(BackpropColumns<T>{dX, dY, Y, temperature}, parts, Sequences{starts, B, length}, rows, chunk, O,      \
+                 tile);                                                                                                \
+  }                                                                                                                    \
+  KERNEL(backprop_softmax_parts_##suffix,                                                                              \
+         (T * dX, const acc<T>* parts, const T* dY, const T* Y, const i64* starts, i64 B, i64 length, i64 rows,        \
+          i64 chunk, i64 O, i64 tile, acc<T> temperature)) {                                                           \
+    over_parts(BackpropColumns<T>{dX, dY, Y, temperature}, parts, Sequences{starts, B, length}, rows, chunk, O, tile); \
   }
 FOR_FLOATS(SOFTMAX_COLUMNS)
 

@@ -9,14 +9,15 @@ from typing import Any, Tuple
 
 from .. import label_checks
 from ..ops import Ops
-from ._arrays import apart, contig, fits, flag, numbers, plain, suffix, target
+from ._arrays import apart, contig, fits, flag, numbers, plain, suffix, target, wide_empty
 from ._arrays import indices as as_indices
 from ._base import CudaOps
-from ._ragged import starts_of
+from ._ragged import LONG, longest, starts_of
 
 STEM = "softmax"
 WARP = 32
 WIDEST_OF_A_WARP = 1024  # elements of a row; a block takes a wider one
+MOST_CHUNKS = 1024  # whose parts each warp of a very long sequence adds up
 
 
 def _tile(width: int) -> int:
@@ -32,6 +33,32 @@ def launch_rows(
         device.launch(STEM, f"{op}_{kind}", rows * WARP, *arrays, rows, width, temperature)
     else:
         device.launch_blocks(STEM, f"{op}_wide_{kind}", rows, *arrays, rows, width, temperature)
+
+
+def _launch_columns(
+    device: Any,
+    op: str,
+    kind: str,
+    arrays: Tuple[Any, ...],
+    sequences: Tuple[Any, int, int],
+    rows: int,
+    width: int,
+    most: int,
+    temperature: float,
+) -> None:
+    """The kernel for columns over the rows of sequences: starts or None, how many there are, and of what length.
+
+    One more if there may be sequences of very many rows: most is how many there may be.
+    """
+    tile, chunk = _tile(width), max(device.chunk, rows // MOST_CHUNKS)
+    chunks = -(-rows // chunk) if most > LONG * chunk else 0
+    state = 2 if op == "softmax" else 1  # numbers
+    parts = wide_empty(device, (chunks, 2, width, state), arrays[0].dtype) if chunks else None
+    work, tiles = max(sequences[1], 2 * chunks) * WARP, -(-width // tile)
+    args = (arrays[0], parts, *arrays[1:], *sequences, rows, chunk, width, tile, temperature)
+    device.launch(STEM, f"{op}_columns_{kind}", work * tiles, *args)
+    if chunks:
+        device.launch(STEM, f"{op}_parts_{kind}", 2 * chunks * WARP * tiles, *args)
 
 
 class CudaSoftmax(CudaOps):
@@ -75,9 +102,7 @@ class CudaSoftmax(CudaOps):
         device, axis = self._device(), axis % len(shape)
         before, n, after = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
         if after != 1:
-            tile = _tile(after)
-            work = before * -(-after // tile) * WARP
-            device.launch(STEM, f"{op}_columns_{kind}", work, *arrays, None, before, n, after, tile, temperature)
+            _launch_columns(device, op, kind, arrays, (None, before, n), before * n, after, n, temperature)
         else:
             launch_rows(device, op, kind, arrays, before, n, temperature)
 
@@ -143,7 +168,7 @@ class CudaSoftmax(CudaOps):
         starts = starts_of(self, op, lengths, len(X))
         if starts is None or (out is not None and X.data.ptr != Y.data.ptr and not apart(X, Y)):
             return Ops.softmax_sequences(self, Xs, lengths, inplace=inplace, axis=axis, out=out)
-        self._softmax_sequences("softmax_columns", kind, starts, (Y, X))
+        self._softmax_sequences("softmax", kind, starts, lengths, (Y, X))
         return Y
 
     def backprop_softmax_sequences(self, dY, Y, lengths, *, out=None):
@@ -155,16 +180,14 @@ class CudaSoftmax(CudaOps):
         if starts is None or not fits(self, out, dY.shape, dY.dtype, dy, y):
             return Ops.backprop_softmax_sequences(self, dY, Y, lengths, out=out)
         dX = target(self, out, dY.shape, dY.dtype)
-        self._softmax_sequences("backprop_softmax_columns", kind, starts, (dX, dy, y))
+        self._softmax_sequences("backprop_softmax", kind, starts, lengths, (dX, dy, y))
         return dX
 
-    def _softmax_sequences(self, kernel: str, kind: str, starts: Any, arrays: Tuple[Any, ...]) -> None:
+    def _softmax_sequences(self, op: str, kind: str, starts: Any, lengths: Any, arrays: Tuple[Any, ...]) -> None:
         """Launch the kernel for columns, with sequences of several lengths."""
-        (T, O), B = arrays[0].shape, len(starts) - 1  # noqa: E741
+        (T, O), given = arrays[0].shape, (starts, len(starts) - 1, 0)  # noqa: E741
         if T and O:
-            tile = _tile(O)
-            work = B * -(-O // tile) * WARP
-            self._device().launch(STEM, f"{kernel}_{kind}", work, *arrays, starts, B, 0, O, tile, 1.0)
+            _launch_columns(self._device(), op, kind, arrays, given, T, O, longest(lengths, T), 1.0)
 
 
 def _describe(op: str, kind: str, shape: Tuple[int, ...], value: int, position: int, limit: int) -> Exception:
