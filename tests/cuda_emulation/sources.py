@@ -26,9 +26,9 @@ def barriers(stem: str, file: str) -> List[Barrier]:
     text, found = _device.source(stem), []
     for match in BARRIER.finditer(text):
         before = text[: match.start()]
-        start = before.rindex("#line 1 ")
-        if before[start:].split('"')[1] == file:
-            line = before[start:].count("\n")
+        (number, name), *_ = re.findall(r'#line (\d+) "(.*)"\n', before[before.rindex("#line ") :])
+        if name == file:
+            line = int(number) - 1 + before.count("\n", before.rindex("#line "))
             found.append(Barrier(file, line, f"{before}\n{text[match.end() :]}"))
     return found
 
