@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator
 
 import numpy
 from cases import Args, Case, Draw
@@ -13,6 +14,15 @@ from thinc_core.backends import Ops
 REFERENCE = Ops()
 # rows and width of the arguments: nothing, one value, a vector register less one, full, and one more, and many.
 SIZES = [(0, 5), (3, 0), (1, 1), (2, 15), (3, 16), (5, 17), (7, 200)]
+
+
+@contextmanager
+def of(*which: Any) -> Iterator[None]:
+    """Says which variant in a test an error is of. A test of its own for each would cost more than it does."""
+    try:
+        yield
+    except Exception as error:
+        raise AssertionError(f"{', '.join(map(str, which))}: {type(error).__name__}: {error}") from error
 
 
 def with_arrays(args: Args, change: Callable[[Any], Any]) -> Args:

@@ -31,7 +31,12 @@ def _barrier(line: int, file: str) -> Any:
     return pytest.param(line, file, marks=[] if file == "reduce.cu" else [pytest.mark.slow], id=f"{line}-{file}")
 
 
-@pytest.mark.parametrize("stem", STEMS)
+def _stem(stem: str) -> Any:
+    """Slow without shared memory and barriers, where threads meet only by writing to the same place of an array."""
+    return pytest.param(stem, marks=[] if stem in SHARING else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("stem", map(_stem, STEMS))
 def test_threads_do_not_race(stem: str) -> None:
     """Also the threads of different blocks, which run at once."""
     (job,) = races.found([races.Job(stem, str(races.library()), [stem])])

@@ -12,7 +12,7 @@ import pytest
 from cases import CASES, Args, Case
 from fuzzing import named_as
 from numpy.lib.stride_tricks import as_strided
-from running import call, copied, drawn, on_backend
+from running import call, copied, drawn, of, on_backend
 
 from thinc_core.backends import NumpyOps, Ops
 
@@ -74,8 +74,13 @@ def assert_written(ops: Any, result: Any, out: Any, expected: Any) -> None:
 
 @ROWS
 @DTYPES
-@pytest.mark.parametrize("rows, width", [(0, 5), (3, 0), (1, 1), (5, 17), (7, 200)])
-def test_the_same_bits_in_the_given_array(ops: Any, case: Case, dtype: str, rows: int, width: int) -> None:
+def test_the_same_bits_in_the_given_array(ops: Any, case: Case, dtype: str) -> None:
+    for rows, width in ((0, 5), (3, 0), (1, 1), (5, 17), (7, 200)):
+        with of(rows, width):
+            check_same_bits(ops, case, dtype, rows, width)
+
+
+def check_same_bits(ops: Any, case: Case, dtype: str, rows: int, width: int) -> None:
     args = on_backend(ops, drawn(case, rows, width, dtype))
     mine = copied(args) if ops.xp is numpy else on_backend(ops, drawn(case, rows, width, dtype))
     expected = run(ops, case, args)
@@ -87,13 +92,14 @@ def test_the_same_bits_in_the_given_array(ops: Any, case: Case, dtype: str, rows
 @CPU
 @ROWS
 @DTYPES
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_any_layout(ops: Any, case: Case, dtype: str, layout: str) -> None:
+def test_any_layout(ops: Any, case: Case, dtype: str) -> None:
     args = drawn(case, 4, 9, dtype)
     expected = run(ops, case, copied(args))
-    out = each(LAYOUTS[layout], expected)
-    assert_written(ops, run(ops, case, {**args, "out": out}), out, expected)
-    assert layout != "strided" or all((array.base[..., 0] == 77).all() for array in arrays(out))
+    for layout, change in LAYOUTS.items():
+        out = each(change, expected)
+        with of(layout):
+            assert_written(ops, run(ops, case, {**copied(args), "out": out}), out, expected)
+            assert layout != "strided" or all((array.base[..., 0] == 77).all() for array in arrays(out))
 
 
 def over(args: Args, name: str, result: Any, offset: int) -> Tuple[Args, Any]:
@@ -109,8 +115,13 @@ def over(args: Args, name: str, result: Any, offset: int) -> Tuple[Args, Any]:
 @CPU
 @OPS
 @DTYPES
-@pytest.mark.parametrize("offset", [0, 8, 40])
-def test_over_the_memory_of_an_argument(ops: Any, case: Case, dtype: str, offset: int) -> None:
+def test_over_the_memory_of_an_argument(ops: Any, case: Case, dtype: str) -> None:
+    for offset in (0, 8, 40):
+        with of("offset", offset):
+            check_over_memory(ops, case, dtype, offset)
+
+
+def check_over_memory(ops: Any, case: Case, dtype: str, offset: int) -> None:
     args = drawn(case, 6, 40, dtype)
     expected = run(ops, case, copied(args))
     for name in [name for name, value in args.items() if isinstance(value, numpy.ndarray)]:
@@ -140,8 +151,13 @@ WRONG = {
 @CPU
 @OPS
 @DTYPES
-@pytest.mark.parametrize("text", WRONG)
-def test_what_does_not_fit_is_refused(ops: Any, case: Case, dtype: str, text: str) -> None:
+def test_what_does_not_fit_is_refused(ops: Any, case: Case, dtype: str) -> None:
+    for text in WRONG:
+        with of(text):
+            check_refused(ops, case, dtype, text)
+
+
+def check_refused(ops: Any, case: Case, dtype: str, text: str) -> None:
     args = drawn(case, 4, 6, dtype)
     change, kind = WRONG[text]
     expected = run(ops, case, copied(args))

@@ -103,8 +103,8 @@ def test_every_op_has_a_row():
 
 
 def test_families_are_those_of_the_reference():
-    stems = {path.stem for path in Path(reference.__file__).parent.glob("*.py")}
-    assert set(FAMILIES) == stems - {"__init__", "_base", "_out", "arrays", "batching"}
+    stems = {path.stem for path in Path(reference.__file__).parent.glob("*.py") if path.stem[0] != "_"}
+    assert set(FAMILIES) == stems - {"arrays", "batching"}
 
 
 def test_traffic_counts_inputs_and_outputs_once():

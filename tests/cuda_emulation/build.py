@@ -9,20 +9,21 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from thinc_core.backends.cuda import _device
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # fp-contract: products and sums are rounded as the kernels say.  fno-gnu-unique: several such libraries may be loaded.
-FLAGS = ["-std=c++17", "-O1", "-g", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off"]
+FLAGS = ["-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-ffp-contract=off"]
 FLAGS += ["-fno-strict-aliasing", "-w"]
 SANITIZE: List[str] = []
 if os.environ.get("THINC_CORE_SANITIZED"):  # by build_tools check --asan, which finds reads beyond an array too
     SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=address,undefined"]
-    FLAGS += [*SANITIZE, "-fno-omit-frame-pointer"]
+    FLAGS += [*SANITIZE, "-g", "-fno-omit-frame-pointer"]
 
 
 def problem() -> Optional[str]:
@@ -83,11 +84,22 @@ def hashed(*texts: str) -> str:
 def made(name: str, suffix: str, arguments: list) -> Path:
     """A file that the compiler writes, unless it is there; other processes see all of it or nothing."""
     target = folder() / f"{name}{suffix}"
-    if not target.exists():
-        partial = folder() / f"{name}.{os.getpid()}{suffix}"
-        command = [str(compiler()), *arguments, "-o", str(partial)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
-        os.replace(partial, target)
+    with only_one(folder() / f"{name}.lock"):
+        if not target.exists():
+            partial = folder() / f"{name}.partial{suffix}"
+            command = [str(compiler()), *arguments, "-o", str(partial)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+            os.replace(partial, target)
     return target
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """One process at a time: the workers of a test run would all compile the same things at first."""
+    import fcntl  # not on Windows, which imports this module too
+
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

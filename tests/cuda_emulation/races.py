@@ -23,7 +23,7 @@ from thinc_core.backends.cuda import _device
 from . import build
 
 NO_RANDOMIZE = 0x0040000  # of personality(2): the sanitizer's shadow memory has to be where it expects it
-FLAGS = ("-fsanitize=thread",)
+FLAGS = ("-g", "-fsanitize=thread")
 DTYPES = ("f32", "none")  # synchronisation is the same for all dtypes
 LONGEST = 300  # seconds; threads that wait for ever are ended
 SIZES = ((200, 130), (3, 1100))  # tiles and sequences enough for a block to come round twice; a row for a block
