@@ -154,6 +154,24 @@ def test_to_categorical_errors(labels, n_classes, smoothing, error, text):
         to_categorical(numpy.array(labels, dtype="i"), n_classes, label_smoothing=smoothing)
 
 
+def test_to_categorical_of_other_dtypes():
+    assert to_categorical(numpy.array([True, False])).tolist() == [[0, 1], [1, 0]]  # not a mask
+    for labels in (["a"], [0.0, 1.0]):
+        with pytest.raises(TypeError, match="to_categorical: labels must have an integer dtype; got"):
+            to_categorical(numpy.array(labels))
+
+
+def test_seeds_of_other_types():
+    numpy.random.seed(3)
+    expected = numpy.random.random()
+    numpy.random.seed(3)
+    for seed in ("x", 1.5, None):
+        with pytest.raises(TypeError, match="fix_random_seed: seed must be an integer; got"):
+            fix_random_seed(seed)
+    assert numpy.random.random() == expected
+    fix_random_seed(numpy.int64(7))
+
+
 def test_array_info():
     info = ArrayInfo.from_array(numpy.zeros((2, 3), dtype="f"))
     info.check_consistency(numpy.ones((2, 3), dtype="f"))

@@ -165,6 +165,8 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
     ops: whose arrays to make; None keeps CPU tensors on the CPU and CUDA tensors on the GPU.
     """
     assert_pytorch_installed()
+    if not isinstance(torch_tensor, compat.torch.Tensor):
+        raise TypeError(f"torch2xp: must be a PyTorch tensor; got {type(torch_tensor).__name__}")
     tensor = torch_tensor.detach()
     if tensor.dtype == compat.torch.bfloat16:
         tensor = tensor.float()

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import importlib
 import inspect  # noqa: F401
+import operator
 import os
 import stat
 import sys
@@ -59,6 +60,7 @@ from ._frameworks import (  # noqa: F401
     xp2tensorflow,
     xp2torch,
 )
+from .errors import KindError
 from .types import ArgsKwargs, ArrayXd, FloatsXd, IntsXd, Padded, Ragged  # noqa: F401
 
 if TYPE_CHECKING:
@@ -205,12 +207,17 @@ def fix_random_seed(seed: int = 0) -> None:
     """Seed the random numbers of Python, NumPy and, where installed, PyTorch and CuPy. Any int will do.
 
     PyTorch is not imported for it; when it is later, its seed is set then.
+    RAISES: TypeError for a seed that is no integer, before anything is seeded.
     """
     import random
 
     from . import compat
     from ._seeding import seed_torch
 
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise KindError(f"fix_random_seed: seed must be an integer; got {seed!r}") from None
     random.seed(seed)
     numpy.random.seed(seed % (2**32))
     seed_torch(seed % 0xFFFFFFFFFFFFFFFF)
@@ -243,19 +250,22 @@ def copy_array(dst: ArrayXd, src: ArrayXd) -> None:
 def to_categorical(Y: IntsXd, n_classes: Optional[int] = None, *, label_smoothing: float = 0.0) -> FloatsXd:
     """One-hot rows of float32.
 
-    Y: class ids in [0, n_classes), any shape.
+    Y: class ids in [0, n_classes), any shape; False and True are 0 and 1.
     n_classes: default is the largest id plus one.
     label_smoothing: probability that is taken from the true class and shared among the others.
     RETURNS: Y.shape + (n_classes,).
+    RAISES: TypeError for labels that are no integers, IndexError for labels out of range.
     """
+    xp = get_array_module(Y)
+    if Y.dtype.kind not in "biu":
+        raise KindError(f"to_categorical: labels must have an integer dtype; got {Y.dtype}")
     if n_classes is None:
         labels = to_numpy(Y)
         if not labels.size:
             raise ValueError("to_categorical: n_classes must be given when there are no labels")
         n_classes = int(labels.max()) + 1
     check_smoothing(n_classes, label_smoothing)
-    xp = get_array_module(Y)
-    ids = Y.reshape(-1)
+    ids = Y.reshape(-1).astype(int) if Y.dtype.kind == "b" else Y.reshape(-1)
     if ids.size and not (0 <= int(ids.min()) and int(ids.max()) < n_classes):
         wrong = ids.min() if int(ids.min()) < 0 else ids.max()
         raise IndexError(f"to_categorical: labels must be in [0, {n_classes}); got {int(wrong)}")

@@ -363,3 +363,10 @@ def test_param_server_with_a_proxy() -> None:
     server.set_grad(1, "W", numpy.zeros(2))
     assert proxy.grads == [("inc", [1.0, 1.0]), ("set", [0.0, 0.0])]
     assert not server.has_grad(1, "W")
+
+
+def test_current_ops_are_ops() -> None:
+    before = get_current_ops()
+    with pytest.raises(TypeError, match="set_current_ops: ops must be an instance of Ops; got 'numpy'"):
+        set_current_ops("numpy")  # type: ignore[arg-type]
+    assert get_current_ops() is before

@@ -158,8 +158,13 @@ def _default_ops() -> Ops:
 
 
 def set_current_ops(ops: Ops) -> None:
-    """Set the ops of this context; in the main thread and outside use_ops, those of the whole process too."""
+    """Set the ops of this context; in the main thread and outside use_ops, those of the whole process too.
+
+    RAISES: TypeError for anything else than ops, such as a name, which use_ops and get_ops take.
+    """
     global _process_ops
+    if not isinstance(ops, Ops):
+        raise TypeError(f"set_current_ops: ops must be an instance of Ops; got {ops!r} (get_ops finds one by name)")
     context_ops.set(ops)
     _thread.ops = ops
     if threading.current_thread() is threading.main_thread() and not _inside_use_ops.get():
