@@ -67,8 +67,11 @@ bool compute_one(Pool& pool) {
 
 bool is_called(const Pool& pool) { return has_parts(pool.ticket.load()) || pool.over.load(); }
 
-// More threads than processors would take turns instead of spinning side by side.
-bool worth_spinning() { return wanted.load(std::memory_order_relaxed) <= std::thread::hardware_concurrency(); }
+// More threads than processors would take turns instead of spinning side by side. Counting these reads a file.
+bool worth_spinning() {
+  static const unsigned processors = std::thread::hardware_concurrency();
+  return wanted.load(std::memory_order_relaxed) <= processors;
+}
 
 void wait_for_work(Pool& pool) {
   const auto until = std::chrono::steady_clock::now() + SPIN;
