@@ -8,10 +8,11 @@ import numpy
 import pytest
 
 from thinc_core import _reached
-from thinc_core.api import SGD, Adam, AdamW, Lion, RAdam, SparseLinear, SparseLinear_v2
+from thinc_core.api import SGD, Adam, AdamW, HashEmbed, Lion, RAdam, SparseLinear, SparseLinear_v2, concatenate
 from thinc_core.backends import NumpyOps, Ops, get_num_threads, set_num_threads
 from thinc_core.backends.reference._lines import LINE, line_bytes, mark_lines
 from thinc_core.backends.reference.optim import StepRates
+from thinc_core.util import fix_random_seed
 
 SIZE = 40_005  # blocks of squares, and of lines, that are not whole
 ADAM = StepRates(t=5, learn_rate=0.01, beta1=0.9, beta2=0.99, eps=1e-8, grad_clip=0.1)
@@ -148,6 +149,24 @@ def test_a_sparse_gradient_marks_what_it_touches(ops: Ops, v1_indexing: bool) ->
     assert ops.to_numpy(touched).tolist() == marks_of([ops.to_numpy(dW)])[0][: len(touched)].tolist()
 
 
+@pytest.mark.parametrize("width", [96, 7])
+def test_hashed_tables_mark_the_rows_that_ids_choose(ops: Ops, width: int) -> None:
+    ids = ops.asarray(numpy.arange(10, dtype="uint64").reshape(5, 2))
+    tables = [ops.alloc2f(3000, width), ops.alloc2f(900, width)]
+    touched = [ops.alloc((line_bytes(table.size),), dtype="uint8") for table in tables]
+    dY = ops.asarray2f(numpy.ones((5, 2 * width)))
+    ops.backprop_hash_embeds(dY, ids, [1, 0], [3, 4], tables, touched=touched)
+    for table, marks in zip(tables, touched):
+        expected = numpy.zeros(len(marks), "uint8")
+        mark_lines(numpy, expected, ops.to_numpy(table))
+        assert ops.to_numpy(marks).tolist() == expected.tolist()
+    table, marks = ops.alloc2f(3000, width), ops.alloc((line_bytes(3000 * width),), dtype="uint8")
+    ops.backprop_hash_embed(dY[:, :width], ids[:, 1], 3, table, touched=marks)
+    assert ops.to_numpy(marks).tolist() == ops.to_numpy(touched[0]).tolist()
+    with pytest.raises(ValueError, match="dtables and touched must be lists of one length; got 2 and 1"):
+        ops.backprop_hash_embeds(dY, ids, [1, 0], [3, 4], tables, touched=touched[:1])
+
+
 def batches() -> List[Any]:
     rng = numpy.random.default_rng(1)
     lengths = numpy.full(8, 5, "i")
@@ -186,6 +205,27 @@ def test_training_gives_the_bits_of_whole_steps(name: str, make: Any, monkeypatc
             model.finish_update(optimizer)
         tables = (optimizer.mom1, optimizer.mom2, optimizer.averages or {})
         runs.append([model.get_param("W"), *(X for table in tables for X in table.values())])
+    for one, other in zip(*runs):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_tables_get_the_bits_of_whole_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    random = numpy.random.default_rng(0)
+    steps = [random.integers(0, 50, (20, 2)).astype("uint64") for _ in range(5)]
+    for least_size in (_reached.LEAST_SIZE, 10**9):
+        monkeypatch.setattr("thinc_core.optimizers.LEAST_SIZE", least_size)
+        fix_random_seed(0)
+        tables = [HashEmbed(24, rows, column=column, seed=column) for column, rows in enumerate((3000, 1500))]
+        model, optimizer = concatenate(*tables).initialize(), OPTIMIZERS[name]()
+        for X in steps * 2:
+            Y, backprop = model.begin_update(X)
+            backprop(Y * 100)
+            model.finish_update(optimizer)
+        found = [optimizer.mom1, optimizer.mom2, optimizer.averages or {}]
+        params = [node.get_param("E") for node in model.walk() if node.has_param("E")]
+        runs.append([*params, *(X for each in found for X in each.values())])
     for one, other in zip(*runs):
         assert one.tobytes() == other.tobytes()
 

@@ -26,14 +26,17 @@ cdef _hash_embed(np.ndarray Y, size_t start, np.ndarray table, uint64_t* ids, si
     acquire(state)
 
 
-cdef _backprop_hash_embed(np.ndarray dtable, np.ndarray dY, size_t start, uint64_t* ids, size_t step, uint32_t seed):
+cdef _backprop_hash_embed(
+    np.ndarray dtable, touched, np.ndarray dY, size_t start, uint64_t* ids, size_t step, uint32_t seed
+):
     """The same backwards: the columns of dY from `start` on, added into the rows of one table."""
+    cdef uint8_t* marks = lines_of(touched)
     cdef size_t B = dim(dY, 0), V = dim(dtable, 0), O = dim(dtable, 1), width = dim(dY, 1)
     state = release(B * O)
     if np.PyArray_TYPE(dY) == np.NPY_FLOAT:
-        K.f32.backprop_hash_embed(f32(dtable), f32(dY) + start, ids, seed, B, V, O, step, width)
+        K.f32.backprop_hash_embed(f32(dtable), marks, f32(dY) + start, ids, seed, B, V, O, step, width)
     else:
-        K.f64.backprop_hash_embed(f64(dtable), f64(dY) + start, ids, seed, B, V, O, step, width)
+        K.f64.backprop_hash_embed(f64(dtable), marks, f64(dY) + start, ids, seed, B, V, O, step, width)
     acquire(state)
 
 
@@ -136,17 +139,17 @@ class NativeGather(Ops):
         _hash_embed(Y, 0, contig(table), u64(keys), 1, seed)
         return Y
 
-    def backprop_hash_embed(self, dY, ids, seed, dtable):
+    def backprop_hash_embed(self, dY, ids, seed, dtable, *, touched=None):
         cdef np.ndarray keys = _keys(ids)
         if (
             reals(dY, dtable) < 0 or keys is None or not _hashable(dtable) or not plain(dtable) or _word(seed) < 0
-            or not has_shape2(dY, dim(keys, 0), dim(dtable, 1))
+            or not has_shape2(dY, dim(keys, 0), dim(dtable, 1)) or not fits_lines(touched, dtable)
         ):
-            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
+            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable, touched=touched)
         cdef np.ndarray dy = contig(dY)
         if overlap(dtable, dy) or overlap(dtable, keys):
-            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
-        _backprop_hash_embed(dtable, dy, 0, u64(keys), 1, seed)
+            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable, touched=touched)
+        _backprop_hash_embed(dtable, touched, dy, 0, u64(keys), 1, seed)
 
     def hash_embeds(self, tables, ids, columns, seeds, *, out=None):
         cdef np.npy_intp width = _width_of_tables(tables, ids, columns, seeds)
@@ -164,17 +167,21 @@ class NativeGather(Ops):
             start += dim(table, 1)
         return Y
 
-    def backprop_hash_embeds(self, dY, ids, columns, seeds, dtables):
+    def backprop_hash_embeds(self, dY, ids, columns, seeds, dtables, *, touched=None):
         cdef np.npy_intp width = _width_of_tables(dtables, ids, columns, seeds)
-        if width < 0 or reals(dY, dtables[0]) < 0 or not has_shape2(dY, dim(ids, 0), width):
-            return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
+        if (
+            width < 0 or reals(dY, dtables[0]) < 0 or not has_shape2(dY, dim(ids, 0), width)
+            or not (touched is None or isinstance(touched, (list, tuple)) and len(touched) == len(dtables))
+        ):
+            return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables, touched=touched)
         cdef np.ndarray keys = cast(ids, np.NPY_UINT64), dy = contig(dY)
         cdef size_t start = 0
-        for dtable in dtables:
-            if not plain(dtable) or overlap(dtable, dy) or overlap(dtable, keys):
-                return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
-        for dtable, column, seed in zip(dtables, columns, seeds):
-            _backprop_hash_embed(dtable, dy, start, u64(keys) + <size_t>column, dim(keys, 1), seed)
+        marks = (None,) * len(dtables) if touched is None else touched
+        for dtable, lines in zip(dtables, marks):
+            if not plain(dtable) or overlap(dtable, dy) or overlap(dtable, keys) or not fits_lines(lines, dtable):
+                return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables, touched=touched)
+        for dtable, lines, column, seed in zip(dtables, marks, columns, seeds):
+            _backprop_hash_embed(dtable, lines, dy, start, u64(keys) + <size_t>column, dim(keys, 1), seed)
             start += dim(dtable, 1)
 
     def position_encode(self, N, D, period=10000, out=None):

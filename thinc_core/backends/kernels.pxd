@@ -56,8 +56,8 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
                 ) noexcept nogil
         void (*hash_embed)(T* Y, const T* table_vo, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
                 size_t O, size_t ldi, size_t ldy) noexcept nogil
-        void (*backprop_hash_embed)(T* dtable_vo, const T* dY, const uint64_t* ids_b, uint32_t seed, size_t B,
-                size_t V, size_t O, size_t ldi, size_t ldy) noexcept nogil
+        void (*backprop_hash_embed)(T* dtable_vo, uint8_t* touched, const T* dY, const uint64_t* ids_b, uint32_t seed,
+                size_t B, size_t V, size_t O, size_t ldi, size_t ldy) noexcept nogil
         void (*position_encode)(T* Y_nd, const double* periods, size_t N, size_t D) noexcept nogil
         void (*sparse_affine)(T* Y_bo, const uint32_t* slots_k2, const T* values_k, const int32_t* lengths_b,
                 const T* W, const T* b_o, size_t n_keys, size_t B, size_t O, size_t step) noexcept nogil

@@ -40,9 +40,11 @@ def accumulate_in(owners: Sequence[Tuple[Model, str]], op: Callable, args: Tuple
 
 
 def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...], name: str) -> None:
-    """Run op(*args, buffers), which adds to a list of gradient buffers, those of one parameter of each node."""
-    buffers = [_buffer(model, name) for model in models]
-    op(*args, buffers)
+    """Run op(*args, buffers, touched=...), which adds to a list of gradient buffers, those of one parameter of each
+    node, and marks where."""
+    pairs = [(_buffer(m, name), None) if m.has_grad_proxy else m.marked_grad_buffer(name) for m in models]
+    buffers, touched = zip(*pairs)
+    op(*args, buffers, touched=touched)
     for model, buffer in zip(models, buffers):
         _tell_proxy(model, name, buffer)
 

@@ -8,7 +8,7 @@ from ..model import Model
 from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
 from ._fusion import part
-from ._gradients import accumulate, drop_columns
+from ._gradients import accumulate_marked, drop_columns
 from .array_getitem import ints_getitem
 from .chain import chain
 
@@ -59,7 +59,7 @@ def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tupl
     Y, mask = drop_columns(model, ops.hash_embed(model.get_param("E"), keys, seed), is_train)
 
     def backprop(dY: Floats2d) -> Ints1d:
-        accumulate(model, ops.backprop_hash_embed, (dY if mask is None else dY * mask, keys, seed), "E")
+        accumulate_marked(model, ops.backprop_hash_embed, (dY if mask is None else dY * mask, keys, seed), "E")
         return ops.alloc(ids.shape, dtype="int32")
 
     return Y, backprop

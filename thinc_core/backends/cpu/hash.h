@@ -101,11 +101,21 @@ static void hash_embed(T* Y, const T* table_vo, const uint64_t* ids_b, uint32_t 
   });
 }
 
+// Marks the lines of all rows that ids choose.
+static void mark_rows_(uint8_t* touched, const Hashed& hashed, size_t B, size_t O) {
+  uint32_t rows[HASH_BLOCK * 4];
+  for (size_t start = 0, n; start < B; start += n) {
+    n = hashed.rows(rows, start, B);
+    for (size_t i = 0; i < n * 4; ++i) mark_range_(touched, (size_t)rows[i] * O, O);
+  }
+}
+
 template <typename T>
-static void backprop_hash_embed(T* dtable_vo, const T* dY, const uint64_t* ids_b, uint32_t seed, size_t B, size_t V,
-                                size_t O, size_t ldi, size_t ldy) {
+static void backprop_hash_embed(T* dtable_vo, uint8_t* touched, const T* dY, const uint64_t* ids_b, uint32_t seed,
+                                size_t B, size_t V, size_t O, size_t ldi, size_t ldy) {
   static_assert(HASH_BLOCK * 4 <= SCATTER_BLOCK, "positions of all rows of a block");
   const Hashed hashed = {ids_b, ldi, seed, (uint32_t)V};
+  if (touched) mark_rows_(touched, hashed, B, O);
   const size_t parts = parts_worth_(4 * B * O * sizeof(T) / 4);
   // Hashing spreads the ids evenly over the rows.
   const auto add = [=](size_t part) {

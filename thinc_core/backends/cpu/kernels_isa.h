@@ -11,6 +11,7 @@ namespace {
 #include "denormals.h"
 
 #include "activations.h"
+#include "optim.h"
 #include "half.h"
 #include "maxout.h"
 #include "softmax.h"
@@ -20,8 +21,7 @@ namespace {
 #include "hash.h"
 #include "pad.h"
 #include "reduce.h"
-#include "optim.h"
-#include "sparse.h"  // marks lines as optim_lines.h has it
+#include "sparse.h"
 #include "dropout.h"
 #include "gemm.h"       // may call what the others define
 #include "attention.h"  // these call the products of gemm.h

@@ -26,11 +26,12 @@ static inline Step_<T> adam_step_(double beta1, double beta2, T eps, T rate, T m
 }
 
 // A factor of 1 changes no bit, but 0 times an infinite mom1 would: a step along it is a case of its own.
-template <int KIND, bool AVERAGE, typename T>
+// GRADIENT: false where it is known to be zero, and is neither read nor written.
+template <int KIND, bool AVERAGE, bool GRADIENT = true, typename T>
 static inline void step_values_(T* weights, T* gradient, T* mom1, T* mom2, T* average, size_t n, Step_<T> s) {
   THINC_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
-    T g = gradient[i] * s.scale, w = weights[i];
+    T g = GRADIENT ? gradient[i] * s.scale : T(0), w = weights[i];
     if constexpr (KIND == ADAM || KIND == ADAM_ALONG) {
       T m = s.keep1 * mom1[i] + s.take1 * g;
       T v = s.keep2 * mom2[i] + s.take2 * (g * g);
@@ -53,7 +54,7 @@ static inline void step_values_(T* weights, T* gradient, T* mom1, T* mom2, T* av
     w *= s.decay;
     weights[i] = w;
     if constexpr (AVERAGE) average[i] -= s.toward * (average[i] - w);
-    gradient[i] = T(0);
+    if constexpr (GRADIENT) gradient[i] = T(0);
   }
 }
 

@@ -40,20 +40,24 @@ static inline bool any_line_(const uint8_t* lines, size_t bytes) {
   return any != 0;
 }
 
-// f(start, n) for the runs of marked lines within the n values from the one at `from` on.
+// f(start, n, marked) for the runs of lines that are marked, and of those that are not, which make up the n values from
+// the one at `from` on.
 template <typename F>
 static THINC_INLINE void each_run_(const uint8_t* lines, size_t from, size_t n, F f) {
   const size_t end = from + n;
   size_t start = from;  // of the run
+  bool marked = false;
   for (size_t at = from; at < end;) {
     const size_t line = at / LINE, byte = line / 8;
     const bool whole = line % 8 == 0 && (lines[byte] == 0 || lines[byte] == 0xFF);
     const size_t stop = whole ? (byte + 1) * BYTE_OF_LINES : (line + 1) * LINE;
+    const bool now = lines[byte] >> line % 8 & 1;
+    if (now != marked && at > start) {
+      f(start, at - start, marked);
+      start = at;
+    }
+    marked = now;
     at = stop < end ? stop : end;
-    if (lines[byte] >> line % 8 & 1) continue;
-    const size_t last = line * LINE;
-    if (last > start) f(start, last - start);
-    start = at;
   }
-  if (end > start) f(start, end - start);
+  if (end > start) f(start, end - start, marked);
 }

@@ -83,7 +83,7 @@ static double look_at_block_(const Parameters_<T>& p, size_t i, size_t block) {
       mark_lines_(reached, gradient, n);
     if (p.moves_weights(i)) mark_lines_(reached, p.array(i, WEIGHTS) + start, n);
   }
-  if (touched) memset(touched, 0, bytes);
+  if (touched && !known) memset(touched, 0xFF, bytes);
   return sum;
 }
 
@@ -122,36 +122,50 @@ static void look_at_gradients_(const Parameters_<T>& p, size_t first, size_t las
   if (window.count) look_at_window_(p, window);
 }
 
-template <int KIND, typename T>
-static void step_part_(T* const* arrays, const uint8_t* reached, size_t from, size_t n, const Step_<T>& step) {
+// The step of n values from the one at `from` on: those in lines that are reached, where that is known.
+template <int KIND, bool AVERAGES, typename T>
+static void step_part_(const Parameters_<T>& p, size_t i, size_t from, size_t n, const Step_<T>& step) {
   constexpr bool BOTH = KIND == ADAM || KIND == ADAM_ALONG;
-  T *const w = arrays[WEIGHTS], *const g = arrays[GRADIENT], *const average = arrays[AVERAGE];
-  T* const m = KIND != PLAIN ? arrays[MOM1] : nullptr;
-  T* const v = BOTH ? arrays[MOM2] : nullptr;
-  if (reached) {
-    const FlushDenormals flush(may_flush_(step, BOTH));
-    each_run_(reached, from, n, [=](size_t at, size_t size) {
-      T *const mom1 = m ? m + at : m, *const mom2 = v ? v + at : v;
-      if (average)
-        step_values_<KIND, true>(w + at, g + at, mom1, mom2, average + at, size, step);
-      else
-        step_values_<KIND, false>(w + at, g + at, mom1, mom2, average, size, step);
-    });
+  T *const w = p.array(i, WEIGHTS), *const g = p.array(i, GRADIENT), *const average = p.array(i, AVERAGE);
+  T *const m = p.array(i, MOM1), *const v = p.array(i, MOM2);
+  const uint8_t *const reached = p.lines(i, REACHED), *const touched = p.lines(i, TOUCHED);
+  const auto plus = [](T* X, size_t at) { return X ? X + at : X; };
+  if (!reached) {
+    step_range_<KIND, AVERAGES>(w + from, g + from, plus(m, from), plus(v, from), plus(average, from), n, step);
     return;
   }
-  T *const mom1 = m ? m + from : m, *const mom2 = v ? v + from : v;
-  if (average)
-    step_range_<KIND, true>(w + from, g + from, mom1, mom2, average + from, n, step);
-  else
-    step_range_<KIND, false>(w + from, g + from, mom1, mom2, average, n, step);
+  const FlushDenormals flush(may_flush_(step, BOTH));
+  const auto take = [=](size_t at, size_t size, bool has_gradient) {
+    T *const mom1 = plus(m, at), *const mom2 = plus(v, at), *const ema = plus(average, at);
+    if (has_gradient)
+      step_values_<KIND, AVERAGES>(w + at, g + at, mom1, mom2, ema, size, step);
+    else
+      step_values_<KIND, AVERAGES, false>(w + at, g + at, mom1, mom2, ema, size, step);
+  };
+  each_run_(reached, from, n, [=](size_t at, size_t size, bool marked) {
+    if (marked && touched)
+      each_run_(touched, at, size, take);
+    else if (marked)
+      take(at, size, true);
+  });
 }
 
-// With settings that move moments of 0, every line is reached.
+template <int KIND, typename T>
+static void step_kind_(const Parameters_<T>& p, size_t i, size_t from, size_t n, const Step_<T>& step) {
+  if (p.array(i, AVERAGE))
+    step_part_<KIND, true>(p, i, from, n, step);
+  else
+    step_part_<KIND, false>(p, i, from, n, step);
+}
+
+// With settings that move moments of 0, every line is reached, and a gradient of 0 may count.
 template <typename T>
 static void reach_all_if_unsettled_(const Parameters_<T>& p, size_t first, size_t last) {
-  for (size_t i = first; i < last; ++i)
-    if (p.lines(i, REACHED) && !is_settled_(p.step(i), p.divides(i)))
-      memset(p.lines(i, REACHED), 0xFF, line_bytes_(p.size(i)));
+  for (size_t i = first; i < last; ++i) {
+    if (is_settled_(p.step(i), p.divides(i))) continue;
+    for (const Lines_ which : {REACHED, TOUCHED})
+      if (p.lines(i, which)) memset(p.lines(i, which), 0xFF, line_bytes_(p.size(i)));
+  }
 }
 
 template <typename T>
@@ -163,18 +177,22 @@ static void step_parameters_(const Parameters_<T>& p, size_t first, size_t last)
     for (at += begin, end += begin; at < end; ++i) {
       if (p.starts[i + 1] <= at) continue;
       const size_t stop = p.starts[i + 1] < end ? p.starts[i + 1] : end, from = at - p.starts[i];
-      T* const* const arrays = p.arrays + i * ARRAYS;
-      const uint8_t* const reached = p.lines(i, REACHED);
       const Step_<T> step = p.step(i);
       const Kind_ kind = p.kind(i);
-      if (kind == PLAIN) step_part_<PLAIN>(arrays, reached, from, stop - at, step);
-      if (kind == ADAM) step_part_<ADAM>(arrays, reached, from, stop - at, step);
-      if (kind == ADAM_ALONG) step_part_<ADAM_ALONG>(arrays, reached, from, stop - at, step);
-      if (kind == MOMENTUM) step_part_<MOMENTUM>(arrays, reached, from, stop - at, step);
-      if (kind == SIGN) step_part_<SIGN>(arrays, reached, from, stop - at, step);
+      if (kind == PLAIN) step_kind_<PLAIN>(p, i, from, stop - at, step);
+      if (kind == ADAM) step_kind_<ADAM>(p, i, from, stop - at, step);
+      if (kind == ADAM_ALONG) step_kind_<ADAM_ALONG>(p, i, from, stop - at, step);
+      if (kind == MOMENTUM) step_kind_<MOMENTUM>(p, i, from, stop - at, step);
+      if (kind == SIGN) step_kind_<SIGN>(p, i, from, stop - at, step);
       at = stop;
     }
   });
+}
+
+template <typename T>
+static void forget_touched_(const Parameters_<T>& p, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    if (p.lines(i, TOUCHED)) memset(p.lines(i, TOUCHED), 0, line_bytes_(p.size(i)));
 }
 
 template <typename T>
@@ -191,6 +209,7 @@ static void apply_gradients(T* const* arrays, uint8_t* const* marks, const size_
     }
     step_parameters_(p, first, first + group);
   }
+  forget_touched_(p, n);
   if (found_inf && *found_inf)
     for (size_t i = 0; i < n; ++i) memset(p.array(i, GRADIENT), 0, p.size(i) * sizeof(T));
 }

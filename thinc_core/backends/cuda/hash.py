@@ -109,7 +109,7 @@ class CudaHash(CudaOps):
         _launch(self, "hash_embeds", Y, keys, [source], [0], [seed])
         return Y
 
-    def backprop_hash_embed(self, dY, ids, seed, dtable):
+    def backprop_hash_embed(self, dY, ids, seed, dtable, *, touched=None):
         keys = _keys(self, ids, 1)
         if (
             keys is None
@@ -118,8 +118,9 @@ class CudaHash(CudaOps):
             or not _hashable(dtable)
             or dY.shape != (len(keys), dtable.shape[1])
             or not _into(dtable, keys, dy := contig(self, dY))
+            or touched is not None
         ):
-            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable)
+            return Ops.backprop_hash_embed(self, dY, ids, seed, dtable, touched=touched)
         _backprop(self, dy, keys, [dtable], [0], [seed])
         return None
 
@@ -135,7 +136,7 @@ class CudaHash(CudaOps):
         _launch(self, "hash_embeds", Y, keys, sources, columns, seeds)
         return Y
 
-    def backprop_hash_embeds(self, dY, ids, columns, seeds, dtables):
+    def backprop_hash_embeds(self, dY, ids, columns, seeds, dtables, *, touched=None):
         keys = _keys(self, ids, 2)
         if (
             keys is None
@@ -144,8 +145,9 @@ class CudaHash(CudaOps):
             or suffix(self, dY, dtables[0]) is None
             or dY.shape != (len(keys), sum(dtable.shape[1] for dtable in dtables))
             or not all(_into(dtable, keys, dy) for dy in [contig(self, dY)] for dtable in dtables)
+            or touched is not None
         ):
-            return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables)
+            return Ops.backprop_hash_embeds(self, dY, ids, columns, seeds, dtables, touched=touched)
         _backprop(self, contig(self, dY), keys, dtables, columns, seeds)
         return None
 

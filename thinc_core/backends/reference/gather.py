@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence
 import numpy
 
 from .. import checks
+from ._lines import check_marks, mark_places
 from ._out import takes_out
 from .hash import Hash
 
@@ -92,16 +93,22 @@ class Gather(Hash):
         rows = self._hash_rows("hash_embed", "table", table, ids, seed)
         return self._sum_rows(table, rows)
 
-    def backprop_hash_embed(self, dY: Floats2d, ids: Ints1d, seed: int, dtable: Floats2d) -> None:
+    def backprop_hash_embed(
+        self, dY: Floats2d, ids: Ints1d, seed: int, dtable: Floats2d, *, touched: Optional[Ints1d] = None
+    ) -> None:
         """dtable[row] += dY[n] for the four rows of each id, in place.
 
         dY: (N, O).  ids, seed: as given to hash_embed.  dtable: (V, O) gradient buffer of the table.
+        touched: marks of dtable as apply_gradients takes them; those of rows that ids chose are set.
         RAISES: ValueError when shapes differ or V is 0; OverflowError when seed is out of range.
         """
         self._arrays("backprop_hash_embed", dY=dY)
         rows = self._hash_rows("backprop_hash_embed", "dtable", dtable, ids, seed)
         checks.writable("backprop_hash_embed", "dtable", dtable)
         checks.shape("backprop_hash_embed", "dY", dY, (len(ids), dtable.shape[1]))
+        check_marks("backprop_hash_embed", "touched", touched, dtable, self.xp)
+        if touched is not None:
+            mark_places(self.xp, touched, rows[:, :, None] * dtable.shape[1] + self.xp.arange(dtable.shape[1]))
         self.scatter_add(dtable, rows, dY[:, None, :])
 
     @takes_out()
@@ -134,21 +141,27 @@ class Gather(Hash):
         columns: Sequence[int],
         seeds: Sequence[int],
         dtables: Sequence[Floats2d],
+        *,
+        touched: Optional[Sequence[Optional[Ints1d]]] = None,
     ) -> None:
         """dtables[k][row] += dY[n, columns of table k] for the four rows of each id, in place.
 
         dY: (N, sum of O_k).  ids, columns, seeds: as given to hash_embeds.  dtables: (V_k, O_k) gradient buffers.
+        touched: marks of each buffer, as backprop_hash_embed takes them, or None.
         RAISES: as hash_embeds, and ValueError when a buffer is read-only or shapes differ.
         """
         op = "backprop_hash_embeds"
         self._arrays(op, dY=dY)
         self._hash_tables(op, "dtables", dtables, ids, columns, seeds)
+        marks = [None] * len(dtables) if touched is None else touched
+        checks.lists(op, dtables=dtables, touched=marks)
         for k, dtable in enumerate(dtables):
             checks.writable(op, f"dtables[{k}]", dtable)
+            check_marks(op, f"touched[{k}]", marks[k], dtable, self.xp)
         ends = numpy.cumsum([dtable.shape[1] for dtable in dtables]).tolist()
         checks.shape(op, "dY", dY, (ids.shape[0], ends[-1]))
-        for dtable, c, seed, end in zip(dtables, columns, seeds, ends):
-            self.backprop_hash_embed(dY[:, end - dtable.shape[1] : end], ids[:, c], seed, dtable)
+        for dtable, c, seed, end, each in zip(dtables, columns, seeds, ends, marks):
+            self.backprop_hash_embed(dY[:, end - dtable.shape[1] : end], ids[:, c], seed, dtable, touched=each)
 
     def _hash_tables(self, op: str, name: str, tables: Any, ids: Any, columns: Any, seeds: Any) -> None:
         """Check what the ops on several tables are given."""
