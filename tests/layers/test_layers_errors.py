@@ -282,3 +282,21 @@ def test_gradients_of_other_lengths_that_add_up_to_the_same(make):
 
 def rows_sum():
     return chain(list2ragged(), reduce_sum())
+
+
+@pytest.mark.parametrize(
+    "make, X, text",
+    [
+        # NumPy would repeat the one column.
+        (lambda: residual(Linear(1, NI)), numpy.ones((4, NI), "f"), r"add: outputs must have one shape; got"),
+        (lambda: add(Linear(1, NI), noop()), numpy.ones((4, NI), "f"), r"add: outputs must have one shape; got"),
+        (lambda: with_array(Linear(2, NI)), [1, 2], "with_array: list: item 0 must be an array of rows; got int"),
+        (lambda: Embed(2, 10), numpy.array([3, 10]), r"embed: ids must be integers in \[-10, 10\); got int64, 0 to 10"),
+        (lambda: Embed(2, 10), numpy.zeros(3, "f"), r"embed: ids must be integers in \[-10, 10\); got float32"),
+    ],
+)
+def test_what_numpy_would_say_or_let_pass(make, X, text):
+    model = make().initialize()
+    for run in (model.predict, model.begin_update):
+        with pytest.raises(Exception, match=text):
+            run(X)

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, Callable, Sequence, Tuple
 
 from ..backends import Ops
+from ..errors import ShapeError
 from ..model import Model
 from ..types import Padded, Ragged
 from ._checks import check_shape
@@ -68,6 +69,9 @@ def _sum(arrays: Sequence[Any]) -> Any:
     if not arrays[0].size:
         # Without rows some branches may not know how wide rows would be.
         return max(arrays, key=lambda array: array.shape[-1])
+    for array in arrays:
+        if array.shape != arrays[0].shape:  # NumPy would repeat the smaller one
+            raise ShapeError(f"add: outputs must have one shape; got {[array.shape for array in arrays]}")
     total = arrays[0] + arrays[1]
     for array in arrays[2:]:
         total += array

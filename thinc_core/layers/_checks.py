@@ -5,6 +5,7 @@ from typing import Any, List, Optional, Tuple
 from ..backends import checks
 from ..errors import KindError, ShapeError
 from ..model import Model
+from ..types import Floats2d, IntsXd
 from ..util import get_width
 
 
@@ -83,3 +84,12 @@ def check_width(model: Model, dY: Any, width: int) -> None:
 def _has_rows(X: Any) -> bool:
     data = X if hasattr(X, "shape") or isinstance(X, (list, tuple)) else X.data
     return any(len(item) for item in data) if isinstance(data, (list, tuple)) else bool(data.size)
+
+
+def look_up(table: Floats2d, ids: IntsXd) -> Floats2d:
+    """The rows of a table, negative ids counted from its end. RAISES: IndexError for ids that are none."""
+    try:
+        return table[ids]
+    except IndexError:
+        least, most, n = ids.min(initial=0), ids.max(initial=0), len(table)
+        raise IndexError(f"embed: ids must be integers in [-{n}, {n}); got {ids.dtype}, {least} to {most}") from None

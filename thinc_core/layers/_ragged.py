@@ -20,7 +20,11 @@ def lengths_and_shape(model: Model, X: Any) -> Tuple[Any, Tuple[int, ...]]:
 
 
 def lengths_of(Xs: Sequence[ArrayXd]) -> Any:
-    return [X.shape[0] for X in Xs]
+    try:
+        return [X.shape[0] for X in Xs]
+    except (AttributeError, IndexError):
+        at, wrong = next((i, X) for i, X in enumerate(Xs) if not getattr(X, "shape", ()))
+        raise KindError(f"list: item {at} must be an array of rows; got {type(wrong).__name__}") from None
 
 
 def to_ragged(ops: Ops, Xs: Sequence[ArrayXd]) -> Ragged:

@@ -7,9 +7,10 @@ from ..initializers import uniform_init
 from ..model import Model
 from ..types import Floats2d, Ints1d, Ints2d
 from ..util import partial
+from ._checks import look_up
 from ._fusion import part
 from ._gradients import accumulate, drop_columns
-from ._widths import sample_width
+from ._widths import set_from_samples
 from .array_getitem import ints_getitem
 from .chain import chain
 
@@ -49,7 +50,7 @@ def Embed(
 def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tuple[Floats2d, Callable]:
     E = model.get_param("E")
     ids = ids if ids.size else ids.reshape(0)
-    Y, mask = drop_columns(model, E[ids], is_train)
+    Y, mask = drop_columns(model, look_up(E, ids), is_train)
 
     def backprop(dY: Floats2d) -> Ints1d:
         accumulate(model, _add_rows(model, ids), (dY if mask is None else dY * mask,), "E")
@@ -61,9 +62,7 @@ def forward(model: Model[Ints1d, Floats2d], ids: Ints1d, is_train: bool) -> Tupl
 def init(
     initializer: Callable, model: Model[Ints1d, Floats2d], X: Optional[Ints1d] = None, Y: Optional[Floats2d] = None
 ) -> None:
-    width = sample_width(Y)
-    if width is not None:
-        model.set_dim("nO", width)
+    set_from_samples(model, None, Y)
     model.set_param("E", initializer(model.ops, (model.get_dim("nV"), model.get_dim("nO"))))
 
 
