@@ -5,7 +5,6 @@ from typing import Any, List, Optional, Tuple
 from ..backends import checks
 from ..errors import KindError, ShapeError
 from ..model import Model
-from ..types import Floats2d, IntsXd
 from ..util import get_width
 
 
@@ -86,7 +85,7 @@ def _has_rows(X: Any) -> bool:
     return any(len(item) for item in data) if isinstance(data, (list, tuple)) else bool(data.size)
 
 
-def look_up(table: Floats2d, ids: IntsXd) -> Floats2d:
+def look_up(table: Any, ids: Any) -> Any:
     """The rows of a table, negative ids counted from its end. RAISES: IndexError for ids that are none."""
     try:
         return table[ids]
