@@ -145,11 +145,15 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
     if device is None:
         device = get_torch_default_device()
     if isinstance(xp_tensor, numpy.ndarray):
-        # PyTorch has no negative strides, and aborts the process when it is handed some. It knows one order of bytes.
-        strides = xp_tensor.strides
-        if (strides and min(strides) < 0) or not xp_tensor.dtype.isnative:
-            xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
-        tensor = torch.from_numpy(xp_tensor if xp_tensor.flags.writeable else xp_tensor.copy())
+        flags = xp_tensor.flags
+        if not (flags.carray and xp_tensor.dtype.isnative):
+            # PyTorch has no negative strides, and aborts the process when it is handed some. It knows one order of
+            # bytes, and no memory that must not be written to.
+            if min(xp_tensor.strides, default=0) < 0 or not xp_tensor.dtype.isnative:
+                xp_tensor = xp_tensor.astype(xp_tensor.dtype.newbyteorder("="))
+            elif not flags.writeable:
+                xp_tensor = xp_tensor.copy()
+        tensor = torch.from_numpy(xp_tensor)
     elif hasattr(xp_tensor, "__dlpack__"):
         tensor = torch.from_dlpack(xp_tensor)  # PyTorch's stream waits for CuPy's
     else:
@@ -171,9 +175,12 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
     if tensor.dtype == compat.torch.bfloat16:
         tensor = tensor.float()
     on_cpu = ops is None or ops.xp is numpy
-    if tensor.is_cuda and (ops is None or not on_cpu):
+    if tensor.is_cpu:
+        array = tensor.numpy()
+    elif tensor.is_cuda and (ops is None or not on_cpu):
         return compat.cupy_from_dlpack(tensor)  # the tensor itself: CuPy's stream waits for PyTorch's
-    array = tensor.cpu().numpy()
+    else:
+        array = tensor.cpu().numpy()
     return array if on_cpu else compat.cupy.asarray(array)
 
 

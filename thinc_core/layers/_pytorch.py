@@ -2,7 +2,7 @@
 
 What a wrapped call costs beyond the bare module of three parts, the best of 6,000 calls on a busy machine on which that
 module takes 23 us: predict 13 us in evaluation mode and 18 us in training mode, which is switched for its parts one by
-one; begin_update with its callback 56 us. (benchmarks/bench_frameworks.py)
+one; begin_update with its callback, which take 74 us there, 22 us. (benchmarks/bench_frameworks.py)
 """
 
 from typing import Any, Callable, Iterator, List, Tuple
@@ -24,6 +24,9 @@ def convert_pytorch_default_inputs(
     """
     shim: Any = model._shims[0]
     device = shim.device
+    if is_xp_array(X):
+        x = xp2torch(X, is_train and X.dtype.kind in "fc", device)
+        return ArgsKwargs((x,), {}), lambda gradients: _arrays(model, gradients.args[0], X)
 
     def to_tensor(array: Any) -> Any:
         return xp2torch(array, is_train and array.dtype.kind in "fc", device)
@@ -31,8 +34,6 @@ def convert_pytorch_default_inputs(
     def back(gradients: ArgsKwargs) -> Any:
         return _back(model, gradients, X)
 
-    if is_xp_array(X):
-        return ArgsKwargs((to_tensor(X),), {}), back
     converted = convert_recursive(is_xp_array, to_tensor, X)
     if isinstance(X, ArgsKwargs):
         return converted, back
@@ -77,7 +78,7 @@ def convert_pytorch_default_outputs(
     """
     _, outputs = X_Ytorch
     if isinstance(outputs, compat.torch.Tensor):
-        return torch2xp(outputs, ops=model.ops), lambda dY: _backward_arguments(model, [(outputs, dY)])
+        return torch2xp(outputs, ops=model.ops), lambda dY: _one_backward(model, outputs, dY)
 
     def back(dY: Any) -> ArgsKwargs:
         return _backward_arguments(model, list(_pairs(model, outputs, dY)))
@@ -91,6 +92,13 @@ def _backward_arguments(model: Model, pairs: List[Tuple[Any, Any]]) -> ArgsKwarg
     gradients = tuple(gradient for _, gradient in rows)
     kwargs = {"grad_tensors": gradients[0] if len(gradients) == 1 else gradients}
     return ArgsKwargs(args=(tuple(Y for Y, _ in rows),), kwargs=kwargs)
+
+
+def _one_backward(model: Model, Y: Any, dY: Any) -> ArgsKwargs:
+    """_backward_arguments of the only output there is."""
+    if not Y.requires_grad:
+        return ArgsKwargs(((),), {"grad_tensors": ()})
+    return ArgsKwargs(((Y,),), {"grad_tensors": _to_gradient(model, Y, dY)})
 
 
 def _to_gradient(model: Model, Y: Any, dY: Any) -> Any:

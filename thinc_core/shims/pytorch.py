@@ -134,15 +134,17 @@ class PyTorchShim(Shim):
         return convert_recursive(lambda obj: is_torch_array(obj) and obj.dtype in narrow, lambda Y: Y.float(), outputs)
 
     def _backprop(self, inputs: ArgsKwargs, grads: ArgsKwargs) -> Any:
-        scaler, kwargs = self._grad_scaler, grads.kwargs
-        if scaler.enabled and kwargs.get("grad_tensors") is not None:
+        scaler, args, kwargs = self._grad_scaler, grads.args, grads.kwargs
+        scales = scaler.enabled
+        if scales and kwargs.get("grad_tensors") is not None:
             kwargs = {**kwargs, "grad_tensors": scaler.scale(kwargs["grad_tensors"])}
-        if not (grads.args and grads.args[0] == ()):
-            compat.torch.autograd.backward(*grads.args, **kwargs)
-        if scaler.enabled:
+        if not args or args[0] != ():
+            compat.torch.autograd.backward(*args, **kwargs)
+        if scales:
             self._unscale(iterate_recursive(is_torch_array, inputs))
-        if len(inputs.args) == 1 and not inputs.kwargs and isinstance(inputs.args[0], compat.torch.Tensor):
-            return ArgsKwargs((_taken_gradient(inputs.args[0]),), {})
+        args = inputs.args
+        if len(args) == 1 and not inputs.kwargs and isinstance(args[0], compat.torch.Tensor):
+            return ArgsKwargs((_taken_gradient(args[0]),), {})
         return convert_recursive(is_torch_array, _taken_gradient, inputs)
 
     def _unscale(self, inputs: Iterator[Any]) -> None:
