@@ -73,7 +73,20 @@ def bounds(at: At) -> Tuple[np.ndarray, np.ndarray]:
     return gradient(at), np.append(0, np.cumsum(at.lengths())).astype("int32")
 
 
+def document(at: At) -> Tuple[np.ndarray, np.ndarray]:
+    """Rows of one sequence."""
+    return at.normal(), np.array([at.rows], dtype="int32")
+
+
 OPS = (
+    Op(
+        "reduce_sum one sequence",
+        document,
+        lambda t, x, lengths: lambda: x.sum(0, keepdim=True),
+        lambda X, lengths: X.sum(axis=0, keepdims=True),
+        COPY,
+        lambda ops, X, lengths: ops.reduce_sum(X, lengths),
+    ),
     forward("sum", segments("sum"), lambda X, lengths: np.add.reduceat(X, starts(lengths))),
     forward(
         "mean",

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -25,7 +25,7 @@ from . import build
 NO_RANDOMIZE = 0x0040000  # of personality(2): the sanitizer's shadow memory has to be where it expects it
 FLAGS = ("-g", "-fsanitize=thread")
 DTYPES = ("f32", "none")  # synchronisation is the same for all dtypes
-LONGEST = 300  # seconds; threads that wait for ever are ended
+LONGEST = 200  # seconds; threads that wait for ever are ended
 SIZES = ((200, 130), (3, 1100))  # tiles and sequences enough for a block to come round twice; a row for a block
 REPORT = "WARNING: ThreadSanitizer"
 
@@ -65,8 +65,8 @@ def library(changed: Optional[Dict[str, str]] = None) -> Path:
     return build.build(texts, "threads", FLAGS)
 
 
-def found(jobs: Sequence[Job]) -> Iterator[Job]:
-    """The jobs, done."""
+def found(jobs: Sequence[Job], first: bool = False) -> Iterator[Job]:
+    """The jobs, done. first: each ends at its first report, as there may be thousands."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "races"
         environment = {
@@ -79,18 +79,40 @@ def found(jobs: Sequence[Job]) -> Iterator[Job]:
         }
         for job in jobs:
             command = [sys.executable, "-m", "cuda_emulation.races", str(log), json.dumps(asdict(job))]
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command,
                 env=environment,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 preexec_fn=_fixed_addresses,
                 cwd=build.ROOT,
-                timeout=LONGEST,
             )
-            if done.returncode:
-                raise RuntimeError(f"{job.name}: status {done.returncode}\n{done.stderr[-3000:]}")
-            yield Job(**json.loads(done.stdout.splitlines()[-1]))
+            with process:
+                reports = _reports(process, log, first)
+                if reports:
+                    yield replace(job, reports=reports)
+                    continue
+                output, errors = process.communicate()
+            if process.returncode:
+                raise RuntimeError(f"{job.name}: status {process.returncode}\n{errors[-3000:]}")
+            yield Job(**json.loads(output.splitlines()[-1]))
+
+
+def _reports(process: Any, log: Path, first: bool) -> List[str]:
+    """What the log says as soon as it says something, if that is wanted; none when the process ends by itself."""
+    for _ in range(LONGEST):
+        try:
+            process.wait(1)
+            return []
+        except subprocess.TimeoutExpired:
+            path = log.with_name(f"{log.name}.{process.pid}")
+            reports = lines_of(path.read_text(errors="replace")) if first and path.exists() else []
+            if reports:
+                process.kill()
+                return reports
+    process.kill()
+    raise RuntimeError(f"{log.name}: no end after {LONGEST} seconds")
 
 
 def _fixed_addresses() -> None:
