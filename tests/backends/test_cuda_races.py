@@ -34,7 +34,7 @@ def _stem(stem: str) -> Any:
     return pytest.param(stem, marks=[] if stem in SHARING else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize("stem", map(_stem, STEMS))
+@pytest.mark.parametrize("stem", [_stem(stem) for stem in STEMS])
 def test_threads_do_not_race(stem: str) -> None:
     """Also the threads of different blocks, which run at once."""
     (job,) = races.found([races.Job(stem, str(races.library()), [stem])])
