@@ -82,7 +82,10 @@ def test_same_numbers(ops, dtype, ids, make, monkeypatch):
     fused, apart = run(model, X, True, monkeypatch), run(model, X, False, monkeypatch)
     assert len(fused) == len(apart)
     for a, b in zip(fused, apart):
-        numpy.testing.assert_allclose(a, b, **({"rtol": 1e-11, "atol": 1e-12} if ops else {"rtol": 1e-4, "atol": 1e-5}))
+        scale = abs(b).max()  # a small sum of large terms has their roundings
+        numpy.testing.assert_allclose(
+            a, b, **({"rtol": 1e-11, "atol": 1e-12} if ops else {"rtol": 1e-4, "atol": 1e-6 * scale})
+        )
 
 
 def test_when():

@@ -340,16 +340,16 @@ class NativeGemm(Ops):
             or (out is not None and not (fits_like(out, X) and apart(out, (dY, chosen, X, W, dW, db))))
         ):
             return Ops.backprop_affine_maxout(self, dY, which, X, W, dW, db, out=out)
-        cdef np.ndarray dy = contig(dY), x = contig(X), w = contig(W), dX = target_like(out, X)
-        cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2)
+        cdef size_t B = dim(X, 0), O = dim(W, 0), P = dim(W, 1), I = dim(W, 2), ldx = 0
+        cdef np.ndarray dy = contig(dY), x = _rows(X, &ldx), w = contig(W), dX = target2(out, B, I, t)
         state = release(B * O * P * I)
         if t == np.NPY_FLOAT:
             K.f32.backprop_affine_maxout(
-                f32(dX), f32(dW), f32(db), f32(dy), i32(chosen), f32(x), f32(w), B, O, P, I
+                f32(dX), f32(dW), f32(db), f32(dy), i32(chosen), f32(x), f32(w), B, O, P, I, ldx
             )
         else:
             K.f64.backprop_affine_maxout(
-                f64(dX), f64(dW), f64(db), f64(dy), i32(chosen), f64(x), f64(w), B, O, P, I
+                f64(dX), f64(dW), f64(db), f64(dy), i32(chosen), f64(x), f64(w), B, O, P, I, ldx
             )
         acquire(state)
         return dX

@@ -108,7 +108,7 @@ cdef extern from "thinc_core/kernels.h" namespace "thinc" nogil:
         void (*backprop_affine)(T* dX_bi, T* dW_oi, T* db_o, const T* dY_bo, const T* X_bi, const T* W_oi, size_t B,
                 size_t O, size_t I) noexcept nogil
         void (*backprop_affine_maxout)(T* dX_bi, T* dW_opi, T* db_op, const T* dY_bo, const int32_t* which_bo,
-                const T* X_bi, const T* W_opi, size_t B, size_t O, size_t P, size_t I) noexcept nogil
+                const T* X_bi, const T* W_opi, size_t B, size_t O, size_t P, size_t I, size_t ldx) noexcept nogil
         void (*column_sum)(T* S_o, const T* X_bo, size_t B, size_t O, bint accumulate) noexcept nogil
         void (*axpy)(T* Y, const T* X, T alpha, size_t n) noexcept nogil
         void (*scal)(T* X, T alpha, size_t n) noexcept nogil

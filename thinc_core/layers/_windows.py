@@ -34,8 +34,8 @@ def windows(X: Any, nW: int) -> Any:
     They overlap in memory, so nobody may write to them.
     """
     T, I = X.shape  # noqa: E741
-    rows = numpy.zeros((T + 2 * nW, I), dtype=X.dtype)
-    rows[nW : nW + T] = X
+    rows = numpy.empty((T + 2 * nW, I), dtype=X.dtype)
+    rows[:nW], rows[nW : nW + T], rows[nW + T :] = 0, X, 0
     Y: Any = numpy.ndarray((T, (2 * nW + 1) * I), X.dtype, rows, 0, rows.strides)
     Y.flags.writeable = False
     return Y

@@ -177,10 +177,10 @@ void foreign_backprop_affine(T* dX, T* dW, T* db, const T* dY, const T* X, const
 
 template <typename T>
 void foreign_backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
-                                    size_t B, size_t O, size_t P, size_t I) {
+                                    size_t B, size_t O, size_t P, size_t I, size_t ldx) {
   size_t step;
   const auto dZ = scratch<T>(O * P, &step);
-  if (!dZ) return native<T>().backprop_affine_maxout(dX, dW, db, dY, which, X, W, B, O, P, I);
+  if (!dZ || ldx != I) return native<T>().backprop_affine_maxout(dX, dW, db, dY, which, X, W, B, O, P, I, ldx);
   for (size_t r = 0; r < B; r += step) {
     const size_t rows = B - r < step ? B - r : step;
     native<T>().backprop_maxout(dZ.get(), dY + r * O, which + r * O, rows * O, P);

@@ -110,26 +110,29 @@ static auto add_listed_of(size_t nv, std::integer_sequence<int, I...>) {
   return functions[nv - 1];
 }
 
-// What the functions below read: dY and which (B, O), values between their rows ldy, X (B, I) and W (O, P, I).
+// What the functions below read: dY and which (B, O), values between their rows ldy, X (B, I), between whose rows,
+// which may overlap, there are ldx, and W (O, P, I).
 template <typename T>
 struct MaxoutGradient {
   const T* dY;
   const int32_t* which;
   size_t ldy;
-  const T *X, *W;
+  const T* X;
+  size_t ldx;
+  const T* W;
   size_t B, O, P, I;
 
   MaxoutGradient rows(size_t first, size_t last) const {
-    return {dY + first * ldy, which + first * ldy, ldy, X + first * I, W, last - first, O, P, I};
+    return {dY + first * ldy, which + first * ldy, ldy, X + first * ldx, ldx, W, last - first, O, P, I};
   }
   MaxoutGradient outputs(size_t first, size_t last) const {
-    return {dY + first, which + first, ldy, X, W + first * P * I, B, last - first, P, I};
+    return {dY + first, which + first, ldy, X, ldx, W + first * P * I, B, last - first, P, I};
   }
 };
 
 template <typename T>
 static void plain_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
-  plain::strided_backprop_maxout(dX, dW, db, g.dY, g.which, g.ldy, g.X, g.W, g.B, g.O, g.P, g.I);
+  plain::strided_backprop_maxout(dX, dW, db, g.dY, g.which, g.ldy, g.X, g.ldx, g.W, g.B, g.O, g.P, g.I);
 }
 
 template <typename T>
@@ -197,7 +200,7 @@ static void chosen_dW(T* dW, const MaxoutGradient<T>& g, Lists<T>& lists) {
       lists.fill(g.dY + b * g.ldy + o, g.which + b * g.ldy + o, g.ldy, rows, some, g.P);
       for (size_t s = 0; s < slabs.count; ++s) {
         const size_t i = slabs.first(s), nv = slabs.nv(s), n = slabs.width(s);
-        copy_slab(lists.copy, g.X + b * g.I + i, g.I, rows, n, nv);
+        copy_slab(lists.copy, g.X + b * g.ldx + i, g.ldx, rows, n, nv);
         add_listed_of<T>(nv, std::make_integer_sequence<int, S::MOST_NV>())(
             dW + o * g.P * g.I + i, g.I, n, lists.list, lists.room, lists.end, some * g.P, lists.copy);
       }
@@ -238,7 +241,7 @@ static bool dense_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
     const size_t rows = smaller(g.B - b, step);
     backprop_maxout(dZ, g.dY + b * g.O, g.which + b * g.O, rows * g.O, g.P);
     if (dX) gemm(dX + b * g.I, dZ, g.W, rows, g.I, OP, OP, g.I, g.I, false, false, false);
-    if (dW) gemm(dW, dZ, g.X + b * g.I, OP, g.I, rows, OP, g.I, g.I, true, false, true);
+    if (dW) gemm(dW, dZ, g.X + b * g.ldx, OP, g.I, rows, OP, g.ldx, g.I, true, false, true);
     if (db) column_sum(db, dZ, rows, OP, true);
   }
   return dZ;
@@ -246,9 +249,9 @@ static bool dense_backprop(T* dX, T* dW, T* db, const MaxoutGradient<T>& g) {
 
 template <typename T>
 static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
-                                   size_t B, size_t O, size_t P, size_t I) {
+                                   size_t B, size_t O, size_t P, size_t I, size_t ldx) {
   const bool few_choices = P < 2 || (P == 2 && THINC_VECTOR_BYTES == 64), narrow = I < 3 * Simd<T>::L;
-  const MaxoutGradient<T> g = {dY, which, O, X, W, B, O, P, I};
+  const MaxoutGradient<T> g = {dY, which, O, X, ldx, W, B, O, P, I};
   if (B < 8 || O == 0) return plain_backprop(dX, dW, db, g);
   if (!few_choices && !narrow) return chosen_backprop(dX, dW, db, g);
   if (!dense_backprop(dX, dW, db, g)) plain_backprop(dX, dW, db, g);

@@ -63,21 +63,21 @@ static void affine_map(T* Y, T* Z, const T* X, const T* W, const T* b, size_t B,
 
 template <typename T>
 static void strided_backprop_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, size_t ldy, const T* X,
-                                    const T* W, size_t B, size_t O, size_t P, size_t I) {
+                                    size_t ldx, const T* W, size_t B, size_t O, size_t P, size_t I) {
   for (size_t i = 0; dX && i < B * I; ++i) dX[i] = T(0);
   for (size_t i = 0; i < B * O; ++i) {
     const size_t b = i / O, o = i % O, piece = o * P + size_t(which[b * ldy + o]);
     const T d = dY[b * ldy + o];
     if (db) db[piece] += d;
     for (size_t k = 0; dX && k < I; ++k) dX[b * I + k] += d * W[piece * I + k];
-    for (size_t k = 0; dW && k < I; ++k) dW[piece * I + k] += d * X[b * I + k];
+    for (size_t k = 0; dW && k < I; ++k) dW[piece * I + k] += d * X[b * ldx + k];
   }
 }
 
 template <typename T>
 static void backprop_affine_maxout(T* dX, T* dW, T* db, const T* dY, const int32_t* which, const T* X, const T* W,
-                                   size_t B, size_t O, size_t P, size_t I) {
-  strided_backprop_maxout(dX, dW, db, dY, which, O, X, W, B, O, P, I);
+                                   size_t B, size_t O, size_t P, size_t I, size_t ldx) {
+  strided_backprop_maxout(dX, dW, db, dY, which, O, X, ldx, W, B, O, P, I);
 }
 
 }  // namespace plain
