@@ -162,6 +162,8 @@ VALUES: Tuple[Tuple[str, ...], ...] = (
     ("seq2col", "backprop_seq2col", "plus ? sum[k] + to_acc(dx.v[k]) : sum[k]", "sum[k]"),
     ("gather", "scatter_add", "row >= 0", "row > 0", "DEVICE void scatter_pieces("),
     ("hash", "hash_embed", "to_acc(x[3].v[j])", "to_acc(x[2].v[j])"),
+    ("hash", "sparse_affine", "h % (u32)L", "(h >> 1) % (u32)L"),
+    ("hash", "sparse_affine", "masked ? o : o * L", "masked ? 0 : o * L"),
     ("hash", "hash_embeds", "ids[b * step + table.column]", "ids[b * step]"),
     ("lstm", "lstm_forward_inference", "into * candidate", "into"),
     ("attention", "rotary", "at.row - starts[last_at_most(starts, B, at.row)]", "at.row"),

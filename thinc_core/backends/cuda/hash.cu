@@ -33,6 +33,29 @@ UNTYPED_KERNEL(hash, (u32* __restrict__ words, const u64* __restrict__ ids, i64 
   }
 }
 
+// MurmurHash3_x86_32 of the 8 bytes of a key.
+DEVICE u32 rotated(u32 x, int bits) { return (x << bits) | (x >> (32 - bits)); }
+DEVICE u32 hash_word(u64 key, u32 seed) {
+  u32 h = seed;
+  for (int half = 0; half < 2; ++half) {
+    h ^= rotated((u32)(key >> (32 * half)) * 0xcc9e2d51u, 15) * 0x1b873593u;
+    h = rotated(h, 13) * 5u + 0xe6546b64u;
+  }
+  h ^= 8u;
+  h = (h ^ (h >> 16)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35u;
+  return h ^ (h >> 16);
+}
+// Places (n, 2, O) of the weights of each key, see reference/sparse.py: of L an output, or, masked, of all outputs.
+UNTYPED_KERNEL(sparse_slots,
+               (i64* __restrict__ slots, const u64* __restrict__ keys, i64 step, i64 n, i64 O, i64 L, i64 masked)) {
+  for (i64 i = first_index(); i < 2 * n; i += stride()) {
+    u32 h = hash_word(keys[i / 2 * step], (u32)(i % 2));
+    i64 first = masked ? h & (u32)(L - 1) : h % (u32)L;
+    for (i64 o = 0; o < O; ++o) slots[i * O + o] = first + (masked ? o : o * L);
+  }
+}
+
 // MurmurHash64A of each window of n keys, seed 0.
 UNTYPED_KERNEL(ngrams, (u64* __restrict__ hashes, const u64* __restrict__ keys, i64 step, i64 windows, i64 n)) {
   constexpr u64 m = 0xc6a4a7935bd1e995ull;

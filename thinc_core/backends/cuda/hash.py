@@ -8,7 +8,7 @@ import numpy
 
 from ..ops import Ops
 from . import gather
-from ._arrays import apart, contig, fits, frequencies_of, here, numbers, plain, suffix, target
+from ._arrays import apart, contig, fits, flag, frequencies_of, here, numbers, plain, suffix, target
 from ._base import CudaOps
 from ._deterministic import is_deterministic
 
@@ -96,6 +96,16 @@ class CudaHash(CudaOps):
         given = self.xp.asarray(frequencies)
         self._device().launch(STEM, f"position_encode_{kind}", N * len(frequencies), Y, given, N, D)
         return Y
+
+    def _slots(self, op, keys, W, b, v1_indexing):
+        given, masked = _keys(self, keys, 1), flag(v1_indexing)
+        if given is None or masked is None or not given.size:
+            return Ops._slots(self, op, keys, W, b, v1_indexing)
+        (K,), O = given.shape, b.shape[0]  # noqa: E741
+        slots = self.xp.empty((K, 2, O), dtype="int64")
+        sizes = (given.strides[0] // 8, K, O, W.shape[0] // O, int(masked))
+        self._device().launch(STEM, "sparse_slots", 2 * K, slots, given, *sizes)
+        return slots
 
     def hash_embed(self, table, ids, seed, *, out=None):
         keys = _keys(self, ids, 1)
