@@ -175,12 +175,9 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
     if tensor.dtype == compat.torch.bfloat16:
         tensor = tensor.float()
     on_cpu = ops is None or ops.xp is numpy
-    if tensor.is_cpu:
-        array = tensor.numpy()
-    elif tensor.is_cuda and (ops is None or not on_cpu):
+    if tensor.is_cuda and (ops is None or not on_cpu):
         return compat.cupy_from_dlpack(tensor)  # the tensor itself: CuPy's stream waits for PyTorch's
-    else:
-        array = tensor.cpu().numpy()
+    array = tensor.cpu().numpy()
     return array if on_cpu else compat.cupy.asarray(array)
 
 

@@ -44,7 +44,7 @@ def accumulate_each(models: Sequence[Model], op: Callable, args: Tuple[Any, ...]
     node, and marks where."""
     pairs = [(_buffer(m, name), None) if m.has_grad_proxy else m.marked_grad_buffer(name) for m in models]
     buffers, touched = zip(*pairs)
-    op(*args, buffers, touched=touched)
+    op(*args, buffers, touched=None if all(marks is None for marks in touched) else touched)
     for model, buffer in zip(models, buffers):
         _tell_proxy(model, name, buffer)
 
