@@ -131,6 +131,8 @@ class Optimizer(Hyperparameters):
     use_averages: keep a moving average of every parameter for `model.use_params(optimizer.averages)`.
     ema_decay: the decay of that average, which then starts at the parameters, in (0, 1); 0 for 0.9999 from zeros.
     decay_vectors: whether L2 is for parameters of one dimension too, such as biases and the gains of norms.
+    Arrays in mom1, mom2 and averages may be written to until the next step; fetch them anew after it, since a step
+        skips those parts of large ones that it knows to be zero.
     Assign a GradScaler to grad_scaler when the gradient of the loss is scaled by it; each step divides by the scale.
     """
 
