@@ -150,6 +150,7 @@ def test_plateau_of_an_optimizer_resumes():
     "make, message",
     [
         (lambda: cosine(1.0, 5, warmup_steps=5), "cosine: total_steps must be above the 5 of the warm-up; got 5"),
+        (lambda: cosine(float("nan"), 10), "cosine: max_rate must be a number; got nan"),
         (lambda: cosine_restarts(1.0, 0), "period must be >= 1; got 0"),
         (lambda: cosine_restarts(1.0, 3, growth=0.5), "growth must be >= 1; got 0.5"),
         (lambda: one_cycle(1.0, 1), "total_steps must be >= 2"),

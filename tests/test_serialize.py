@@ -332,6 +332,8 @@ def test_loading_is_atomic_and_names_the_node():
     assert "parameter 'W' must have shape (2, 2); got (2, 3)" in text
     assert "must be an array; got str" in broken(lambda msg: msg["params"][3].update(W="x"))
     assert "got ['V', 'b']" in broken(lambda msg: msg["params"].__setitem__(3, {"V": None, "b": None}))
+    text = broken(lambda msg: msg["params"][3].update(W=None))
+    assert "parameter 'W' must be set, as the model's is; got none in the saved model" in text
     assert "below 5; got 9" in broken(lambda msg: msg["nodes"][3]["refs"].update(r=9))
     assert "must have the 5 nodes" in broken(lambda msg: [each.pop() for each in msg.values()])
     assert "without 'nodes'" in broken(lambda msg: msg.pop("nodes"))

@@ -1,6 +1,7 @@
 """The settings of an optimizer that may follow a schedule: floats that can also be called."""
 
 import inspect
+import math
 from numbers import Real
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -110,6 +111,8 @@ class Hyperparameters:
     def _store(self, name: str, value: float) -> None:
         if value != value:
             raise ValueError(f"optimizer: {name} must be a number; got {value}")
+        if name in ("learn_rate", "L2") and not 0 <= value < math.inf:
+            raise ValueError(f"optimizer: {name} must be finite and >= 0; got {value}")
         if name == "grad_clip" and value < 0:
             raise ValueError(f"optimizer: grad_clip must be >= 0 (0 turns clipping off); got {value}")
         if name in ("b1", "b2") and not 0 <= value < 1:

@@ -253,6 +253,11 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
     params: Dict[str, Any] = {}
     for name, value in saved.items():
         if value is None:
+            if node.has_param(name):
+                raise ValueError(
+                    f"parameter {name!r} must be set, as the model's is; got none in the saved model (was it saved "
+                    "before initialize()?)"
+                )
             params[name] = None
             continue
         value = _joined(value)
@@ -341,7 +346,9 @@ def _node_fits(node: "Model", i: int, msg: Dict[str, Any], strict: bool) -> bool
     for name, value in msg["params"][i].items():
         if name not in node._has_params:
             return False
-        if value is not None and node.has_param(name):
+        if node.has_param(name):
+            if value is None:
+                return False
             shape = value.get("shape", ()) if isinstance(value, dict) else getattr(value, "shape", ())
             if tuple(shape) != tuple(node.get_param(name).shape):
                 return False

@@ -1,8 +1,8 @@
-"""The seed of PyTorch, which is not imported for it: it gets its seed now, or when somebody imports it."""
+"""Seed and state of PyTorch's generators. It is not imported for them: it gets its seed now, or when it is imported."""
 
 import importlib.util
 import sys
-from typing import Any, Optional
+from typing import Any, List, Optional, Sequence
 
 
 class _SeedsPyTorch:
@@ -47,6 +47,32 @@ def seed_torch(seed: int) -> None:
         return
     _FINDER.seed = seed
     sys.meta_path.insert(0, _FINDER)
+
+
+def torch_state() -> List[List[int]]:
+    """The state of PyTorch's generators, of the CPU and of each GPU in use; none when it is not imported."""
+    torch = _imported_torch()
+    if torch is None:
+        return []
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [state.tolist() for state in (torch.get_rng_state(), *on_gpus)]
+
+
+def set_torch_state(states: Sequence[Sequence[int]]) -> None:
+    """The inverse of torch_state. On a machine with other GPUs, those keep theirs."""
+    torch = _imported_torch()
+    if torch is None or not states:
+        return
+    cpu, *on_gpus = (torch.tensor(state, dtype=torch.uint8) for state in states)
+    torch.set_rng_state(cpu)
+    if on_gpus and torch.cuda.device_count() == len(on_gpus):
+        torch.cuda.set_rng_state_all(on_gpus)
+
+
+def _imported_torch() -> Optional[Any]:
+    from . import compat
+
+    return compat.torch if "torch" in sys.modules and compat.has_torch else None
 
 
 def _seed(torch: Any, seed: int) -> None:

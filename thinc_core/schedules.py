@@ -39,6 +39,9 @@ class Schedule(Generic[OutT]):
     def __init__(
         self, name: str, schedule_fn: Callable[..., OutT], *, attrs: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
+        for setting, value in attrs.items():
+            if isinstance(value, float) and value != value:
+                raise ValueError(f"{name}: {setting} must be a number; got {value}")
         self.name = name
         self.cursor = 0
         self.state: Dict[str, Any] = {}

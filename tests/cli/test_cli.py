@@ -156,6 +156,7 @@ def test_resume(cli: Cli, digits: Path) -> None:
     cli("train", digits, "--output", "parts", *SMALL_DIGITS, "--overwrite")
 
 
+LOGITS = ["--loss.@losses=CrossEntropy.v1", "--loss.from_logits=false", "--model.*.output.@layers=Linear.v1"]
 BAD_TRAINING = {
     "unknown layer": (["--model.*.output.@layers", "Softmx.v1"], 'did you mean "Softmax.v1"'),
     "wrong type of a layer": (["--model.*.hidden1.nO", "wide"], "hidden1"),
@@ -178,6 +179,8 @@ BAD_TRAINING = {
     "negative limit": (["--corpus.limit", "-1"], "corpus.limit: must be >= 0"),
     "too few outputs": (["--model.*.output.nO", "7"], "[model]: fails on the training data: output must have shape"),
     "no probabilities": (["--model.*.output.@layers", "Mish.v1"], "[loss]: cannot be used"),
+    "logits": (["--loss.@losses", "CrossEntropy.v1"], "loss.from_logits: must be false"),
+    "no probabilities for any loss": (LOGITS, "[model]: fails on the training data: model: output must be in [0, 1]"),
     "no dropout rate": (["--sizes.dropout", "NaN"], "('dropout')"),
     "smoothing": (["--loss.label_smoothing", "3"], "[loss]: cannot be used"),
     "no learning rate": (["--optimizer.learn_rate", "NaN"], "[optimizer]: cannot be built: optimizer: learn_rate must"),

@@ -103,9 +103,14 @@ def test_check_of_a_training_config(cli: Cli) -> None:
         ("--training.epocs=10", 'training.epocs: section [training] has no setting "epocs" (did you mean "epochs"?)'),
         ("--training.epochs=true", "training.epochs: must be a whole number; got true"),
         ("--training.patience=-1", "training.patience: must be >= 0; got -1"),
+        ("--loss.@losses=CrossEntropy.v1", "loss.from_logits: must be false, as the model of a textcat ends in"),
+        ("--loss.@losses=FocalLoss.v1", "loss.from_logits: must be false"),
+        ("--corpus.lable=x", 'corpus.lable: section [corpus] has no setting "lable" (did you mean "label"?)'),
         ("--task.name=textct", 'task.name: there is no task "textct" (did you mean "textcat"?)'),
     ):
         assert cli("check", example, override, code=2).startswith(message), override
+    probabilities = ("--loss.@losses=CrossEntropy.v1", "--loss.from_logits=false")
+    assert cli("check", example, *probabilities).endswith(" 0 problems\n")
     both = cli("check", example, "--training.epocs=10", "--task.name=textct", code=2)
     assert " 2 problems" in both
 
@@ -126,7 +131,12 @@ def test_build(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("[a]\nx = ${b.y}\n", "a.cfg: "),
+        ("[a]\nx = ${b.y}\n", "a.cfg: a.x: ${b.y}: there is no section [b] (line 2)"),
+        ("[a]\nx = ${size.y}\n[sizes]\n", "a.cfg: a.x: ${size.y}: there is no section [size] (did you mean 'sizes'?)"),
+        (
+            "[a]\nx = ${b.widht}\n[b]\nwidth = 1\n",
+            "a.cfg: a.x: ${b.widht}: section [b] has no \"widht\" (did you mean 'width'?) (line 2)",
+        ),
         ("[a]\nx = 1\nx = 2\n", "a.cfg: a.x: key is there twice in its section (line 3)"),
         ("x = 1\n", "a.cfg: "),
         (b"\xff\xfe\x00", "a.cfg: not a config: the file is not UTF-8 text"),

@@ -197,6 +197,7 @@ BAD = {
         "no rows": ({"t.csv": "x,bytecode\n"}, [], "t.csv: no rows found below the header"),
         "target": ({"t.csv": "x,bytecod\n1,2\n"}, [], 'no column "bytecode" (did you mean "bytecod"?)'),
         "text": ({"t.csv": "x,bytecode\n" + "1,two\n" * 19}, [], 'column "bytecode" must be a number; got "two"'),
+        "huge": ({"t.csv": "x,bytecode\n" + "1,1e300\n" * 19}, [], "must be at most 3.4e+38, as models hold float32"),
         "alone": ({"t.csv": "bytecode\n" + "1\n" * 20}, [], "there must be columns beside bytecode"),
         "ignore": ({"t.csv": "x,bytecode\n" + "1,2\n" * 20}, ["--task.ignore", '["y"]'], 'has no column "y"'),
         "loss": (

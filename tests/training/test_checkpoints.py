@@ -88,6 +88,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, conllu: Path,
     numpy.testing.assert_equal(ends[0], ends[1])
 
 
+def test_the_generator_of_pytorch_is_in_the_checkpoint(torch: Any) -> None:
+    before = random_state()
+    drawn = torch.rand(3)
+    set_random_state(srsly.msgpack_loads(srsly.msgpack_dumps(before)))
+    assert torch.equal(torch.rand(3), drawn)
+    del before["torch"]  # as in checkpoints of runs without PyTorch: it goes on
+    set_random_state(before)
+    assert not torch.equal(torch.rand(3), drawn)
+
+
 def test_resuming_for_more_epochs_and_after_the_end(tmp_path: Path) -> None:
     train(digits_config(training__epochs=4), tmp_path / "whole")
     train(digits_config(training__epochs=2), tmp_path / "parts")

@@ -79,22 +79,23 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _training_errors(config: "Config") -> List[str]:
-    """The first thing wrong in [training] and in [task] of a training config; [corpus] is read with its files."""
+    """The first thing wrong in [training], [task], [corpus] and [loss] of a training config; no data are read."""
     from ..training.errors import UserError
     from ..training.settings import SECTIONS, TrainingSettings, read_section
-    from ..training.tasks import get_task
+    from ..training.tasks import check_loss, get_task
 
     found: List[str] = []
     readers: List[Callable[[], Any]] = [
         lambda: read_section(config, "training", TrainingSettings),
-        lambda: get_task(config),
+        lambda: check_loss(config, get_task(config)),
+        lambda: get_task(config).corpus_settings(),
     ]
     for read_part in readers if all(name in config for name in SECTIONS) else ():
         try:
             read_part()
         except UserError as error:
             found.append(str(error))
-    return found
+    return list(dict.fromkeys(found))  # a task that does not exist is met twice
 
 
 def _short(message: str) -> str:

@@ -101,10 +101,16 @@ class Config(Base, metaclass=_Deferred):
         """
         import configparser
 
+        from confection import ConfigValidationError
+
         try:
             parsed = super().from_str(_parents_first(text), interpolate=interpolate, overrides=overrides, schema=schema)
         except configparser.Error as error:
             raise _readable(error, text) from None
+        except ConfigValidationError as error:
+            if isinstance(error.__context__, configparser.InterpolationError):
+                raise _readable(error.__context__, text) from None
+            raise
         if parsed is not self:
             self.clear()
             self.update(parsed)
@@ -192,11 +198,28 @@ def _readable(error: Error, text: str) -> ConfigValidationError:
         message = "key is there twice in its section"
     elif isinstance(error, configparser.InterpolationDepthError):
         message = "variables refer to each other in a circle, or more than 10 levels deep"
+    elif isinstance(error, configparser.InterpolationMissingOptionError):
+        message = _missing(error.reference, text)
     else:
         message = " ".join(str(error).split())
     where = f" (line {line})" if line else ""
     loc = [part for part in (section, option) if part]
     return ConfigValidationError(errors=[{"loc": loc, "msg": message + where}], title="Error parsing config")
+
+
+def _missing(reference: str, text: str) -> str:
+    """What a variable names that is not there, with the nearest name that is."""
+    import configparser
+
+    from ._resolve import suggest
+
+    reader = configparser.RawConfigParser(strict=False, default_section="")
+    reader.optionxform = str  # type: ignore[assignment, method-assign]
+    reader.read_string(text)
+    section, _, key = reference.replace(":", ".").rpartition(".")
+    if section in reader:
+        return f'${{{reference}}}: section [{section}] has no "{key}"{suggest(key, reader[section])}'
+    return f"${{{reference}}}: there is no section [{section or key}]{suggest(section or key, reader.sections())}"
 
 
 def _line_of(text: str, section: Any, option: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, Mapping, Union
 import numpy
 import srsly
 
+from .._seeding import set_torch_state, torch_state
 from ..model import Model
 from ..util import write_atomically
 from .errors import UserError
@@ -137,12 +138,13 @@ class KeptCheckpoints:
 
 
 def random_state() -> Dict[str, Any]:
-    """The state of Python's and NumPy's global generators, as plain data."""
+    """The state of the global generators of Python, NumPy and, where it is imported, PyTorch, as plain data."""
     version, internal, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = numpy.random.get_state()
     return {
         "python": [version, list(internal), gauss],
         "numpy": [kind, [int(key) for key in keys], int(position), int(has_gauss), float(cached)],
+        "torch": torch_state(),
     }
 
 
@@ -152,6 +154,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]
     numpy.random.set_state((kind, numpy.array(keys, dtype="uint32"), position, has_gauss, cached))
+    set_torch_state(state.get("torch", []))
 
 
 def _on_host(value: Any, ops: Any) -> Any:

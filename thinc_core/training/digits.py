@@ -40,10 +40,11 @@ class DigitsTask(Task):
     """Images of handwritten digits."""
 
     name, item, unit = "digits", "images", "images"
+    corpus_type = DigitsCorpus
 
     def load(self) -> Corpus:
         read_section(self.config, "task", DigitsTaskSettings)
-        settings = read_section(self.config, "corpus", DigitsCorpus)
+        settings: DigitsCorpus = self.corpus_settings()
         self.labels = labels = [str(digit) for digit in range(10)]
         if not settings.train:
             train, dev, test = load_digits()

@@ -64,7 +64,7 @@ def plot_confusion(path: Union[str, Path], matrix: numpy.ndarray, labels: Sequen
     figure.colorbar(picture, ax=axes, shrink=0.8, format="{x:.0%}", label="of the row")
     places, names = range(n), [label if len(label) <= 18 else label[:17] + "\u2026" for label in labels]
     size = 9 if n <= 20 else 6 if n <= 60 else 3
-    axes.set_xticks(places, names, rotation=90 if n > 6 else 0, fontsize=size)
+    axes.set_xticks(places, names, rotation=90 if n > 6 and max(map(len, names)) > 2 else 0, fontsize=size)
     axes.set_yticks(places, names, fontsize=size)
     axes.set_xlabel("guessed")
     axes.set_ylabel("true")
@@ -137,7 +137,7 @@ def _draw_score(axes: Any, evaluations: Rows, score: str) -> None:
     axes.plot(epochs, scores, color=DEV, marker="o", ms=4)
     axes.plot(epochs[best], scores[best], color=DEV, marker="o", ms=10, mfc="none")
     axes.axhline(scores[best], color=GREY, lw=0.8, ls=":")
-    note = f"best {scores[best]:.{2 if is_part else 4}f}{sign} in epoch {epochs[best]:g}"
+    note = f"best {scores[best]:.{2 if is_part else 4}f}{sign} in epoch {epochs[best]:.3g}"
     axes.text(0.97, 0.04, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
     top, bottom = max(scores), max(min(scores), -0.5 if not is_part else 0)  # r2 has no lower end
     margin = max(0.08 * (top - bottom), 0.002 * factor)

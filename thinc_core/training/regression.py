@@ -46,6 +46,8 @@ class RegressionTask(Task):
     """Rows of a table, with one or more numbers to be predicted from the rest."""
 
     name, item, unit, loss_name, outputs = "regression", "rows", "rows", "squared error", "numbers"
+    gives_probabilities = False
+    corpus_type = RegressionCorpus
 
     def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
         super().__init__(config, labels, notes)
@@ -61,7 +63,7 @@ class RegressionTask(Task):
         return AmountMeasure(self.mean, self.scale)
 
     def load(self) -> Corpus:
-        settings = read_section(self.config, "corpus", RegressionCorpus)
+        settings: RegressionCorpus = self.corpus_settings()
         train, dev, test = self._from_files(settings) if settings.train else _from_stdlib(settings)
         train = train[: settings.limit] if settings.limit else train
         source = settings.train or f"functions of {python_name()}"

@@ -17,7 +17,7 @@ from .measures import Measure
 from .output import BEST, OutputDirectory
 from .saved import WEIGHTS_NAME, read_weights
 from .settings import TrainingSettings, read_section, resolve
-from .tasks import Corpus, Task, get_task
+from .tasks import Corpus, Task, check_loss, get_task
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Run:
         """Check the config, seed the random generators, read the corpus, build and initialise the model."""
         settings = read_section(config, "training", TrainingSettings)
         task = get_task(config)
+        check_loss(config, task)
         fix_random_seed(settings.seed)
         built = resolve(config, ["model", "optimizer", "loss"])
         corpus = task.load()
@@ -46,7 +47,7 @@ class Run:
                 raise UserError(f"corpus: there are no {name} {task.item}")
         with naming_section("model", f"does not fit {len(corpus.labels)} labels and the task's input"):
             task.initialize(built["model"], len(corpus.labels))
-        try_out(built["model"], built["loss"], corpus)
+        try_out(built["model"], built["loss"], corpus, task)
         parts = (built["model"], built["optimizer"], built["loss"])
         return cls(config, settings, task, corpus, *parts, task.measure())
 
@@ -91,7 +92,7 @@ class Run:
         return result
 
 
-def try_out(model: Model, loss: Any, corpus: Corpus) -> None:
+def try_out(model: Model, loss: Any, corpus: Corpus, task: Task) -> None:
     """Run model and loss once on the first items, so that a config they cannot work with fails before anything is made.
 
     RAISES: UserError naming the section at fault.
@@ -104,6 +105,9 @@ def try_out(model: Model, loss: Any, corpus: Corpus) -> None:
             raise ValueError(f"output must have shape {want}, a column per label; got {got}")
     with naming_section("loss", "cannot be used for labels and this model"):
         loss.get_grad(guesses, batch.Y)
+    if task.gives_probabilities:
+        with naming_section("model", "fails on the training data"):
+            model.ops._check_probabilities("model", "output", guesses)
 
 
 @contextmanager

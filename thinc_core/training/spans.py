@@ -12,7 +12,7 @@ from .bio import spans_of
 from .columns import parse_columns, read_columns
 from .errors import UserError
 from .measures import Measure, SpanMeasure
-from .settings import read_section, within
+from .settings import within
 from .stdlib_spans import spans_of_file
 from .tagger import Parts, TaggerTask, from_stdlib
 from .tasks import Corpus, existing_file, hold_out
@@ -37,17 +37,15 @@ class SpansTask(TaggerTask):
     """Words in spans, marked with BIO tags."""
 
     name = "spans"
+    corpus_type = SpansCorpus
 
     def measure(self) -> Measure:
         return SpanMeasure(self.labels)
 
     def load(self) -> Corpus:
-        settings = self._corpus_settings()
+        settings: SpansCorpus = self.corpus_settings()
         parts, source = self._from_columns(settings) if settings.train else from_stdlib(settings, spans_of_file)
         return self.to_corpus(parts, source, settings.limit, "columns" if settings.train else "python")
-
-    def _corpus_settings(self) -> SpansCorpus:
-        return read_section(self.config, "corpus", SpansCorpus)
 
     def _from_columns(self, settings: SpansCorpus) -> Tuple[Parts, str]:
         columns = (settings.word_column, settings.tag_column)
@@ -64,13 +62,13 @@ class SpansTask(TaggerTask):
             if not sentences:
                 raise UserError(f"{data}: not Python source that this interpreter can parse")
             return self.to_split(sentences)
-        settings = self._corpus_settings()
+        settings: SpansCorpus = self.corpus_settings()
         return self.to_split(read_columns(data, settings.word_column, settings.tag_column))
 
     def read_inputs(self, lines: IO[str], name: str) -> Iterator[List[str]]:
         """As the tagger reads them; also from column files that end in .conll, .bio, .iob or .tsv, tagged or not."""
         if suffix_of(name) in (".conll", ".bio", ".iob", ".tsv"):
-            column = self._corpus_settings().word_column
+            column = self.corpus_settings().word_column
             yield from (sentence.words for sentence in parse_columns(lines, name, column, need_tags=False))
         else:
             yield from super().read_inputs(lines, name)

@@ -13,6 +13,7 @@ from .texts import Located, read_csv_records, suffix_of
 
 # What programs write into a column of numbers where there is none.
 MISSING = {"", "na", "n/a", "nan", "null", "none"}
+MOST = float(numpy.finfo("float32").max)
 MOST_CATEGORIES = 50  # different texts in a column; the rarer ones are taken together, as unknown ones are
 
 
@@ -107,8 +108,11 @@ def numbers_of(rows: Sequence[Located], names: Sequence[str]) -> numpy.ndarray:
 
 
 def to_number(text: str, where: str, column: str) -> float:
-    """RAISES: UserError for what is no finite number."""
+    """RAISES: UserError for what is no finite number, or none that models can hold."""
     number = _parsed(text)
+    if number is not None and abs(number) > MOST:
+        most = f"at most {MOST:.2g}, as models hold float32"
+        raise UserError(f'{where}: column "{column}" must be {most}; got {text[:40]}')
     if number is None:
         raise UserError(f'{where}: column "{column}" must be a number; got "{text[:40]}"')
     return number

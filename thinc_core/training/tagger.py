@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy
 
@@ -53,6 +53,7 @@ class TaggerTask(Task):
     """Words with one tag each."""
 
     name, item, unit = "tagger", "sentences", "words"
+    corpus_type: Type[Any] = TaggerCorpus
 
     def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
         super().__init__(config, labels, notes)
@@ -60,7 +61,7 @@ class TaggerTask(Task):
         self.extract = FeatureExtractor(settings.features)
 
     def load(self) -> Corpus:
-        settings = read_section(self.config, "corpus", TaggerCorpus)
+        settings: TaggerCorpus = self.corpus_settings()
         parts, source = _from_files(settings) if settings.train else from_stdlib(settings, tag_file)
         return self.to_corpus(parts, source, settings.limit, "conllu" if settings.train else "python")
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
+from ..config import ConfigValidationError, registry
 from ..model import Model
 from ..types import Ragged
 from .batching import Split
 from .errors import UserError, did_you_mean
 from .evaluation import rows_of
 from .measures import LabelMeasure, Measure
+from .settings import read_section
 
 T = TypeVar("T")
 
@@ -39,6 +41,8 @@ class Task:
     loss_name: str = "cross-entropy"  # what the loss of its measure is
     per_item: bool = False  # whether there is a truth per item, not per row
     outputs: str = "labels"  # what the columns of a model's output are
+    gives_probabilities: bool = True  # whether those are probabilities
+    corpus_type: Type[Any]  # the dataclass of [corpus]
 
     def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
         self.config, self.labels, self.notes = config, labels, notes
@@ -46,6 +50,10 @@ class Task:
     def measure(self) -> Measure:
         """How answers are scored; after `load`, or with the labels of a saved model."""
         return LabelMeasure(self.labels)
+
+    def corpus_settings(self) -> Any:
+        """The [corpus] section, checked; no file that it names is read."""
+        return read_section(self.config, "corpus", self.corpus_type)
 
     def load(self) -> Corpus:
         """Read the corpus that [corpus] names."""
@@ -106,6 +114,21 @@ def get_task(config: Mapping[str, Any], labels: Sequence[str] = (), notes: Mappi
     if name not in types:
         raise UserError(f'task.name: there is no task "{name}"{did_you_mean(str(name), types)}')
     return types[name](config, list(labels), dict(notes))
+
+
+def check_loss(config: Mapping[str, Any], task: Task) -> None:
+    """Fail on a loss that takes logits where models give probabilities; nothing is built. RAISES: UserError."""
+    if not task.gives_probabilities:
+        return
+    try:
+        loss = registry.fill({"loss": config.get("loss")})["loss"]
+    except ConfigValidationError:  # what is wrong with it is said when it is built
+        return
+    if isinstance(loss, Mapping) and loss.get("from_logits") is True:
+        raise UserError(
+            f"loss.from_logits: must be false, as the model of a {task.name} ends in probabilities (Softmax.v1), which "
+            "a loss of logits would put through a softmax again; got true"
+        )
 
 
 def hold_out(items: Sequence[T], name: str) -> Tuple[List[T], List[T]]:

@@ -47,6 +47,7 @@ class TextcatTask(Task):
     """Texts with one label each."""
 
     name, item, unit, per_item = "textcat", "texts", "texts", True
+    corpus_type = TextcatCorpus
 
     def __init__(self, config: Mapping[str, Any], labels: List[str], notes: Mapping[str, Any]) -> None:
         super().__init__(config, labels, notes)
@@ -57,7 +58,7 @@ class TextcatTask(Task):
         return LabelMeasure(self.labels, macro_f=True)
 
     def load(self) -> Corpus:
-        settings = self._corpus_settings()
+        settings: TextcatCorpus = self.corpus_settings()
         if settings.train:
             train, dev, test = self._from_files(settings)
             source = settings.train
@@ -70,9 +71,6 @@ class TextcatTask(Task):
             raise UserError(f"{source}: texts must have at least two different labels; got {self.labels}")
         held_out = self.to_split(test) if test else None
         return Corpus(self.to_split(train), self.to_split(dev), held_out, self.labels, source)
-
-    def _corpus_settings(self) -> TextcatCorpus:
-        return read_section(self.config, "corpus", TextcatCorpus)
 
     def _from_files(self, settings: TextcatCorpus) -> Tuple[List[Text], List[Text], Optional[List[Text]]]:
         def read(path: str) -> List[Text]:
@@ -105,7 +103,7 @@ class TextcatTask(Task):
         return self.extract(chain.from_iterable(words)), numpy.array([len(each) for each in words], dtype="int32")
 
     def read_split(self, data: str) -> Split:
-        settings = self._corpus_settings()
+        settings: TextcatCorpus = self.corpus_settings()
         return self.to_split(read_texts(data, settings.text, settings.label))
 
     def sample_input(self) -> Ragged:
@@ -115,7 +113,7 @@ class TextcatTask(Task):
 
     def read_inputs(self, lines: IO[str], name: str) -> Iterator[str]:
         """Texts: of JSON lines (a text, or an object with it), of the column of a CSV file, or one a line."""
-        key = self._corpus_settings().text
+        key = self.corpus_settings().text
         if suffix_of(name) in (".csv", ".tsv"):
             yield from (str(record[key]) for _, record in read_csv_records(lines, name, [key]))
             return
