@@ -73,6 +73,18 @@ def test_patience_counts_evaluations_without_a_better_score() -> None:
     assert state.step == before
 
 
+def test_limits_end_a_run_with_an_evaluation() -> None:
+    settings = TrainingSettings(epochs=5, batch_size=10, max_steps=8)
+    _, state, events = toy_fit(settings)
+    assert [event.kind for event in events[-3:]] == ["step", "evaluation", "end"]
+    assert (state.step, events[-1].reason) == (8, "max_steps")
+    _, state, events = toy_fit(settings, state=state)
+    assert [event.kind for event in events] == ["end"]
+    begun = TrainState(seconds=100.0)
+    _, state, events = toy_fit(TrainingSettings(max_seconds=100), state=begun)
+    assert (state.step, events[-1].reason) == (0, "max_seconds")
+
+
 def test_stopping_between_two_updates() -> None:
     answers = iter([False, False, True])
     _, state, events = toy_fit(TrainingSettings(epochs=5, batch_size=10), should_stop=lambda: next(answers))

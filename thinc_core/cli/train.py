@@ -104,8 +104,11 @@ def describe_result(result: "Result") -> str:
     from ..training.progress import clock
 
     state, task = result.state, result.run.task
-    patience = f"no better dev score {state.evaluations_since_best} times"
-    why = f"{patience if result.reason == 'patience' else 'all epochs done'}, {clock(state.seconds)}"
+    reasons = {
+        "patience": f"no better dev score {state.evaluations_since_best} times",
+        "epochs": "all epochs done",
+    }
+    why = f"{reasons.get(result.reason, f'training.{result.reason} reached')}, {clock(state.seconds)}"
     return "\n".join(
         [
             f"\nResults with the averaged weights of step {state.best_step} ({why})",

@@ -87,7 +87,7 @@ class Event:
     loss: float = 0.0  # evaluation: mean training loss since the last one
     scores: Optional[Scores] = None  # evaluation: on the dev split
     is_best: bool = False
-    reason: str = ""  # end: "epochs", "patience" or "interrupted"
+    reason: str = ""  # end: "epochs", "patience", "max_steps", "max_seconds" or "interrupted"
 
 
 Callback = Callable[[Event], None]
@@ -209,7 +209,7 @@ def fit(
     measure: Measure = LABELS,
     around: Around = no_instrument,
 ) -> TrainState:
-    """Train an initialised model until the epochs are done, patience is out, or `should_stop` says so.
+    """Train an initialised model until the epochs are done, patience or a limit is reached, or `should_stop` says so.
 
     loss: anything with get_grad(guesses, truths), such as CategoricalCrossentropy().
     state: where to go on; None starts anew. It is changed in place and returned.
@@ -219,23 +219,38 @@ def fit(
     around: a context manager for every update, see train_steps.
     """
     state = TrainState() if state is None else state
-    if settings.patience and state.evaluations_since_best >= settings.patience:
-        return _end(state, "patience", callbacks)
+    if reason := _reason_to_stop(state, settings):
+        return _end(state, reason, callbacks)
     losses = Losses(model, state)
     for step in train_steps(model, optimizer, loss, train, settings, state, losses, measure=measure, around=around):
         _tell(callbacks, step)
         if _is_evaluation_due(step, settings):
+            losses.read(at_once=True)
             _evaluate(model, optimizer, dev, step, callbacks, measure)
-            if settings.patience and state.evaluations_since_best >= settings.patience:
-                return _end(state, "patience", callbacks)
+            if reason := _reason_to_stop(state, settings):
+                return _end(state, reason, callbacks)
         if should_stop():
             losses.read(at_once=True)
             return _end(state, "interrupted", callbacks)
     return _end(state, "epochs", callbacks)
 
 
+def _reached_limit(state: TrainState, settings: TrainingSettings) -> str:
+    """The setting that ends the run after this update, or ""."""
+    if settings.max_steps and state.step >= settings.max_steps:
+        return "max_steps"
+    return "max_seconds" if settings.max_seconds and state.seconds >= settings.max_seconds else ""
+
+
+def _reason_to_stop(state: TrainState, settings: TrainingSettings) -> str:
+    """Why a run does not go on after an evaluation, or ""."""
+    if settings.patience and state.evaluations_since_best >= settings.patience:
+        return "patience"
+    return _reached_limit(state, settings)
+
+
 def _is_evaluation_due(step: Event, settings: TrainingSettings) -> bool:
-    if step.state.epoch == settings.epochs:
+    if step.state.epoch == settings.epochs or _reached_limit(step.state, settings):
         return True
     return step.state.step % settings.eval_every == 0 if settings.eval_every else step.ends_epoch
 

@@ -147,7 +147,7 @@ class Result:
 
     run: Run
     state: TrainState
-    reason: str  # "epochs", "patience" or "interrupted"
+    reason: str  # as Event.reason
     _scores: List[Tuple[str, Scores]] = field(default_factory=list, init=False, repr=False)
 
     def scores(self) -> List[Tuple[str, Scores]]:

@@ -35,6 +35,8 @@ class TrainingSettings:
     bucket_size: int = within(0, default=0)  # items sorted by length together before they are batched; 0: none
     eval_every: int = within(0, default=0)  # updates between evaluations; 0: one after each epoch
     patience: int = within(0, default=0)  # stop after so many evaluations without a better dev score; 0: never
+    max_steps: int = within(0, default=0)  # stop after so many updates; 0: never
+    max_seconds: int = within(0, default=0)  # stop after so much time in updates; 0: never
     keep_checkpoints: int = within(0, default=0)  # older checkpoints to keep, beside the newest
     loggers: Tuple[str, ...] = ()  # of "csv" and "tensorboard", beside metrics.jsonl
     statistics_every: int = within(0, default=0)  # updates between two lines of statistics.jsonl; 0: none
@@ -44,7 +46,8 @@ class TrainingSettings:
 
 # What may change between a run and its continuation; anything else would make it another run.
 MAY_CHANGE_ON_RESUME = {
-    f"training.{name}" for name in ("epochs", "patience", "keep_checkpoints", "loggers", "statistics_every")
+    f"training.{name}"
+    for name in ("epochs", "patience", "max_steps", "max_seconds", "keep_checkpoints", "loggers", "statistics_every")
 }
 
 
