@@ -5,6 +5,28 @@ import pytest
 pytest.importorskip("mypy", reason="checks programs with mypy (pip install 'thinc_core[check]')")
 
 
+OPERATORS = """from thinc_core.api import Model, Relu, Softmax, chain, reduce_mean
+
+with Model.define_operators({">>": chain}):
+    reveal_type(Relu(3) >> Softmax(2))
+    Relu(3) >> Relu(3) >> reduce_mean()
+"""
+
+
+def test_operators(tmp_path) -> None:
+    """Also the one test of the plugin that is not slow."""
+    from build_tools import check_plugin
+
+    (tmp_path / "program.py").write_text(OPERATORS)
+    said = check_plugin.mypy(tmp_path, ["program.py"])
+    floats = "thinc_core.types.arrays.Floats2d"
+    fits, output, input_ = (line.partition(": ")[2] for line in said)
+    assert fits == f'note: Revealed type is "thinc_core.model.Model[{floats}, {floats}]"'
+    left, right = 'layer 1 (Relu >> Relu) gives "Floats2d"', 'layer 2 (reduce_mean) takes "Ragged"'
+    assert output == f"error: {left}, but {right}  [layer-mismatch-output]"
+    assert input_ == f"error: {right}, but {left}  [layer-mismatch-input]"
+
+
 @pytest.mark.slow
 def test_programs() -> None:
     from build_tools.check_plugin import differences

@@ -13,9 +13,9 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, Type
 from mypy.errorcodes import ErrorCode
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type
-from mypy.nodes import ARG_POS, ARG_STAR, CallExpr, Decorator, Expression, IndexExpr, OverloadedFuncDef, RefExpr
+from mypy.nodes import ARG_POS, ARG_STAR, CallExpr, Decorator, Expression, IndexExpr, OpExpr, OverloadedFuncDef, RefExpr
 from mypy.options import Options
-from mypy.plugin import CheckerPluginInterface, FunctionContext, Plugin
+from mypy.plugin import CheckerPluginInterface, FunctionContext, MethodContext, Plugin
 from mypy.subtypes import is_equivalent, is_subtype
 from mypy.types import AnyType, CallableType, Instance, TypeVarType, UninhabitedType, get_proper_type
 from mypy.types import Type as MypyType
@@ -30,6 +30,7 @@ KINDS = {
     "thinc_core.layers.add.add": ALIKE,
     "thinc_core.layers.concatenate.concatenate": ALIKE,
 }
+THEN = f"{MODEL}.__rshift__"  # >>, which programs bind to chain
 VARIABLES = {"thinc_core.types.XY_YZ_OutT": CHAIN, "thinc_core.types.XY_XY_OutT": ALIKE}
 
 
@@ -50,6 +51,9 @@ class ThincPlugin(Plugin):
             self._kinds[fullname] = self._declared_kind(fullname)
         kind = self._kinds[fullname]
         return None if kind is None else lambda context: check_call(kind, context)
+
+    def get_method_hook(self, fullname: str) -> Optional[Callable[[MethodContext], MypyType]]:
+        return check_then if fullname == THEN else None
 
     def _declared_kind(self, fullname: str) -> Optional[str]:
         """How the result of a function is declared, if it is that of a combinator."""
@@ -87,6 +91,21 @@ def check_call(kind: str, context: FunctionContext) -> MypyType:
     if not isinstance(result, Instance) or result.type.fullname != MODEL:
         return context.default_return_type
     return result.copy_modified(args=[layers[0].takes, (layers[-1] if kind == CHAIN else layers[0]).gives])
+
+
+def check_then(context: MethodContext) -> MypyType:
+    """Report two layers around >> that do not fit. RETURNS: the type of the chain."""
+    expression = context.context
+    left, right = _as_model(context.type), _as_model(context.arg_types[0][0])
+    if left is None or right is None or not isinstance(expression, OpExpr):
+        return context.default_return_type
+    layers = [
+        Layer(side, name_of(side), *model) for side, model in ((expression.left, left), (expression.right, right))
+    ]
+    _check_chain(context.api, context.api.options, 1, *layers)
+    result = get_proper_type(context.default_return_type)
+    assert isinstance(result, Instance)
+    return result.copy_modified(args=[left[0], right[1]])
 
 
 def _layers(kind: str, context: FunctionContext) -> List[Layer]:
@@ -160,6 +179,8 @@ def name_of(expression: Expression) -> str:
         return name_of(expression.callee)
     if isinstance(expression, IndexExpr):
         return f"{name_of(expression.base)}[...]"
+    if isinstance(expression, OpExpr):
+        return f"{name_of(expression.left)} {expression.op} {name_of(expression.right)}"
     if isinstance(expression, RefExpr):
         return str(getattr(expression, "name", "")) or "a layer"
     return "a layer"
