@@ -1,5 +1,7 @@
 """Parameters in saved models: larger than msgpack can say, and of dtypes that are no numbers."""
 
+import tracemalloc
+
 import numpy
 import pytest
 import srsly
@@ -7,6 +9,7 @@ import srsly
 from thinc_core import _model_io
 from thinc_core.errors import ModelLoadError
 from thinc_core.layers import Linear
+from thinc_core.model import Model
 
 
 def state(model):
@@ -74,3 +77,19 @@ def test_a_parameter_that_the_layer_has_not():
     with pytest.raises(ModelLoadError, match=r"parameters must be \['W', 'b'\]; got \['W', 'b', 'more'\]"):
         model.from_dict(msg)
     assert state(model) == before
+
+
+def test_pieces_of_a_parameter_are_joined_into_the_one_copy_that_stays(monkeypatch):
+    monkeypatch.setattr(_model_io, "MOST_BYTES", 2**16)
+    monkeypatch.setattr(_model_io, "PIECE", 2**14)
+    W = numpy.ones(2**20, dtype="float32")
+    data = Model("large", lambda model, X, is_train: (X, None), params={"W": W}).to_bytes()
+    other = Model("large", lambda model, X, is_train: (X, None), params={"W": None})
+    tracemalloc.start()
+    try:
+        other.from_bytes(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * W.nbytes  # the pieces and the parameter
+    assert numpy.array_equal(other.get_param("W"), W)

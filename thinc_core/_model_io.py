@@ -260,6 +260,7 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
                 )
             params[name] = None
             continue
+        is_ours = isinstance(value, dict)  # joined from pieces, which makes an array of its own
         value = _joined(value)
         if not hasattr(value, "shape"):
             raise ValueError(f"parameter {name!r} must be an array; got {type(value).__name__}")
@@ -267,7 +268,7 @@ def _load_params(node: "Model", dims: Dict[str, Any], saved: Dict[str, Any]) -> 
         expected = _expected_shape(node, name, dims)
         if expected is not None and tuple(value.shape) != expected:
             raise ValueError(f"parameter {name!r} must have shape {expected}; got {tuple(value.shape)}")
-        params[name] = node.ops.asarray(value).copy()
+        params[name] = node.ops.asarray(value) if is_ours else node.ops.asarray(value).copy()
     return params
 
 
