@@ -101,6 +101,8 @@ def run_frameworks(arguments: Sequence[str]) -> int:
         Pass(path.stem[len("test_") :], settings, [str(path.relative_to(ROOT)), *arguments])
         for path in sorted((ROOT / FRAMEWORKS).glob("test_*.py"))
     ]
+    examples = ["tests/training/test_examples.py", "-k", "transformer"]
+    plan.append(Pass("transformers", {**settings, "THINC_CORE_REQUIRE": "torch,transformers"}, examples))
     return execute([*plan, Pass("page", settings, ["tests/test_docs.py", "-k", "frameworks"])])
 
 

@@ -127,10 +127,13 @@ def copy_tree(root: "Model", seen: Dict[int, Any]) -> "Model":
 
 def _copy_node(node: "Model", seen: Dict[int, Any]) -> "Model":
     from .model import Model
+    from .shims.shim import Shim
 
     for shim in node._shims:
         if id(shim) not in seen:
-            seen[id(shim)] = shim.copy()
+            # One memo for all: what two shims share, such as a module, their copies share too.
+            own = type(shim).copy is not Shim.copy
+            seen[id(shim)] = shim.copy() if own else copy.deepcopy(shim, seen)
     new: Model = Model(
         node.name,
         node._func,

@@ -310,16 +310,23 @@ def test_from_a_config() -> None:
 
 
 def test_flax() -> None:
-    linen = pytest.importorskip("flax.linen", reason="an example of (params, apply) pairs: pip install flax")
+    needs("flax", "frameworks")
+    from flax import linen
+
     module = linen.Dense(NO)
     model = JaxWrapper(module.apply, init=module.init).initialize(X=rows(B, NI))
     assert set(model.param_names) == {"params.kernel", "params.bias"}
-    wanted = rows(B, NI) @ model.get_param("params.kernel") + model.get_param("params.bias")
-    numpy.testing.assert_allclose(model.predict(rows(B, NI)), wanted, rtol=1e-5)
+    kernel, bias = model.get_param("params.kernel"), model.get_param("params.bias")
+    X, dY = rows(B, NI), rows(B, NO) + 1
+    Y, backprop = model.begin_update(X)
+    numpy.testing.assert_allclose(Y, X @ kernel + bias, rtol=1e-5)
+    numpy.testing.assert_allclose(backprop(dY), dY @ kernel.T, rtol=1e-5)
+    numpy.testing.assert_allclose(model.get_grad("params.kernel"), X.T @ dY, rtol=1e-5)
+    numpy.testing.assert_allclose(model.get_grad("params.bias"), dY.sum(axis=0), rtol=1e-5)
 
 
 def test_equinox() -> None:
-    equinox = pytest.importorskip("equinox", reason="an example of modules that are trees: pip install equinox")
+    equinox = needs("equinox", "frameworks")
     module = equinox.nn.MLP(NI, NO, NH, 1, key=jax.random.PRNGKey(0))
     params, static = equinox.partition(module, equinox.is_array)
 
@@ -328,4 +335,10 @@ def test_equinox() -> None:
 
     model = JaxWrapper(apply, params)
     assert "layers.0.weight" in model.param_names
-    numpy.testing.assert_allclose(model.predict(rows(B, NI)), jax.vmap(module)(rows(B, NI)), rtol=1e-5)
+    Y, backprop = model.begin_update(rows(B, NI))
+    numpy.testing.assert_allclose(Y, jax.vmap(module)(rows(B, NI)), rtol=1e-5, atol=1e-6)
+    wanted = jax.vjp(lambda X: jax.vmap(module)(X), jax.numpy.asarray(rows(B, NI)))[1](jax.numpy.ones_like(Y))[0]
+    numpy.testing.assert_allclose(backprop(numpy.ones_like(Y)), wanted, rtol=1e-5, atol=1e-6)
+    before = model.get_param("layers.0.weight").copy()
+    model.finish_update(Adam(0.1))
+    assert (model.get_param("layers.0.weight") != before).all()

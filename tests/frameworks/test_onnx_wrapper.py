@@ -98,6 +98,8 @@ def test_no_backprop_but_below_others_when_frozen() -> None:
     dX = backprop(Y + 1)
     assert dX.shape == X.shape
     assert not dX.any()
+    with pytest.raises(ValueError, match=r"onnx.*: dY must have the shape of the output \(5, \d\); got \(5, 9\)"):
+        ONNXWrapper(exported, frozen=True).begin_update(X)[1](numpy.zeros((5, 9), "f"))
     model.finish_update(Adam(0.1))
     assert (model.layers[1].get_param("W") != before).any()
     ragged = with_array(ONNXWrapper(exported, frozen=True))

@@ -437,6 +437,15 @@ def test_copies_have_modules_and_ids_of_their_own(torch: Any, duplicate: Any) ->
     assert (other.predict(X) != old).any()
 
 
+def test_copies_share_what_the_originals_share(torch: Any) -> None:
+    module = torch.nn.Linear(3, 3)
+    pair = chain(PyTorchWrapper(module), PyTorchWrapper(module))
+    for other in (pair.copy(), copy.deepcopy(pair), pickle.loads(pickle.dumps(pair))):
+        first, second = (layer.shims[0] for layer in other.layers)
+        assert first._model is second._model is not module
+        assert first.id != second.id
+
+
 # Parts of the interface.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import numpy
@@ -52,8 +53,10 @@ def test_the_program_is_in_the_file(torch: Any) -> None:
     numpy.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     assert loaded.shims[0]._model.training
     assert (loaded.begin_update(X)[0] == 0).mean() > 0.5
-    again = copy.deepcopy(loaded)
-    numpy.testing.assert_array_equal(again.predict(X), model.predict(X))
+    for again in (copy.deepcopy(loaded), loaded.copy(), pickle.loads(pickle.dumps(loaded))):
+        numpy.testing.assert_array_equal(again.predict(X), model.predict(X))
+        assert again.shims[0].id != loaded.shims[0].id
+        assert again.shims[0]._model.training
     assert loaded.shims[0].device.type == "cpu"
 
 

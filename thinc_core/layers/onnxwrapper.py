@@ -8,6 +8,7 @@ from ..model import Model
 from ..onnx._kinds import KINDS, given_as, returned_as
 from ..shims.onnx import ONNXShim
 from ..types import ArgsKwargs
+from ._checks import check_shape
 from ._foreign import as_args, map_batch
 from .with_cpu import move
 
@@ -35,8 +36,9 @@ def ONNXWrapper(
         "convert_outputs": convert_outputs or _default_outputs,
         "frozen": frozen,
     }
-    widths = {"nI": _width(shim.inputs), "nO": _width(shim.outputs)}
-    return Model("onnx", forward, attrs=attrs, shims=[shim], dims=widths)
+    return Model(
+        "onnx", forward, attrs=attrs, shims=[shim], dims={"nI": _width(shim.inputs), "nO": _width(shim.outputs)}
+    )
 
 
 def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Tuple[Any, Callable]:
@@ -45,11 +47,13 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Tuple[Any, Callab
     found, backprop_shim = shim(given, is_train)
     Y, get_dY = model.attrs["convert_outputs"](model, (X, found), is_train)
     if model.attrs["frozen"]:
-        return Y, partial(_zeros, model, X)
+        return Y, partial(_zeros, model, X, Y)
     return Y, lambda dY: get_dX(backprop_shim(get_dY(dY)))
 
 
-def _zeros(model: Model, X: Any, dY: Any) -> Any:
+def _zeros(model: Model, X: Any, Y: Any, dY: Any) -> Any:
+    if hasattr(Y, "shape"):
+        check_shape(model, dY, Y.shape)
     return map_batch(model.ops.xp.zeros_like, X)
 
 

@@ -60,9 +60,12 @@ def _read(data: bytes, device: Any, weights_only: bool) -> Dict[str, Any]:
         return _read_safetensors(data, device)
     try:
         state = compat.torch.load(io.BytesIO(data), map_location=device, weights_only=weights_only)
-    except Exception as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelLoadError(f"pytorch: must be a state dict of tensors; got {len(data)} bytes ({cause})") from error
+    except Exception:
+        # Not what PyTorch says, which is how to run the code of the file.
+        raise ModelLoadError(
+            f"pytorch: must be a state dict of tensors; got {len(data)} bytes that are damaged or hold other objects, "
+            "which are not made because that could run code of the file"
+        ) from None
     if not isinstance(state, dict):
         raise ModelLoadError(f"pytorch: must be a state dict of tensors; got a {type(state).__name__}")
     return state

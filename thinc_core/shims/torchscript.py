@@ -33,13 +33,27 @@ class TorchScriptShim(PyTorchShim):
             raise ValueError(f"torchscript: model must be a torch.jit.ScriptModule or None; got {found}")
         super().__init__(model, config, optimizer, mixed_precision, grad_scaler, device)
 
+    def __getstate__(self) -> Dict[str, Any]:
+        # PyTorch pickles no compiled module, but writes it as a program.
+        state = super().__getstate__()
+        return {**state, "_model": None if self._model is None else self._program()}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        program = state["_model"]
+        model = None if program is None else without_deprecation(compat.torch.jit.load, io.BytesIO(program))
+        super().__setstate__({**state, "_model": model})
+
+    def _program(self) -> bytes:
+        """What torch.jit.save writes."""
+        buffer = io.BytesIO()
+        without_deprecation(compat.torch.jit.save, self._model, buffer)
+        return buffer.getvalue()
+
     def to_bytes(self) -> bytes:
         """msgpack of {"config": cfg, "model": what torch.jit.save writes}."""
         import srsly
 
-        buffer = io.BytesIO()
-        without_deprecation(compat.torch.jit.save, self._model, buffer)
-        return srsly.msgpack_dumps({"config": self.cfg, "model": buffer.getvalue()})
+        return srsly.msgpack_dumps({"config": self.cfg, "model": self._program()})
 
     def from_bytes(self, bytes_data: bytes) -> "TorchScriptShim":
         """Load what to_bytes gave, onto the device of the current ops. RAISES: ModelLoadError when it cannot be."""
