@@ -341,4 +341,4 @@ def test_equinox() -> None:
     numpy.testing.assert_allclose(backprop(numpy.ones_like(Y)), wanted, rtol=1e-5, atol=1e-6)
     before = model.get_param("layers.0.weight").copy()
     model.finish_update(Adam(0.1))
-    assert (model.get_param("layers.0.weight") != before).all()
+    assert (model.get_param("layers.0.weight") != before).any()

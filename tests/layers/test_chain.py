@@ -1,3 +1,4 @@
+import importlib
 import tracemalloc
 
 import numpy
@@ -214,3 +215,10 @@ def test_empty_batches_of_unknown_width():
 def test_widths_pass_through_layers_around_layers_without_data(make, width):
     model = chain(with_array(Linear(3, 4)), make(), with_array(Linear(2))).initialize()
     assert model.layers[2].get_dim("nI") == width
+
+
+def test_forward_is_found_by_its_name() -> None:
+    """By pickle and by to_onnx."""
+    forward = chain(noop(), noop())._func
+    assert getattr(importlib.import_module(forward.__module__), forward.__qualname__) is forward
+    assert (forward.__module__, forward.__qualname__) == ("thinc_core.layers.chain", "forward")

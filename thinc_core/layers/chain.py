@@ -31,7 +31,7 @@ def chain(layer1: Model[InT, Any], layer2: Model[Any, Any], *layers: Model[Any, 
 
 
 forward = part("chain")(adds_to_gradient(skips_dX(run_steps)))
-forward.__module__ = __name__  # what errors call the layer
+forward.__module__, forward.__qualname__ = __name__, "forward"  # what errors, pickle and to_onnx know the layer by
 adds(forward, run_steps_plus)
 begins_steps(forward, normalized)
 

@@ -1,6 +1,5 @@
 """ONNXWrapper: an ONNX file as a layer, run by onnxruntime."""
 
-from functools import partial
 from typing import Any, Callable, Optional, Tuple
 
 from ..config import registry
@@ -46,9 +45,8 @@ def forward(model: Model[Any, Any], X: Any, is_train: bool) -> Tuple[Any, Callab
     given, get_dX = model.attrs["convert_inputs"](model, X, is_train)
     found, backprop_shim = shim(given, is_train)
     Y, get_dY = model.attrs["convert_outputs"](model, (X, found), is_train)
-    if model.attrs["frozen"]:
-        return Y, partial(_zeros, model, X, Y)
-    return Y, lambda dY: get_dX(backprop_shim(get_dY(dY)))
+    frozen = model.attrs["frozen"]
+    return Y, lambda dY: _zeros(model, X, Y, dY) if frozen else get_dX(backprop_shim(get_dY(dY)))
 
 
 def _zeros(model: Model, X: Any, Y: Any, dY: Any) -> Any:
