@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from thinc_core.training.layer_statistics import LayerStatistics
 from thinc_core.training.loop import TrainState, fit, train_steps
 from thinc_core.training.output import OutputDirectory
 from thinc_core.training.profiling import TIMED, WARM_UP, Profiler
+from thinc_core.training.progress import make_bar
 from thinc_core.training.run import Run
 from thinc_core.training.settings import TrainingSettings
 
@@ -173,3 +175,18 @@ def test_digits_profile_without_output() -> None:
     profiler = Profiler()
     Run.from_config(digits_config(training__epochs=4)).train(around=profiler)
     assert "layernorm" in profiler.table()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has pseudo-terminals of its own")
+def test_a_terminal_that_does_not_know_its_width_shows_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty()  # 0 columns
+    os.set_blocking(reader, False)
+    with open(writer, "w", encoding="utf8") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        bar = make_bar("epoch 1", 10, 0, terminal)
+        bar.set_postfix_str("loss 0.5")
+        bar.update(5)
+        bar.close()
+        shown = os.read(reader, 4096).decode()
+    os.close(reader)
+    assert "epoch 1" in shown

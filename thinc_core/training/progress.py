@@ -1,5 +1,6 @@
 """What a person sees of a training run: a bar while an epoch runs, and one line of a table per evaluation."""
 
+import shutil
 import sys
 import time
 from typing import IO, Any, Optional, Sequence
@@ -38,9 +39,9 @@ class ConsoleProgress:
         if self._bar is None:
             done = 0 if event.ends_epoch else state.batch - 1
             self._bar = make_bar(f"epoch {state.epoch + (not event.ends_epoch)}", event.n_batches, done, self.bar_out)
-        note = f"{state.rows_per_second:,.0f} {self.unit}/s, loss {state.recent_loss:.4f}"
-        if self._best:
-            note += f", best dev {self._best}"
+        best = f", best dev {self._best}" if self._best else ""
+        # The speed comes last, as 80 columns may cut it off.
+        note = f"loss {state.recent_loss:.4f}{best}, {state.rows_per_second:,.0f} {self.unit}/s"
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(1)
         if event.ends_epoch:
@@ -108,8 +109,12 @@ def make_bar(label: str, total: int, done: int, out: IO[str]) -> Any:
         from tqdm import tqdm
     except ImportError:
         return PlainBar(label, total, done, out)
-    form = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {elapsed}<{remaining}{postfix}"
-    return tqdm(total=total, initial=done, desc=label, file=out, leave=False, bar_format=form, mininterval=0.1)
+    form = "{desc} {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} {elapsed}<{remaining}{postfix}"
+    columns, lines = shutil.get_terminal_size()  # tqdm draws nothing where the terminal does not know them
+    return tqdm(
+        total=total, initial=done, desc=label, file=out, leave=False, bar_format=form, mininterval=0.1,
+        ncols=columns, nrows=lines,
+    )  # fmt: skip
 
 
 def clock(seconds: float) -> str:
