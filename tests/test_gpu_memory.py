@@ -25,7 +25,7 @@ from thinc_core.backends import context_pools, cupy_pytorch_allocator
 class Tensor:
     """A tensor on the device."""
 
-    is_cuda, dtype = True, "float32"
+    is_cuda, dtype, requires_grad = True, "float32", False
 
     def __init__(self, values: Any, device: Any = None):
         self.values, self.device, self.moved_to = values, device, device

@@ -140,8 +140,9 @@ def xp2torch(xp_tensor: Any, requires_grad: bool = False, device: Optional[Any] 
 
     device: where to put it; None means get_torch_default_device().
     """
-    assert_pytorch_installed()
     torch = compat.torch
+    if torch is None:
+        assert_pytorch_installed()
     if device is None:
         device = get_torch_default_device()
     if isinstance(xp_tensor, numpy.ndarray):
@@ -168,11 +169,13 @@ def torch2xp(torch_tensor: Any, *, ops: Optional["Ops"] = None) -> Any:
 
     ops: whose arrays to make; None keeps CPU tensors on the CPU and CUDA tensors on the GPU.
     """
-    assert_pytorch_installed()
-    if not isinstance(torch_tensor, compat.torch.Tensor):
+    torch = compat.torch
+    if torch is None:
+        assert_pytorch_installed()
+    if not isinstance(torch_tensor, torch.Tensor):
         raise TypeError(f"torch2xp: must be a PyTorch tensor; got {type(torch_tensor).__name__}")
-    tensor = torch_tensor.detach()
-    if tensor.dtype == compat.torch.bfloat16:
+    tensor = torch_tensor.detach() if torch_tensor.requires_grad else torch_tensor
+    if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     on_cpu = ops is None or ops.xp is numpy
     if tensor.is_cuda and (ops is None or not on_cpu):

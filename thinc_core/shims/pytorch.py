@@ -14,6 +14,7 @@ from .._frameworks import (
 from ..backends import context_pools, get_current_ops, use_pytorch_for_gpu_memory
 from ..errors import ModelLoadError
 from ..types import ArgsKwargs
+from ._torch_backward import backward
 from ._torch_modes import EvalMode
 from ._torch_state import (
     default_deserialize_torch_model,
@@ -139,7 +140,7 @@ class PyTorchShim(Shim):
         if scales and kwargs.get("grad_tensors") is not None:
             kwargs = {**kwargs, "grad_tensors": scaler.scale(kwargs["grad_tensors"])}
         if not args or args[0] != ():
-            compat.torch.autograd.backward(*args, **kwargs)
+            backward(*args, **kwargs)
         if scales:
             self._unscale(iterate_recursive(is_torch_array, inputs))
         args = inputs.args
