@@ -13,6 +13,7 @@ import pytest
 import srsly
 from small_jobs import digits_config, tagger_config
 
+from thinc_core.api import Adam, Linear
 from thinc_core.config import Config
 from thinc_core.training.checkpoints import (
     random_state,
@@ -159,6 +160,10 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path: Path, part: st
         restore_checkpoint(bad, run.model, run.optimizer)
     after = run.model.to_bytes(), srsly.msgpack_dumps(run.optimizer.state_dict(run.model)), random_state()
     assert after == before
+    blank, optimizer = Linear(2, 3), Adam(0.1)  # whose parameters are not set yet
+    with pytest.raises(UserError, match="the checkpoint does not fit or is damaged"):
+        restore_checkpoint({**bad, "model": Linear(2, 3).initialize().to_bytes()}, blank, optimizer)
+    assert blank.has_param("W") is None
     restore_checkpoint(later, run.model, run.optimizer)
     assert run.model.to_bytes() == later["model"]
 

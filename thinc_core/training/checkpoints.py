@@ -90,9 +90,12 @@ def restore_checkpoint(content: Mapping[str, Any], model: Model, optimizer: Any)
     RETURNS: where the run stood.  RAISES: UserError when the checkpoint does not fit; everything is then as it was.
     """
     before = model.to_bytes(), copy.deepcopy(optimizer.state_dict(model)), random_state()
+    unset = [(node, name) for node in model.walk() for name in node.param_names if node.has_param(name) is None]
     try:
         return _restored(content, model, optimizer)
     except Exception as err:  # whatever may be wrong with a file
+        for node, name in unset:
+            node.set_param(name, None)
         model.from_bytes(before[0])
         optimizer.load_state_dict(before[1], model)
         set_random_state(before[2])
