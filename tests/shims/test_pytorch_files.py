@@ -153,6 +153,8 @@ def test_no_code_of_a_file_is_run(torch: Any, tmp_path: Path, monkeypatch: pytes
         assert "weights_only" not in str(caught.value)  # PyTorch says how to run it
         assert torch.equal(shim._model.weight, old)
     assert not (tmp_path / "code-was-run").exists()
+    with pytest.raises(ModelLoadError, match=r"got 4 bytes that are damaged \("):
+        default_deserialize_torch_model(shim._model, b"junk", "cpu", weights_only=False)
     pickle.loads(state)
     assert (tmp_path / "code-was-run").exists()  # the bomb is a real one
 

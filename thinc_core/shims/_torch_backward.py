@@ -29,7 +29,9 @@ def backward(tensors: Any, grad_tensors: Any = None, **kwargs: Any) -> None:
 
 
 def _is_like(plain: Any, Y: Any, dY: Any) -> bool:
-    return type(Y) is plain and type(dY) is plain and Y.shape == dY.shape and Y.dtype == dY.dtype
+    return (
+        type(Y) is plain and type(dY) is plain and Y.shape == dY.shape and Y.dtype == dY.dtype and Y.device == dY.device
+    )
 
 
 def _engine() -> Optional[Any]:

@@ -58,13 +58,17 @@ def _loaded(model: Any, state: Dict[str, Any], device: Any) -> Any:
 def _read(data: bytes, device: Any, weights_only: bool) -> Dict[str, Any]:
     if _is_safetensors(data):
         return _read_safetensors(data, device)
+    wrong = f"pytorch: must be a state dict of tensors; got {len(data)} bytes that are damaged"
     try:
-        state = compat.torch.load(io.BytesIO(data), map_location=device, weights_only=weights_only)
-    except Exception:
+        state = compat.torch.load(io.BytesIO(data), map_location="cpu", weights_only=weights_only)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not weights_only:
+            raise ModelLoadError(f"{wrong} ({type(error).__name__})") from error
         # Not what PyTorch says, which is how to run the code of the file.
         raise ModelLoadError(
-            f"pytorch: must be a state dict of tensors; got {len(data)} bytes that are damaged or hold other objects, "
-            "which are not made because that could run code of the file"
+            f"{wrong} or hold other objects, which are not made because that could run code of the file"
         ) from None
     if not isinstance(state, dict):
         raise ModelLoadError(f"pytorch: must be a state dict of tensors; got a {type(state).__name__}")

@@ -40,7 +40,9 @@ class TorchScriptShim(PyTorchShim):
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         program = state["_model"]
-        model = None if program is None else without_deprecation(compat.torch.jit.load, io.BytesIO(program))
+        where = None if compat.torch.cuda.is_available() else "cpu"  # written on a GPU perhaps
+        load = compat.torch.jit.load
+        model = None if program is None else without_deprecation(load, io.BytesIO(program), map_location=where)
         super().__setstate__({**state, "_model": model})
 
     def _program(self) -> bytes:
