@@ -1,7 +1,6 @@
 // A thread of the system for each thread of the grid, all at once, so that ThreadSanitizer sees what they do to the
 // same memory. This file is compiled without it, and its locks order nothing in the sanitizer's eyes: only barriers do,
-// and
-// __syncwarp. A shuffle does not, as on the device.
+// and __syncwarp. A shuffle does not, as on the device.
 #include <unistd.h>
 
 #include <condition_variable>
@@ -169,9 +168,10 @@ static Pool& pool = *new Pool;  // never destroyed, as threads wait there when t
 
 static void serve(size_t i, uint32_t seen) {
   AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
-  for (;; seen++) {
+  for (;;) {
     std::unique_lock<std::mutex> lock(pool.mutex);
     while (pool.phase == seen) pool.changed.wait(lock);
+    seen = pool.phase;  // a thread that is not wanted may sleep through some launches, and must not do one twice
     if (i >= pool.wanted) continue;
     lock.unlock();
     AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
