@@ -1,7 +1,7 @@
 """Evaluation mode of a PyTorch module for a while, with every part of it left as it was found."""
 
 import threading
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .. import compat
 
@@ -15,41 +15,61 @@ class EvalMode:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._before: List[Tuple[Any, bool]] = []
+        self._states: List[Dict[str, Any]] = []  # of parts that are told so by their attribute alone
+        self._before: List[Tuple[Any, bool]] = []  # where a part has a way of its own: all of them
 
     def begin(self, module: Any) -> None:
         with self._lock:
-            if self._inside == 0:
-                self._before = _modes(module)
-                if self._before:
-                    _set([(part, False) for part, _ in self._before])
             self._inside += 1
+            if self._inside == 1:
+                states = _states_in_training(module)
+                if states is None:
+                    self._before = [(part, part.training) for part in _parts(module)]
+                    _set([(part, False) for part, _ in self._before])
+                    return
+                self._states = states
+                for state in states:
+                    state["training"] = False
 
     def end(self) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0 and self._before:
+            if self._inside == 0:
+                for state in self._states:
+                    state["training"] = True
                 _set(self._before)
-                self._before = []
+                self._states, self._before = [], []
 
 
-def _modes(module: Any) -> List[Tuple[Any, bool]]:
-    """Every part, those above first, with its mode; none when all are in evaluation mode already."""
+def _parts(module: Any) -> List[Any]:
+    """Every part, those above first."""
     parts = [module]
-    is_training = False
     for part in parts:  # which grows meanwhile
-        is_training = is_training or part.training
-        children = part._modules
+        parts += [child for child in part._modules.values() if child is not None]
+    return parts
+
+
+def _states_in_training(module: Any) -> Optional[List[Dict[str, Any]]]:
+    """The attributes of every part in training mode; None when a class does something of its own as the mode changes.
+
+    Module's own way, which looks whether an attribute is a parameter, would take longer than a small layer does.
+    """
+    plain = compat.torch.nn.Module.train
+    parts, states = [module], []
+    for part in parts:  # which grows meanwhile
+        state = part.__dict__
+        if type(part).train is not plain or "training" not in state:
+            return None
+        if state["training"]:
+            states.append(state)
+        children = state["_modules"]
         if children:
-            parts += children.values()
-            if None in children.values():
-                parts[:] = [each for each in parts if each is not None]
-    return [(part, part.training) for part in parts] if is_training else []
+            parts += [child for child in children.values() if child is not None]
+    return states
 
 
 def _set(modes: List[Tuple[Any, bool]]) -> None:
-    """Put each part into its mode. What a class does of its own when the mode changes must happen. For all others
-    Module's own way, which looks whether an attribute is a parameter, would take longer than a small layer does."""
+    """Put each part into its mode; what a class does of its own then must happen, once."""
     plain = compat.torch.nn.Module.train
     for part, mode in modes:
         state = part.__dict__
